@@ -1,0 +1,144 @@
+//! Everything we may answer instead of forwarding: the caller may not pass, or we cannot tell.
+//!
+//! A [`Denial`] is exhaustive on purpose: a new reason does not compile until someone has decided its status
+//! and what the caller may learn.
+
+use std::borrow::Cow;
+
+/// Why a request is not forwarded. [`Denial::code`] is all the caller learns; the detail is for our log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    pub code: Code,
+    /// For the audit log and `doorward explain`; never sent, never holds a credential.
+    pub detail: Cow<'static, str>,
+}
+
+/// The public reason codes of a refusal; `code` in `application/problem+json`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Code {
+    BadRequest,
+    BadPath,
+    BadHost,
+    BadFraming,
+    ConflictingCredentials,
+    Unauthenticated,
+    TokenInvalid,
+    TokenExpired,
+    Forbidden,
+    OriginNotAllowed,
+    NoRoute,
+    MethodNotAllowed,
+    BodyTooLarge,
+    HeaderTooLarge,
+    RequestTimeout,
+    UpstreamError,
+    UpstreamUnavailable,
+    ProviderUnavailable,
+    UpstreamTimeout,
+    Internal,
+}
+
+impl Code {
+    pub const ALL: [Self; 20] = [
+        Self::BadRequest,
+        Self::BadPath,
+        Self::BadHost,
+        Self::BadFraming,
+        Self::ConflictingCredentials,
+        Self::Unauthenticated,
+        Self::TokenInvalid,
+        Self::TokenExpired,
+        Self::Forbidden,
+        Self::OriginNotAllowed,
+        Self::NoRoute,
+        Self::MethodNotAllowed,
+        Self::BodyTooLarge,
+        Self::HeaderTooLarge,
+        Self::RequestTimeout,
+        Self::UpstreamError,
+        Self::UpstreamUnavailable,
+        Self::ProviderUnavailable,
+        Self::UpstreamTimeout,
+        Self::Internal,
+    ];
+
+    /// The HTTP status of this refusal.
+    #[must_use]
+    pub fn status(self) -> u16 {
+        match self {
+            Self::BadRequest | Self::BadPath | Self::BadHost | Self::BadFraming | Self::ConflictingCredentials => 400,
+            Self::Unauthenticated | Self::TokenInvalid | Self::TokenExpired => 401,
+            Self::Forbidden | Self::OriginNotAllowed => 403,
+            Self::NoRoute => 404,
+            Self::MethodNotAllowed => 405,
+            Self::RequestTimeout => 408,
+            Self::BodyTooLarge => 413,
+            Self::HeaderTooLarge => 431,
+            Self::Internal => 500,
+            Self::UpstreamError => 502,
+            Self::UpstreamUnavailable | Self::ProviderUnavailable => 503,
+            Self::UpstreamTimeout => 504,
+        }
+    }
+
+    /// The stable name, as clients and dashboards read it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad_request",
+            Self::BadPath => "bad_path",
+            Self::BadHost => "bad_host",
+            Self::BadFraming => "bad_framing",
+            Self::ConflictingCredentials => "conflicting_credentials",
+            Self::Unauthenticated => "unauthenticated",
+            Self::TokenInvalid => "token_invalid",
+            Self::TokenExpired => "token_expired",
+            Self::Forbidden => "forbidden",
+            Self::OriginNotAllowed => "origin_not_allowed",
+            Self::NoRoute => "no_route",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::BodyTooLarge => "body_too_large",
+            Self::HeaderTooLarge => "header_too_large",
+            Self::RequestTimeout => "request_timeout",
+            Self::UpstreamError => "upstream_error",
+            Self::UpstreamUnavailable => "upstream_unavailable",
+            Self::ProviderUnavailable => "provider_unavailable",
+            Self::UpstreamTimeout => "upstream_timeout",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// One sentence for people.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::BadRequest => "The request could not be understood",
+            Self::BadPath => "The path can be read in more than one way",
+            Self::BadHost => "The Host header is missing or malformed",
+            Self::BadFraming => "The message framing is ambiguous",
+            Self::ConflictingCredentials => "More than one credential was presented",
+            Self::Unauthenticated => "Sign in first",
+            Self::TokenInvalid => "The token was not accepted",
+            Self::TokenExpired => "The token has expired",
+            Self::Forbidden => "You may not do this",
+            Self::OriginNotAllowed => "This origin may not do this",
+            Self::NoRoute => "There is nothing here",
+            Self::MethodNotAllowed => "This method is not allowed here",
+            Self::BodyTooLarge => "The request body is too large",
+            Self::HeaderTooLarge => "The request header is too large",
+            Self::RequestTimeout => "The request took too long to arrive",
+            Self::UpstreamError => "The application answered with something we could not read",
+            Self::UpstreamUnavailable => "The application cannot be reached",
+            Self::ProviderUnavailable => "The issuer of this token cannot be reached",
+            Self::UpstreamTimeout => "The application took too long to answer",
+            Self::Internal => "Something went wrong here",
+        }
+    }
+}
+
+impl Denial {
+    #[must_use]
+    pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, detail: detail.into() }
+    }
+}

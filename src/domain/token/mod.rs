@@ -1,0 +1,3 @@
+//! Tokens: parsed strictly, verified by configuration alone.
+
+pub mod issuer;

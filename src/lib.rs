@@ -1,0 +1,8 @@
+//! Doorward: an identity-aware proxy.
+//!
+//! A request walks `edge` → `pipeline` → `domain` and back: the edge reads bytes and writes bytes, the pipeline tells
+//! the story of one admission, the domain decides. Arrows point inwards only; `tests/architecture.rs` holds them.
+//! ARCHITECTURE.md is the map.
+
+pub mod config;
+pub mod domain;
