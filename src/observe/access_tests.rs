@@ -32,7 +32,7 @@ fn line() -> Line<'static> {
 
 fn logged(line: &Line<'_>) -> Value {
     let paper = Paper::default();
-    let log = AccessLog::new(LogSink::start(Box::new(paper.clone()), Arc::new(Counter::new())).unwrap());
+    let log = AccessLog::new(LogSink::start(Box::new(paper.clone()), Arc::new(Counter::default())).unwrap());
     log.write(line);
     assert!(log.flush());
     let text = paper.text();
@@ -95,18 +95,22 @@ fn a_disabled_log_takes_lines_and_flushes() {
     assert!(log.flush());
 }
 
-/// `cargo test --release -- --ignored --nocapture what_a_line_costs`
+/// `cargo test --profile quick --lib -- --ignored --nocapture what_a_line_costs`
 #[test]
 #[ignore = "a measurement, not a claim"]
 fn what_a_line_costs() {
-    const LINES: u32 = 200_000;
-    let dropped = Arc::new(Counter::new());
+    const LINES: u32 = 100;
+    let dropped = Arc::new(Counter::default());
     let log = AccessLog::new(LogSink::start(Box::new(std::io::sink()), Arc::clone(&dropped)).unwrap());
-    for _ in 0..5 {
+    let mut bursts = Vec::new();
+    for _ in 0..3000 {
         let start = clock::instant();
         for number in 0..LINES {
             log.write(&Line { time: clock::wall(), bytes_out: number.into(), ..line() });
         }
-        println!("{:?} a line, {} dropped", start.elapsed() / LINES, dropped.value());
+        bursts.push(start.elapsed() / LINES);
+        assert!(log.flush());
     }
+    bursts.sort_unstable();
+    println!("a line: {:?} at best, {:?} at the median, {} dropped", bursts[0], bursts[1500], dropped.value());
 }

@@ -84,7 +84,7 @@ mod tests {
 
     fn audited(denial: &Denial, path: &[u8]) -> serde_json::Value {
         let paper = Paper::default();
-        let sink = LogSink::start(Box::new(paper.clone()), Arc::new(Counter::new())).unwrap();
+        let sink = LogSink::start(Box::new(paper.clone()), Arc::new(Counter::default())).unwrap();
         AuditLog::new(sink.clone()).refused(&Refusal {
             time: WallTime { seconds: 0, millis: 1 },
             request_id: "r1",

@@ -15,11 +15,11 @@ pub trait Sample: std::fmt::Debug + Send + Sync + 'static {
 }
 
 /// Counts up.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Counter(Sharded<AtomicU64>);
 
 /// Goes up and down, on whichever thread: requests in flight, open connections.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Level(Sharded<AtomicU64>);
 
 /// A figure somebody sets, seldom.
@@ -44,11 +44,6 @@ struct Buckets {
 }
 
 impl Counter {
-    #[must_use]
-    pub fn new() -> Self {
-        Self(Sharded::new(AtomicU64::default))
-    }
-
     pub fn inc(&self) {
         self.add(1);
     }
@@ -64,11 +59,6 @@ impl Counter {
 }
 
 impl Level {
-    #[must_use]
-    pub fn new() -> Self {
-        Self(Sharded::new(AtomicU64::default))
-    }
-
     pub fn up(&self) {
         self.0.mine().fetch_add(1, Relaxed);
     }
@@ -100,7 +90,7 @@ impl Gauge {
 impl Histogram {
     #[must_use]
     pub fn new(bounds: &'static Bounds) -> Self {
-        Self { bounds, shards: Sharded::new(Buckets::default) }
+        Self { bounds, shards: Sharded::default() }
     }
 
     pub fn observe(&self, duration: Duration) {
@@ -126,18 +116,6 @@ impl Histogram {
 
     fn in_bucket(&self, bucket: usize) -> u64 {
         self.shards.iter().filter_map(|shard| shard.counts.get(bucket)).map(|count| count.load(Relaxed)).sum()
-    }
-}
-
-impl Default for Counter {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Default for Level {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

@@ -5,7 +5,7 @@ const BOUNDS: Bounds = [10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110, 120, 130, 
 
 #[test]
 fn no_addition_is_lost_however_many_threads_share_a_shard() {
-    let counter = Counter::new();
+    let counter = Counter::default();
     thread::scope(|scope| {
         for _ in 0..100 {
             scope.spawn(|| (0..1000).for_each(|_| counter.inc()));
@@ -16,7 +16,7 @@ fn no_addition_is_lost_however_many_threads_share_a_shard() {
 
 #[test]
 fn what_goes_up_on_one_thread_may_come_down_on_another() {
-    let level = Level::new();
+    let level = Level::default();
     (0..3).for_each(|_| level.up());
     thread::scope(|scope| {
         scope.spawn(|| (0..2).for_each(|_| level.down()));
@@ -26,7 +26,7 @@ fn what_goes_up_on_one_thread_may_come_down_on_another() {
 
 #[test]
 fn a_level_never_shows_less_than_nothing() {
-    let level = Level::new();
+    let level = Level::default();
     level.down();
     assert_eq!(level.value(), 0);
     level.up();

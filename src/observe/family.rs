@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     fn refusals() -> Family<Counter> {
-        Family::new(Counter::new, "refusals_total", "Refusals.", &["code"])
+        Family::new(Counter::default, "refusals_total", "Refusals.", &["code"])
     }
 
     fn text(family: &Family<Counter>) -> String {

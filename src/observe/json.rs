@@ -167,7 +167,7 @@ impl Stamp {
 }
 
 fn is_plain(byte: u8) -> bool {
-    (byte >= b' ') & (byte < 0x7f) & (byte != b'"') & (byte != b'\\')
+    (b' '..0x7f).contains(&byte) & (byte != b'"') & (byte != b'\\')
 }
 
 /// Characters that a terminal or a viewer acts on instead of showing: control codes, line separators, and marks that

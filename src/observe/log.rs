@@ -29,6 +29,9 @@ pub enum LogError {
 }
 
 /// Shows the messages of this program and of its libraries from now on. An empty filter means `info`.
+///
+/// # Errors
+/// When the filter cannot be read, or messages are shown already.
 pub fn init(filter: &str, format: Format) -> Result<(), LogError> {
     let targets = parse(filter)?;
     match format {
@@ -63,8 +66,7 @@ where
 }
 
 /// Libraries that see credentials on the wire. A prefix covers what belongs to it: `pingora_core`, `hyper_util`.
-const TALKATIVE: [&str; 8] =
-    ["pingora", "h2", "hyper", "rustls", "reqwest", "tungstenite", "tokio_tungstenite", "cookie"];
+const TALKATIVE: [&str; 7] = ["pingora", "h2", "hyper", "rustls", "reqwest", "tungstenite", "tokio_tungstenite"];
 
 fn is_harmless(metadata: &Metadata<'_>) -> bool {
     *metadata.level() <= Level::WARN || !TALKATIVE.iter().any(|name| metadata.target().starts_with(name))
@@ -127,6 +129,18 @@ mod tests {
             });
             assert_eq!(text, "", "{filter}");
         }
+    }
+
+    /// Pingora writes to the `log` crate, which has its own way here. The only test that takes the global subscriber.
+    #[test]
+    fn what_comes_through_the_log_crate_is_capped_too() {
+        use tracing::log::{log_enabled, Level};
+        init("error,pingora=trace,doorward=debug", Format::Text).unwrap();
+        assert!(!log_enabled!(target: "pingora_proxy", Level::Trace));
+        assert!(!log_enabled!(target: "pingora_core::protocols", Level::Info));
+        assert!(log_enabled!(target: "pingora_core::server", Level::Warn));
+        assert!(log_enabled!(target: "doorward::bridge", Level::Debug));
+        assert!(matches!(init("", Format::Text), Err(LogError::Taken(_))));
     }
 
     #[test]

@@ -84,10 +84,11 @@ pub struct AuthResults {
 
 impl Metrics {
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "a list, an entry a metric")]
     pub fn new() -> Arc<Self> {
         let mut own = Declared::default();
         let requests = own.family(
-            Counter::new,
+            Counter::default,
             "doorward_requests_total",
             "Requests, by route, what we decided and the status sent.",
             &["route", "decision", "code"],
@@ -113,25 +114,25 @@ impl Metrics {
             auth: own.auth(),
             token_cache: own.token_cache(),
             requests_in_flight: own.one(
-                Level::new,
+                Level::default,
                 "doorward_requests_in_flight",
                 "Requests that have arrived and are not finished.",
             ),
-            connections_open: own.one(Level::new, "doorward_connections_open", "Client connections."),
+            connections_open: own.one(Level::default, "doorward_connections_open", "Client connections."),
             parse_failures: own.one(
-                Counter::new,
+                Counter::default,
                 "doorward_parse_failures_total",
                 "Requests the parser refused before any check of ours ran.",
             ),
             log_lines_dropped: own.one(
-                Counter::new,
+                Counter::default,
                 "doorward_log_lines_dropped_total",
                 "Access and audit log lines lost because their output did not keep up or failed.",
             ),
             streams_open: own.streams(),
             streams_cut: own.counted("doorward_streams_cut_total", "Long-lived answers ended by us.", &CUT_REASONS),
             upstream_ejections: own.family(
-                Counter::new,
+                Counter::default,
                 "doorward_upstream_ejections_total",
                 "Addresses of an upstream taken out of use after failures.",
                 &["upstream"],
@@ -143,7 +144,7 @@ impl Metrics {
                 &["provider"],
             ),
             keys_fetches: own.family(
-                Counter::new,
+                Counter::default,
                 "doorward_keys_fetches_total",
                 "Attempts to fetch the keys of a provider or issuer.",
                 &["provider"],
@@ -162,7 +163,12 @@ impl Metrics {
                 &EVICTION_REASONS,
             ),
             refreshes: own.counted("doorward_refresh_total", "Uses of renewal tokens.", &REFRESH_VERDICTS),
-            rate_limited: own.family(Counter::new, "doorward_rate_limited_total", "Requests over a limit.", &["limit"]),
+            rate_limited: own.family(
+                Counter::default,
+                "doorward_rate_limited_total",
+                "Requests over a limit.",
+                &["limit"],
+            ),
             store_up: own.one(Gauge::default, "doorward_store_up", "Whether the store can be reached."),
             store_duration: own.family(
                 fast,
@@ -324,7 +330,7 @@ impl Declared {
     }
 
     fn counted<const N: usize>(&mut self, name: &'static str, help: &'static str, label: &Label<N>) -> Family<Counter> {
-        let family = self.family(Counter::new, name, help, label.name);
+        let family = self.family(Counter::default, name, help, label.name);
         for value in label.known {
             let _ = family.with(&[value]);
         }
@@ -333,7 +339,7 @@ impl Declared {
 
     fn auth(&mut self) -> Auth {
         let family = self.family(
-            Counter::new,
+            Counter::default,
             "doorward_auth_total",
             "Credentials looked at, by how they were presented and what came of it.",
             &["method", "result"],
@@ -348,7 +354,7 @@ impl Declared {
 
     fn token_cache(&mut self) -> TokenCache {
         let family = self.family(
-            Counter::new,
+            Counter::default,
             "doorward_token_cache_total",
             "Look-ups in the cache of verified credentials.",
             &["result"],
@@ -357,7 +363,7 @@ impl Declared {
     }
 
     fn streams(&mut self) -> Streams {
-        let family = self.family(Level::new, "doorward_streams_open", "Long-lived answers under way.", &["kind"]);
+        let family = self.family(Level::default, "doorward_streams_open", "Long-lived answers under way.", &["kind"]);
         Streams {
             websocket: family.with(&["websocket"]),
             sse: family.with(&["sse"]),

@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     fn route() -> (Family<Counter>, RouteMetrics) {
-        let requests = Family::new(Counter::new, "requests_total", "Requests.", &["route", "decision", "code"]);
+        let requests = Family::new(Counter::default, "requests_total", "Requests.", &["route", "decision", "code"]);
         let durations = Family::new(|| Histogram::new(&[0; 14]), "seconds", "Durations.", &["route"]);
         let metrics = RouteMetrics::new("app /a", &requests, &durations);
         (requests, metrics)

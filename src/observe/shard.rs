@@ -15,10 +15,6 @@ pub(super) struct Sharded<T>(Box<[Padded<T>]>);
 struct Padded<T>(T);
 
 impl<T> Sharded<T> {
-    pub(super) fn new(make: impl Fn() -> T) -> Self {
-        Self((0..*SHARDS).map(|_| Padded(make())).collect())
-    }
-
     /// The copy of this thread. With more threads than CPUs some share one, so `T` must bear that.
     #[expect(clippy::indexing_slicing, reason = "the mask is the length, a power of two, less one")]
     pub(super) fn mine(&self) -> &T {
@@ -27,6 +23,12 @@ impl<T> Sharded<T> {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
         self.0.iter().map(|padded| &padded.0)
+    }
+}
+
+impl<T: Default> Default for Sharded<T> {
+    fn default() -> Self {
+        Self((0..*SHARDS).map(|_| Padded(T::default())).collect())
     }
 }
 

@@ -56,9 +56,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 impl LogSink {
     /// Starts the writer. `dropped` counts the lines that were lost.
+    ///
+    /// # Errors
+    /// When there is no thread to be had.
     pub fn start(output: Box<dyn Write + Send>, dropped: Arc<Counter>) -> io::Result<Self> {
         let shared = Arc::new(Shared {
-            buffers: Sharded::new(|| Mutex::new(Buffer::default())),
+            buffers: Sharded::default(),
             dropped,
             flushes: Mutex::default(),
             flushed: Condvar::new(),

@@ -74,7 +74,7 @@ fn lines_of_one_thread_stay_in_order() {
 fn an_output_that_is_stuck_costs_lines_but_never_time_or_memory() {
     let (entered, has_entered) = channel();
     let (let_go, release) = channel();
-    let dropped = Arc::new(Counter::new());
+    let dropped = Arc::new(Counter::default());
     let sink = LogSink::start(Box::new(Stuck { entered, release }), Arc::clone(&dropped)).unwrap();
     say(&sink, "first");
     has_entered.recv().unwrap();
