@@ -5,6 +5,7 @@
 //! beginning of the connection, and within the byte cap. While a request is served nothing is timed here.
 
 use super::connection::Connection;
+use crate::ports::EdgeEvents;
 use async_trait::async_trait;
 use bytes::{Buf, BytesMut};
 use pingora::protocols::raw_connect::ProxyDigest;
@@ -53,6 +54,7 @@ pub(super) struct Guarded {
     head_bytes: usize,
     turn: u32,
     deadline: Option<Pin<Box<Sleep>>>,
+    events: Arc<dyn EdgeEvents>,
 }
 
 impl From<TcpStream> for Socket {
@@ -68,7 +70,7 @@ impl From<UnixStream> for Socket {
 }
 
 impl Guarded {
-    pub(super) fn new(socket: Socket, limits: HeadLimits) -> Self {
+    pub(super) fn new(socket: Socket, limits: HeadLimits, events: Arc<dyn EdgeEvents>) -> Self {
         Self {
             socket,
             limits,
@@ -78,6 +80,7 @@ impl Guarded {
             head_bytes: 0,
             turn: 0,
             deadline: None,
+            events,
         }
     }
 
@@ -143,6 +146,15 @@ impl Guarded {
         match &mut self.socket {
             Socket::Tcp(stream) => Pin::new(stream.get_mut()).poll_read(cx, buf),
             Socket::Unix(stream) => Pin::new(stream.get_mut()).poll_read(cx, buf),
+        }
+    }
+}
+
+/// A head that was begun and never became a request: the parser refused it, it took too long, or it was abandoned.
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        if self.awaits_head() && self.head_bytes > 0 {
+            self.events.head_failed();
         }
     }
 }

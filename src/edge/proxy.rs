@@ -6,9 +6,9 @@ use super::snapshot::Snapshot;
 use super::upstream::Want;
 use super::{outcome, respond, tunnel};
 use crate::domain::denial::{Code, Denial};
-use crate::domain::headers::rewrite;
+use crate::domain::headers::{backward, rewrite};
 use crate::domain::request::Upgrade;
-use crate::observe::clock;
+use crate::domain::time::UnixTime;
 use crate::pipeline::{Answer, Arrival, Permit};
 use crate::ports::EdgeEvents;
 use arc_swap::ArcSwap;
@@ -39,6 +39,7 @@ pub struct Proxy {
     /// Set from the first sign of shutdown: connections are told to close after their answer.
     pub(super) draining: Arc<AtomicBool>,
     pub(super) shutdown: tokio::sync::watch::Receiver<bool>,
+    pub(super) clock: fn() -> UnixTime,
 }
 
 impl Proxy {
@@ -50,7 +51,7 @@ impl Proxy {
         if head.size() > journey.snapshot.limits.max_header {
             return Err(Denial::new(Code::HeaderTooLarge, "the request head is above max_header").into());
         }
-        let arrival = Arrival { head, peer, now: clock::now() };
+        let arrival = Arrival { head, peer, now: (self.clock)() };
         let snapshot = Arc::clone(&journey.snapshot);
         let permit = snapshot.gate.admit(&arrival).await?;
         let route = snapshot.gate.route(&permit);
@@ -169,7 +170,7 @@ impl ProxyHttp for Proxy {
         if let (Some(pool), Some(target)) = (snapshot.upstreams.get(onward.permit.upstream()), &onward.target) {
             pool.answered(target);
         }
-        rewrite::response(&mut Inbound(head), snapshot.gate.managed(), &onward.permit.backward());
+        backward::rewrite(&mut Inbound(head), snapshot.gate.managed(), &onward.permit.backward());
         Ok(())
     }
 
