@@ -1,9 +1,8 @@
 //! Where a message begins and ends. Two readers who disagree on that are how requests are smuggled, so whatever RFC
 //! 9112 leaves to repair is refused instead.
 
-use super::{Code, Denial, RawHead};
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, Version};
+use super::{Code, Denial, Field, Fields, RawHead};
+use http::Version;
 
 /// What says where the body ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,9 +13,9 @@ pub(super) enum Framing {
     Chunked,
 }
 
-pub(super) fn check(head: &RawHead<'_>) -> Result<Framing, Denial> {
+pub(super) fn check(head: &RawHead<'_>, fields: &Fields<'_>) -> Result<Framing, Denial> {
     let framing = match head.version {
-        Version::HTTP_10 | Version::HTTP_11 | Version::HTTP_2 => of_fields(head.version, head.headers)?,
+        Version::HTTP_10 | Version::HTTP_11 | Version::HTTP_2 => of_fields(head.version, fields)?,
         _ => return Err(bad_framing("an HTTP version we do not speak")),
     };
     if let Some(wire) = head.wire {
@@ -29,25 +28,19 @@ pub(super) fn check(head: &RawHead<'_>) -> Result<Framing, Denial> {
     Ok(framing)
 }
 
-fn of_fields(version: Version, headers: &HeaderMap) -> Result<Framing, Denial> {
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    let coding = codings.next();
-    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    let length = lengths.next();
-    if codings.next().is_some() || lengths.next().is_some() {
-        return Err(bad_framing("Transfer-Encoding or Content-Length stands there twice"));
-    }
-    match (coding, length) {
-        (None, None) => Ok(Framing::Unsaid),
-        (Some(_), Some(_)) => Err(bad_framing("Content-Length beside Transfer-Encoding")),
-        (Some(_), None) if version != Version::HTTP_11 => Err(bad_framing("Transfer-Encoding outside HTTP/1.1")),
-        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
-        (Some(_), None) => Err(bad_framing("a Transfer-Encoding other than one \"chunked\"")),
+fn of_fields(version: Version, fields: &Fields<'_>) -> Result<Framing, Denial> {
+    match (fields.transfer_encoding, fields.content_length) {
+        (Field::Absent, Field::Absent) => Ok(Framing::Unsaid),
+        (Field::Repeated, _) | (_, Field::Repeated) => Err(bad_framing("Transfer-Encoding or Content-Length repeated")),
+        (Field::Once(_), Field::Once(_)) => Err(bad_framing("Content-Length beside Transfer-Encoding")),
+        (Field::Once(_), _) if version != Version::HTTP_11 => Err(bad_framing("Transfer-Encoding outside HTTP/1.1")),
+        (Field::Once(coding), _) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
+        (Field::Once(_), _) => Err(bad_framing("a Transfer-Encoding other than one \"chunked\"")),
         // 19 digits are below 2^64: every reader counts them to the same number
-        (None, Some(length)) if matches!(length.len(), 1..=19) && length.as_bytes().iter().all(u8::is_ascii_digit) => {
-            Ok(Framing::Length)
-        }
-        (None, Some(_)) => Err(bad_framing("a Content-Length other than one number")),
+        (_, Field::Once(length)) => match length.as_bytes() {
+            digits if matches!(digits.len(), 1..=19) && digits.iter().all(u8::is_ascii_digit) => Ok(Framing::Length),
+            _ => Err(bad_framing("a Content-Length other than one number")),
+        },
     }
 }
 

@@ -1,7 +1,6 @@
 //! Whom a request is for: `Host`, `:authority`, and the rule that they agree.
 
-use super::{Code, Denial, RawHead};
-use http::header::HOST;
+use super::{Code, Denial, Field, RawHead};
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
@@ -19,12 +18,12 @@ pub(in crate::domain) struct Authority<'a> {
 }
 
 /// The one host this head names.
-pub(super) fn of<'a>(head: &RawHead<'a>) -> Result<Authority<'a>, Denial> {
-    let mut fields = head.headers.get_all(HOST).iter();
-    let field = fields.next().map(|value| parse(value.as_bytes())).transpose()?;
-    if fields.next().is_some() {
-        return Err(bad_host("more than one Host"));
-    }
+pub(super) fn of<'a>(head: &RawHead<'a>, host: Field<'a>) -> Result<Authority<'a>, Denial> {
+    let field = match host {
+        Field::Absent => None,
+        Field::Once(value) => Some(parse(value.as_bytes())?),
+        Field::Repeated => return Err(bad_host("more than one Host")),
+    };
     let pseudo = head.authority.map(|text| parse(text.as_bytes())).transpose()?;
     match (pseudo, field) {
         (None, None) => Err(bad_host("no Host")),

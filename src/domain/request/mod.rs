@@ -7,6 +7,7 @@
 //!
 //! A request that is already canonical costs a few passes over its bytes and no allocation.
 
+mod fields;
 mod framing;
 mod host;
 mod target;
@@ -15,8 +16,8 @@ mod upgrade;
 pub use upgrade::Upgrade;
 
 use super::denial::{Code, Denial};
+use fields::{Field, Fields};
 use framing::Framing;
-use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, Version};
 use std::borrow::Cow;
 use std::fmt;
@@ -61,10 +62,11 @@ pub struct Canonical<'a> {
 /// `bad_framing` when it is unclear where the message ends, `bad_host` when it is unclear whom it is for, `bad_path`
 /// when two readers could resolve the target to different resources, `bad_request` for a second `Authorization`.
 pub fn canonicalise<'a>(head: &RawHead<'a>) -> Result<Canonical<'a>, Denial> {
-    let framing = framing::check(head)?;
-    let authority = host::of(head)?;
+    let fields = Fields::of(head.headers);
+    let framing = framing::check(head, &fields)?;
+    let authority = host::of(head, fields.host)?;
     let target = target::canonicalise(head, &authority)?;
-    if head.headers.get_all(AUTHORIZATION).iter().nth(1).is_some() {
+    if matches!(fields.authorization, Field::Repeated) {
         return Err(Denial::new(Code::BadRequest, "Authorization stands there twice"));
     }
     Ok(Canonical {
@@ -73,7 +75,7 @@ pub fn canonicalise<'a>(head: &RawHead<'a>) -> Result<Canonical<'a>, Denial> {
         path: target.path,
         query: target.query,
         encoded_slash: target.encoded_slash,
-        upgrade: upgrade::asked_for(head, framing),
+        upgrade: upgrade::asked_for(head, fields.upgrade, framing),
         rewritten: target.rewritten,
     })
 }

@@ -9,6 +9,10 @@ use super::{Code, Denial, RawHead};
 use http::Version;
 use std::borrow::Cow;
 
+/// The header limit bounds what arrives, but an escape is three times the byte it stands for, and `http::Uri` counts
+/// in 16 bits.
+const LONGEST: usize = 65_534;
+
 #[derive(Debug)]
 pub(super) struct Target<'a> {
     pub(super) path: Cow<'a, str>,
@@ -32,6 +36,9 @@ pub(super) fn canonicalise<'a>(head: &RawHead<'a>, host: &Authority<'_>) -> Resu
     };
     let Scan { clean, encoded_slash } = scan(behind_slash)?;
     let path = if clean { Cow::Borrowed(ascii(path)?) } else { Cow::Owned(resolve(behind_slash)) };
+    if !clean && path.len() + query.map_or(0, str::len) >= LONGEST {
+        return Err(bad_path("the target grows beyond what can be forwarded"));
+    }
     Ok(Target { path, query, encoded_slash, rewritten: !clean || origin_form.len() != head.target.len() })
 }
 
@@ -61,7 +68,8 @@ fn strip_scheme<'a>(target: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {
 
 /// A query is data: its escapes are nobody's business here. What no URI may hold is still refused.
 fn checked_query(query: &[u8]) -> Result<&str, Denial> {
-    if query.iter().fold(true, |fine, byte| fine & matches!(byte, 0x21..=0x7E) & !matches!(byte, b'#' | b'\\')) {
+    let refused = |byte: &u8| !matches!(byte, 0x21..=0x7E) | matches!(byte, b'#' | b'\\' | b'"' | b'<' | b'>');
+    if !query.iter().fold(false, |found, byte| found | refused(byte)) {
         ascii(query)
     } else {
         Err(bad_path("a byte in the query that must be escaped"))
@@ -228,7 +236,8 @@ impl Stretch {
         if self.is_dots() && (self.disguised || !plainly) {
             return Err(bad_path("a dot segment that only some readers see"));
         }
-        Ok(!self.is_dots() && !(plainly && self.dots == 0))
+        let doubled = plainly && self.dots == 0;
+        Ok(!self.is_dots() && !doubled)
     }
 
     /// A `;`, plain or escaped. Servlet containers drop what follows it, and then see a dot segment in `..;x`.

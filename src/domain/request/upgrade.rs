@@ -1,7 +1,7 @@
 //! Which requests may leave HTTP: a whole RFC 6455 handshake, and nothing else.
 
-use super::{Framing, RawHead};
-use http::header::{CONNECTION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
+use super::{Field, Framing, RawHead};
+use http::header::{CONNECTION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 
 /// What the client wants the connection to become.
@@ -15,8 +15,8 @@ pub enum Upgrade {
 
 /// RFC 6455 section 4.2.1. Half a handshake is an ordinary request: a proxy that upgrades more than its backend
 /// does hands the client a raw connection to it.
-pub(super) fn asked_for(head: &RawHead<'_>, framing: Framing) -> Upgrade {
-    let whole = only(head.headers, &UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
+pub(super) fn asked_for(head: &RawHead<'_>, upgrade: Field<'_>, framing: Framing) -> Upgrade {
+    let whole = matches!(upgrade, Field::Once(value) if value.as_bytes().eq_ignore_ascii_case(b"websocket"))
         && head.method == Method::GET
         && head.version == Version::HTTP_11
         && framing == Framing::Unsaid
