@@ -93,9 +93,11 @@ impl Journey {
 
     fn decision(&self) -> Decision {
         match &self.stage {
-            Stage::Arrived => Decision::Abandoned,
+            Stage::Arrived => Decision::Aborted,
+            Stage::Answered(answer) if answer.denial().is_none() => Decision::Answered,
             Stage::Answered(_) => Decision::Refused,
             Stage::Admitted(onward) if onward.failure.is_some() => Decision::Failed,
+            Stage::Admitted(_) if self.books.status == 0 => Decision::Aborted,
             Stage::Admitted(_) => Decision::Admitted,
         }
     }

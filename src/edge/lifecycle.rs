@@ -11,11 +11,9 @@ use crate::ports::EdgeEvents;
 use arc_swap::ArcSwap;
 use pingora::apps::{HttpServerApp, HttpServerOptions};
 use pingora::connectors::TransportConnector;
-use pingora::listeners::tls::Acceptor;
 use pingora::protocols::http::v2::server::default_h2_options;
 use pingora::proxy::{http_proxy, HttpProxy};
 use pingora::server::configuration::ServerConf;
-use rustls::ServerConfig;
 use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,10 +33,17 @@ pub struct Edge {
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     pub events: Arc<dyn EdgeEvents>,
     pub listeners: Vec<Listener>,
-    pub tls: Option<Arc<ServerConfig>>,
-    pub proxy_protocol: bool,
     pub threads: usize,
     pub clock: fn() -> UnixTime,
+}
+
+/// What asked us to leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// An orchestrator: others still learn that we go.
+    Gracefully,
+    /// A person at a terminal: nobody is to be told.
+    Now,
 }
 
 /// How long leaving may take.
@@ -50,19 +55,22 @@ pub struct Drain {
 
 impl Edge {
     /// Serves until `leave` resolves, then drains. `unready` is called the moment leaving begins.
-    pub async fn run(self, leave: impl Future<Output = Drain>, unready: impl FnOnce()) {
+    pub async fn run(self, leave: impl Future<Output = Leave>, unready: impl FnOnce()) {
         let draining = Arc::new(AtomicBool::new(false));
         let (stop_accepting, stopped) = watch::channel(false);
         let (finish, finishing) = watch::channel(false);
-        let (front, listeners) = self.front(Arc::clone(&draining), finishing);
+        let front = self.front(Arc::clone(&draining), finishing);
         let mut serving = JoinSet::new();
-        for listener in listeners {
+        for listener in self.listeners {
             serving.spawn(serve(listener, Arc::clone(&front), stopped.clone()));
         }
-        let drain = leave.await;
+        let leave = leave.await;
         unready();
+        let drain = self.snapshot.load().drain;
         draining.store(true, Ordering::Relaxed);
-        tokio::time::sleep(drain.pre_stop).await;
+        if leave == Leave::Gracefully {
+            tokio::time::sleep(drain.pre_stop).await;
+        }
         stop_accepting.send_replace(true);
         finish.send_replace(true);
         front.proxy.http_cleanup().await;
@@ -72,7 +80,7 @@ impl Edge {
         }
     }
 
-    fn front(self, draining: Arc<AtomicBool>, shutdown: watch::Receiver<bool>) -> (Arc<Front>, Vec<Listener>) {
+    fn front(&self, draining: Arc<AtomicBool>, shutdown: watch::Receiver<bool>) -> Arc<Front> {
         let snapshot = Arc::clone(&self.snapshot);
         let limits = snapshot.load().limits;
         let proxy = Proxy {
@@ -96,12 +104,10 @@ impl Edge {
         let front = Front {
             proxy: Arc::new(proxy),
             snapshot,
-            tls: self.tls.map(Acceptor::from_server_config),
-            proxy_protocol: self.proxy_protocol,
-            events: self.events,
+            events: Arc::clone(&self.events),
             shutdown,
         };
-        (Arc::new(front), self.listeners)
+        Arc::new(front)
     }
 }
 

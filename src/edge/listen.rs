@@ -7,13 +7,12 @@
 use super::connection::Connection;
 use super::guarded::{Guarded, HeadLimits, Socket};
 use super::proxy::Proxy;
-use super::proxy_header::{self, Source};
+use super::proxy_header;
 use super::snapshot::Snapshot;
 use crate::config::settings::Listen;
 use crate::ports::EdgeEvents;
 use arc_swap::ArcSwap;
 use pingora::apps::ServerApp;
-use pingora::listeners::tls::Acceptor;
 use pingora::protocols::{Ssl, Stream, ALPN};
 use pingora::proxy::HttpProxy;
 use std::io;
@@ -37,8 +36,6 @@ const BREATH: Duration = Duration::from_millis(50);
 pub(super) struct Front {
     pub(super) proxy: Arc<HttpProxy<Proxy>>,
     pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
-    pub(super) tls: Option<Acceptor>,
-    pub(super) proxy_protocol: bool,
     pub(super) events: Arc<dyn EdgeEvents>,
     /// Turns true when open connections should finish.
     pub(super) shutdown: watch::Receiver<bool>,
@@ -110,49 +107,42 @@ pub(super) async fn serve(listener: Listener, front: Arc<Front>, mut stop: watch
 impl Front {
     async fn connection(self: Arc<Self>, socket: Socket, ip: Option<IpAddr>) {
         let _open = Open::new(&self.events);
-        let limits = self.snapshot.load().limits;
+        let snapshot = self.snapshot.load_full();
+        let limits = snapshot.limits;
         let guarded = Guarded::new(
             socket,
             HeadLimits { within: limits.header_timeout, bytes: WIRE_CAP },
             Arc::clone(&self.events),
         );
         // Silence, a stalled PROXY header and a stalled handshake all end here.
-        let opened = tokio::time::timeout(limits.header_timeout, self.open(guarded, ip)).await;
+        let opened = tokio::time::timeout(limits.header_timeout, open(&snapshot, guarded, ip)).await;
+        drop(snapshot);
         if let Ok(Some(stream)) = opened {
             self.proxy.process_new(stream, &self.shutdown).await;
         }
     }
+}
 
-    /// Everything before HTTP. `None` ends the connection: there is nobody to answer yet.
-    async fn open(&self, mut stream: Guarded, ip: Option<IpAddr>) -> Option<Stream> {
-        let ip = match self.proxy_protocol && self.snapshot.load().gate.trusts(ip) {
-            true => match proxy_header::read(&mut stream).await.ok()? {
-                Source::Client(client) => Some(client.to_canonical()),
-                Source::Balancer => ip,
-            },
-            false => ip,
-        };
-        let first = stream.look(1).await.ok()?.first().copied()?;
-        match &self.tls {
-            Some(acceptor) if first == TLS_RECORD => {
-                let connection = Connection::new(ip, true);
-                stream.introduce(&connection);
-                let stream = acceptor.tls_handshake(stream).await.ok()?;
-                if stream.selected_alpn_proto() == Some(ALPN::H2) {
-                    connection.speaks_frames();
-                }
-                Some(Box::new(stream))
-            }
-            _ => {
-                let connection = Connection::new(ip, false);
-                stream.introduce(&connection);
-                if stream.speaks_h2().await.ok()? {
-                    connection.speaks_frames();
-                }
-                Some(Box::new(stream))
-            }
+/// Everything before HTTP. `None` ends the connection: there is nobody to answer yet.
+async fn open(snapshot: &Snapshot, mut stream: Guarded, ip: Option<IpAddr>) -> Option<Stream> {
+    let announced = snapshot.proxy_protocol && snapshot.gate.trusts(ip);
+    let ip = if announced { proxy_header::read(&mut stream).await.ok()?.client().or(ip) } else { ip };
+    let first = stream.look(1).await.ok()?.first().copied()?;
+    if let (Some(tls), TLS_RECORD) = (&snapshot.tls, first) {
+        let connection = Connection::new(ip, true);
+        stream.introduce(&connection);
+        let stream = tls.0.tls_handshake(stream).await.ok()?;
+        if stream.selected_alpn_proto() == Some(ALPN::H2) {
+            connection.speaks_frames();
         }
+        return Some(Box::new(stream));
     }
+    let connection = Connection::new(ip, false);
+    stream.introduce(&connection);
+    if stream.speaks_h2().await.ok()? {
+        connection.speaks_frames();
+    }
+    Some(Box::new(stream))
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {

@@ -20,6 +20,15 @@ pub(super) enum Source {
     Balancer,
 }
 
+impl Source {
+    pub(super) fn client(self) -> Option<IpAddr> {
+        match self {
+            Self::Client(ip) => Some(ip.to_canonical()),
+            Self::Balancer => None,
+        }
+    }
+}
+
 /// Reads the header off the front of `stream`. It must be there: a trusted peer with `proxy_protocol` on that sends
 /// none is misconfigured, and guessing would take the balancer for the client.
 ///

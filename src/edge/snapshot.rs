@@ -1,6 +1,8 @@
-//! Everything a request is decided and forwarded with, swapped as one value: routes, rules, keys, upstreams and
-//! their metrics change together or not at all.
+//! Everything a request is decided and forwarded with, swapped as one value: routes, rules, keys, upstreams,
+//! certificate and metrics change together or not at all.
 
+use super::lifecycle::Drain;
+use super::tls::TlsFront;
 use super::upstream::Pool;
 use crate::pipeline::Gate;
 use crate::ports::Journal;
@@ -14,6 +16,10 @@ pub struct Snapshot {
     pub upstreams: Vec<Arc<Pool>>,
     pub journal: Arc<dyn Journal>,
     pub limits: Limits,
+    pub tls: Option<TlsFront>,
+    /// Trusted peers begin each connection with a PROXY header.
+    pub proxy_protocol: bool,
+    pub drain: Drain,
 }
 
 /// Bounds of one connection and one request head.

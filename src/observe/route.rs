@@ -2,22 +2,8 @@
 
 use super::counter::{Counter, Histogram};
 use super::family::Family;
+use crate::pipeline::account::Decision;
 use std::sync::{Arc, OnceLock};
-
-/// What became of a request; the `decision` label and the `decision` of the access log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// Let through; the answer is the upstream's.
-    Admitted,
-    /// Turned away: the caller may not pass, or asked for something that does not exist.
-    Refused,
-    /// Answered here: our own endpoints, preflights, the way to sign-in.
-    Answered,
-    /// We or the upstream could not do our part.
-    Failed,
-    /// The client left, or was cut off, before there was an answer.
-    Aborted,
-}
 
 /// Handles for one route. Clones, and later loads of the same label, count in the same place.
 #[derive(Clone, Debug)]
@@ -34,21 +20,6 @@ struct Outcomes {
     family: Family<Counter>,
     route: String,
     cells: Box<[OnceLock<Arc<Counter>>]>,
-}
-
-impl Decision {
-    pub const ALL: [Self; 5] = [Self::Admitted, Self::Refused, Self::Answered, Self::Failed, Self::Aborted];
-
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Admitted => "admitted",
-            Self::Refused => "refused",
-            Self::Answered => "answered",
-            Self::Failed => "failed",
-            Self::Aborted => "aborted",
-        }
-    }
 }
 
 impl RouteMetrics {

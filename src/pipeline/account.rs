@@ -8,17 +8,19 @@ use crate::domain::principal::{AuthMethod, Principal};
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// How a request ended for us; the upstream's own status stands beside it.
+/// What became of a request; the `decision` of metrics and access log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// Forwarded.
+    /// Let through; the answer is the upstream's.
     Admitted,
-    /// Answered here: the caller may not pass, or asked something only we can answer.
+    /// Turned away: the caller may not pass, or asked for something that does not exist.
     Refused,
-    /// Admitted, but no answer of the backend could be had.
+    /// Answered here without refusing anything: a preflight.
+    Answered,
+    /// Let through, but we or the upstream could not do our part.
     Failed,
-    /// The client went away, or the request was dropped, before anything was decided or sent.
-    Abandoned,
+    /// The client left, or was cut off, before there was an answer.
+    Aborted,
 }
 
 /// One request, as observers see it. It holds no credential.
@@ -54,6 +56,21 @@ pub enum Auth<'a> {
     Nobody,
     Accepted { principal: &'a Principal, remembered: bool },
     Refused,
+}
+
+impl Decision {
+    pub const ALL: [Self; 5] = [Self::Admitted, Self::Refused, Self::Answered, Self::Failed, Self::Aborted];
+
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Admitted => "admitted",
+            Self::Refused => "refused",
+            Self::Answered => "answered",
+            Self::Failed => "failed",
+            Self::Aborted => "aborted",
+        }
+    }
 }
 
 impl Auth<'_> {
