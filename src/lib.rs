@@ -5,6 +5,12 @@
 //! ARCHITECTURE.md is the map.
 
 pub mod admin;
+pub mod app;
+pub mod cli;
 pub mod config;
 pub mod domain;
+pub mod edge;
 pub mod observe;
+pub mod outbound;
+pub mod pipeline;
+pub mod ports;
