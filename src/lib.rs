@@ -4,5 +4,6 @@
 //! the story of one admission, the domain decides. Arrows point inwards only; `tests/architecture.rs` holds them.
 //! ARCHITECTURE.md is the map.
 
+pub mod cli;
 pub mod config;
 pub mod domain;
