@@ -12,7 +12,7 @@ pub(super) mod shape;
 pub(super) mod upstream;
 pub(super) mod value;
 
-use shape::{table, Field, Later, List};
+use shape::{table, Later, List};
 
 table! {
     /// The configuration of Doorward.

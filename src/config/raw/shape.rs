@@ -54,6 +54,7 @@ macro_rules! table {
         $($(#[doc = $doc:literal])* $key:ident : $type:ty $(= $default:tt)?),* $(,)?
     }) => {
         $(#[doc = $about])*
+        #[derive(Clone, Debug)]
         pub(crate) enum $name {}
         impl $crate::config::raw::shape::Shape for $name {
             fn schema() -> serde_json::Value {
@@ -189,7 +190,11 @@ impl<T: Read> Read for BTreeMap<String, Field<T>> {
 
 impl<T: Shape> Shape for Later<T> {
     fn schema() -> Json {
-        json!({ "not": {}, "description": "Not available yet." })
+        let mut schema = T::schema();
+        if let Some(schema) = schema.as_object_mut() {
+            schema.insert("not".to_owned(), json!({}));
+        }
+        schema
     }
 }
 
@@ -220,9 +225,10 @@ pub(crate) fn describe_table(about: &str, keys: Vec<(&str, Json)>) -> Json {
 
 pub(crate) fn describe(schema: Json, doc: &str, default: Option<&str>) -> Json {
     let Json::Object(mut schema) = schema else { return schema };
+    let later = if schema.contains_key("not") { " Not available yet." } else { "" };
+    let doc = format!("{}{later}", doc.trim());
     if !doc.is_empty() {
-        let later = if schema.contains_key("not") { " Not available yet." } else { "" };
-        schema.insert("description".to_owned(), format!("{}{later}", doc.trim()).into());
+        schema.insert("description".to_owned(), doc.trim().into());
     }
     if let Some(node) = default.and_then(|text| DeValue::parse(text).ok()) {
         if !matches!(node.get_ref(), DeValue::Table(table) if table.is_empty()) {
