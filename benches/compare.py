@@ -20,12 +20,13 @@ import os
 import pathlib
 import signal
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 
 import contestants
-from load import Failure, Machine, wrk
+from load import Failure, Machine, stolen, wrk
 
 BASELINE = "bare Pingora"
 BEARER = "Doorward bearer"
@@ -39,7 +40,7 @@ def main():
         with tempfile.TemporaryDirectory(prefix="doorward-bench-") as scratch:
             with Machine(pathlib.Path(scratch), pin=args.pin) as machine:
                 report = compare(args, machine)
-    except (Failure, KeyboardInterrupt) as failure:
+    except (Failure, OSError, subprocess.CalledProcessError, KeyboardInterrupt) as failure:
         sys.exit(f"bench: {failure or 'interrupted'}")
 
     print_table(report)
@@ -61,6 +62,7 @@ def compare(args, machine):
         one.idle_kib = one.process.memory_kib()
         wrk(one.url, args.connections, args.warm_up, one.headers, machine)
 
+    stolen_before, ticks_before = stolen()
     for number in range(args.rounds):
         print(f"round {number + 1} of {args.rounds}", file=sys.stderr, flush=True)
         # There and back: neighbours stay neighbours, and nobody is always first.
@@ -68,7 +70,9 @@ def compare(args, machine):
             one.rounds.append(measure(one, args, machine))
     for one in field:
         one.loaded_kib = one.process.memory_kib()
-    return summary(args, field, left_out)
+    stolen_after, ticks_after = stolen()
+    lost = (stolen_after - stolen_before) / max(ticks_after - ticks_before, 1)
+    return summary(args, field, left_out) | {"stolen": lost}
 
 
 def measure(one, args, machine):
@@ -103,7 +107,10 @@ def print_table(report):
               f"{row['p50_ms']:6.2f} ms {row['p99_ms']:6.2f} ms {row['idle_mib']:5.1f} MiB {row['loaded_mib']:5.1f} MiB "
               f"{row['start_ms']:5.0f} ms")
     print("\nMedians over the rounds; a ratio is taken within a round. idle: resident memory before the first load; "
-          "start: spawned\nuntil the first answer arrived.")
+          "start: spawned\nuntil the first answer arrived, median of three.")
+    if report["stolen"] > 0.05:
+        print(f"The hypervisor gave {report['stolen']:.0%} of this machine's time to others meanwhile: rates and latencies "
+              "suffer; ratios spread.")
 
 
 def save(report, path):

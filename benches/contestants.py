@@ -1,12 +1,12 @@
 """Who takes part in the comparison, and how each is configured.
 
-Each forwards to the same backend over kept-alive connections. Everybody but bare Pingora and Envoy's missing access log
-writes one line a request to its standard output, which is a file. Who checks tokens checks the same one: RS256,
-issuer, audience and expiry.
+Each forwards to the same backend over kept-alive connections, and all but bare Pingora write a line a request to their
+standard output, which is a file. Who checks tokens checks the same one: RS256, issuer, audience and expiry.
 """
 
 import json
 import os
+import statistics
 import time
 
 import tokens
@@ -32,11 +32,17 @@ class Contestant:
     def url(self):
         return f"http://127.0.0.1:{self.port}{self.path}"
 
-    def start(self):
-        began = time.monotonic()
-        self.process = self.machine.start(self.name, self.command)
-        self.first_status = first_answer(self.process, self.port, self.path, self.headers)
-        self.start_ms = (time.monotonic() - began) * 1000
+    def start(self, times=3):
+        """Starts it for good; the starts before only count towards the time a start takes."""
+        took = []
+        for left in reversed(range(times)):
+            began = time.monotonic()
+            self.process = self.machine.start(self.name, self.command)
+            first_answer(self.process, self.port, self.path, self.headers)
+            took.append((time.monotonic() - began) * 1000)
+            if left:
+                self.process.kill()
+        self.start_ms = statistics.median(took)
 
     def prove(self):
         """A proxy that refuses everybody, or checks nobody, would make a fine figure."""
@@ -44,10 +50,7 @@ class Contestant:
         if status != 200:
             raise Failure(f"{self.name} answered {status}, not 200")
         if self.headers:
-            # The last character of an RS256 signature holds two bits of padding: change the one in the middle.
-            forged = self.headers["Authorization"][:-100] + ("A" if self.headers["Authorization"][-100] != "A" else "B") \
-                + self.headers["Authorization"][-99:]
-            for headers in ({}, {"Authorization": forged}):
+            for headers in ({}, {"Authorization": tokens.forged(self.headers["Authorization"])}):
                 status = first_answer(self.process, self.port, self.path, headers)
                 if status not in (401, 403):
                     raise Failure(f"{self.name} answered {status} to a caller without a valid token")
@@ -131,7 +134,7 @@ accept = ["bearer"]
 
 def nginx(machine, program, backend, threads, _bearer):
     port = free_port()
-    # Without `master_process off` nginx wants to write to places that only root may.
+    # The temporary paths default to places that only root may write.
     config = written(machine, "nginx plain", ".conf", f"""
 daemon off;
 worker_processes {threads};
@@ -204,7 +207,8 @@ frontend main
 backend app
     server app 127.0.0.1:{backend}
 """)
-    return Contestant(machine, name, [program, "-db", "-f", config], "/api/item" if headers else "/public/item", headers, port)
+    path = "/api/item" if headers else "/public/item"
+    return Contestant(machine, name, [program, "-db", "-f", config], path, headers, port)
 
 
 def envoy_jwt(machine, program, backend, threads, bearer):

@@ -64,10 +64,15 @@ class Process:
         os.truncate(self.output, 0)
 
     def end(self):
-        self.child.terminate()
+        if self.child.poll() is None:
+            self.child.terminate()
         try:
             self.child.wait(3)
         except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self):
+        if self.child.poll() is None:
             # The group is ours alone, and its id cannot have been reused while its leader is not yet waited for.
             os.killpg(self.child.pid, signal.SIGKILL)
             self.child.wait()
@@ -125,14 +130,21 @@ def wrk(url, connections, seconds, headers, machine):
     return {
         "requests": int(requests[1]),
         "requests_per_second": float(re.search(r"Requests/sec:\s+([\d.]+)", printed)[1]),
-        "p50_ms": milliseconds(re.search(r"50%\s+(\S+)", printed)[1]),
-        "p99_ms": milliseconds(re.search(r"99%\s+(\S+)", printed)[1]),
+        "p50_ms": milliseconds(re.search(r"^ +50% +(\S+)", printed, re.M)[1]),
+        "p99_ms": milliseconds(re.search(r"^ +99% +(\S+)", printed, re.M)[1]),
     }
 
 
 def milliseconds(typed):
     number, unit = re.fullmatch(r"([\d.]+)(us|ms|s|m)", typed).groups()
     return float(number) * {"us": 1e-3, "ms": 1, "s": 1e3, "m": 6e4}[unit]
+
+
+def stolen():
+    """CPU time so far that a hypervisor gave to others, and all CPU time, in ticks."""
+    with open("/proc/stat") as stat:
+        ticks = [int(field) for field in stat.readline().split()[1:9]]
+    return ticks[7], sum(ticks)
 
 
 def free_port():

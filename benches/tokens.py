@@ -33,6 +33,11 @@ def sign(scratch, key, issuer, audience):
     return f"{signed}.{base64url(openssl('dgst', '-sha256', '-sign', key, scratch / 'signed'))}"
 
 
+def forged(token):
+    """The same with another signature. Its very last character holds padding bits, so one in the midst is changed."""
+    return token[:-100] + ("A" if token[-100] != "A" else "B") + token[-99:]
+
+
 def openssl(*words):
     return subprocess.run(["openssl", *map(str, words)], check=True, capture_output=True).stdout
 
