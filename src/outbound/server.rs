@@ -8,8 +8,11 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls_pki_types::PrivateKeyDer;
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::io::{Read, Write};
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
@@ -80,4 +83,44 @@ fn answer(request: &Request<Incoming>, state: &mut State) -> Response<Full<Bytes
     state.asked.push((path, credential));
     let missing = || Response::builder().status(StatusCode::NOT_FOUND).body(Bytes::new()).unwrap();
     response.unwrap_or_else(missing).map(Full::new)
+}
+
+/// An issuer behind TLS that answers `{}` to whatever it is asked, on a thread of its own.
+pub(super) struct TlsServer {
+    pub url: String,
+    /// PEM
+    pub ca: String,
+}
+
+impl TlsServer {
+    pub(super) fn start() -> Self {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let config = Arc::new(config);
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://localhost:{}/", listener.local_addr().unwrap().port());
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                // a client that does not believe us goes away in the middle
+                let _ = answer_one(stream.unwrap(), &config);
+            }
+        });
+        Self { url, ca: made.cert.pem() }
+    }
+}
+
+fn answer_one(stream: std::net::TcpStream, config: &Arc<ServerConfig>) -> std::io::Result<()> {
+    let connection = ServerConnection::new(Arc::clone(config)).unwrap();
+    let mut stream = StreamOwned::new(connection, stream);
+    let mut request = [0; 4096];
+    let _ = stream.read(&mut request)?;
+    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")?;
+    stream.conn.send_close_notify();
+    stream.flush()
 }

