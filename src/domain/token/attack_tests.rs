@@ -277,7 +277,7 @@ proptest! {
     fn no_byte_of_a_good_token_can_be_changed(which in 0_usize..6, at in any::<prop::sample::Index>(), to in 0x20_u8..0x7F) {
         let (algorithm, kid) = ALL[which];
         let good = token(algorithm, kid, &claims());
-        let mut bytes = good.clone().into_bytes();
+        let mut bytes = good.into_bytes();
         let at = at.index(bytes.len());
         prop_assume!(bytes[at] != to);
         bytes[at] = to;

@@ -59,11 +59,8 @@ fn a_time_of_the_wrong_type_is_refused_and_not_read_as_absent() {
         {
             assert_eq!(refused(json!({ name: time })), INVALID, "{name} {time}");
         }
-        let null = claims_with(json!({})).to_string().replacen('{', &format!("{{\"x{name}\":0,"), 1);
-        let null = null
-            .replace(&format!("\"{name}\":"), "\"ignored\":")
-            .replace(&format!("\"x{name}\":0"), &format!("\"{name}\":null"));
-        let payload: Map<String, Value> = serde_json::from_str(&null).unwrap();
+        let mut payload = claims_with(json!({})).as_object().unwrap().clone();
+        payload.insert(name.to_owned(), Value::Null);
         assert!(principal(&payload, Kind::Jwt, &issuer(), NOW).is_err(), "{name} null");
     }
     assert_eq!(refused(json!({ "exp": null })), INVALID);
