@@ -1,12 +1,12 @@
 //! What the file means: the values every other room may hold. Nothing here was typed by anybody; [`super::resolve`]
 //! makes all of it.
 
+pub use crate::domain::network::Trusted;
 use crate::domain::policy::RouteTable;
 use crate::domain::principal::SourceName;
 use crate::domain::secret::Secret;
 use crate::domain::headers::identity::IdentityHeaders;
 use crate::domain::token::issuer::Issuer;
-use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -50,14 +50,6 @@ pub struct Server {
 pub enum Listen {
     Tcp(SocketAddr),
     Unix(PathBuf),
-}
-
-/// Whose forwarding headers count; nobody's by default.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Trusted {
-    pub networks: Vec<IpNet>,
-    /// Peers on a unix socket.
-    pub unix: bool,
 }
 
 /// Files that are read again when they change.

@@ -1,0 +1,128 @@
+//! `doorward routes`: who may go where, at a glance.
+
+use crate::config::settings::Settings;
+use crate::domain::policy::route::Route;
+use crate::domain::policy::rule::{Access, Rule};
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+/// Lists every route with its rule, and marks the public ones.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// The configuration file.
+    #[arg(long, env = "DOORWARD_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Prints the table to stdout.
+#[must_use]
+pub fn run(args: &Args) -> u8 {
+    let Some(path) = &args.config else {
+        return super::check::no_file("routes");
+    };
+    match crate::config::load(path) {
+        Err(mistakes) => {
+            let _ = writeln!(io::stderr(), "{mistakes}");
+            2
+        }
+        Ok(loaded) => u8::from(io::stdout().write_all(table(&loaded.settings).as_bytes()).is_err()),
+    }
+}
+
+const HEAD: [&str; 6] = ["", "METHODS", "ROUTE", "ACCESS", "CREDENTIALS", "UPSTREAM"];
+
+/// One line a route, in the order of the file; `!` marks what anybody may reach.
+fn table(settings: &Settings) -> String {
+    let routes = settings.routes.routes();
+    let mut lines = vec![HEAD.map(str::to_owned)];
+    lines.extend(routes.iter().map(|route| line(route, settings)));
+    let widths: Vec<usize> = (0..HEAD.len())
+        .map(|column| lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0))
+        .collect();
+    let mut text = String::new();
+    for line in &lines {
+        let padded: Vec<String> = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let _ = writeln!(text, "{}", padded.join("  ").trim_end());
+    }
+    let public = routes.iter().filter(|route| route.rule.access == Access::Public).count();
+    let _ = writeln!(text, "\n{} routes, {public} of them public (!)", routes.len());
+    text
+}
+
+fn line(route: &Route, settings: &Settings) -> [String; 6] {
+    let public = route.rule.access == Access::Public;
+    let methods = route.methods.as_ref().map_or_else(
+        || "common".to_owned(),
+        |listed| listed.iter().map(http::Method::as_str).collect::<Vec<_>>().join(","),
+    );
+    let credentials = if !public && route.rule.accepts_bearer { "bearer" } else { "-" };
+    let upstream = settings.upstreams.get(route.upstream).map(|upstream| upstream.name.clone());
+    [
+        if public { "!" } else { "" }.to_owned(),
+        methods,
+        format!("{}{}", route.host, route.path.as_str()),
+        access(&route.rule),
+        credentials.to_owned(),
+        upstream.unwrap_or_default(),
+    ]
+}
+
+fn access(rule: &Rule) -> String {
+    let mut text = match rule.access {
+        Access::Public => "public",
+        Access::Optional => "optional",
+        Access::Authenticated => "authenticated",
+    }
+    .to_owned();
+    let from: Vec<String> = rule.from.iter().map(|source| source.as_str().to_owned()).collect();
+    for (list, word, joined) in [(&from, "from", " or "), (&rule.roles, "role", " or "), (&rule.scopes, "scope", " and ")] {
+        if !list.is_empty() {
+            let _ = write!(text, ", {word} {}", list.join(joined));
+        }
+    }
+    if rule.when.is_some() {
+        text.push_str(", when …");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{from_text, Secrets, World};
+
+    #[test]
+    fn the_table_tells_who_may_go_where() {
+        let file = r#"
+            [[upstream]]
+            name = "app"
+            url = "http://127.0.0.1:3000"
+            [[issuer]]
+            name = "local"
+            issuer = "http://localhost"
+            secret = "0123456789abcdef0123456789abcdef"
+            audience = ["app"]
+            algorithms = ["HS256"]
+            [[route]]
+            path = "/"
+            access = "public"
+            [[route]]
+            host = "app.example.com"
+            path = "/admin/**"
+            methods = ["GET", "POST"]
+            roles = ["admin", "root"]
+            from = ["local"]
+        "#;
+        let world = World { env: &|_| None, secrets: Secrets::Literal };
+        let loaded = from_text(file, std::path::Path::new("/nowhere"), &world).unwrap();
+        let expected = "\
+   METHODS   ROUTE                     ACCESS                                         CREDENTIALS  UPSTREAM
+!  common    /                         public                                         -            app
+   GET,POST  app.example.com/admin/**  authenticated, from local, role admin or root  bearer       app
+
+2 routes, 1 of them public (!)
+";
+        assert_eq!(table(&loaded.settings), expected);
+    }
+}

@@ -1,0 +1,99 @@
+//! `[server]`, `[admin]` and `[store]`.
+
+use super::shape::{table, Later, List};
+use super::value::{FilePath, OneOrMore, Size};
+use std::time::Duration;
+
+table! {
+    /// Where the gate listens, and how it reads requests.
+    Server {
+        /// "host:port" or "unix:/run/doorward.sock". HTTP/1.1, HTTP/2 by prior knowledge and, with tls, both over TLS, on one port.
+        listen: List<String> = ["[::]:8080"],
+        /// The external origin, or a list of them. The first is the main one.
+        public_url: OneOrMore<String> = "http://localhost:8080",
+        /// The gate's own endpoints live below this path.
+        prefix: String = "/.auth",
+        /// Networks, or "unix", whose X-Forwarded-For/Proto/Host/Port, X-Request-Id and trace headers count. Nobody by default.
+        trusted_proxies: List<String> = [],
+        /// Read a PROXY protocol header, from trusted proxies only.
+        proxy_protocol: bool = false,
+        /// Other origins that may send unsafe requests with our cookies.
+        csrf_origins: Later<List<String>>,
+        /// Other origins that sign-in may return to.
+        return_to_origins: Later<List<String>>,
+        /// Networks of proxies that may ask /verify on the main port.
+        verify_from: Later<List<String>>,
+        /// Worker threads; 0 means the CPUs of the cgroup.
+        threads: usize = 0,
+        /// The largest request header.
+        max_header: Size = "32KiB",
+        /// The largest request body; routes may say otherwise.
+        max_body: Size = "10MiB",
+        /// Within this time a request header is complete.
+        header_timeout: Duration = "10s",
+        /// An idle connection is closed after this time.
+        idle_timeout: Duration = "65s",
+        /// How a stopping gate lets go of its connections.
+        drain: Drain = {},
+        /// TLS for every listener.
+        tls: Tls,
+    }
+}
+
+table! {
+    /// How a stopping gate lets go of its connections.
+    Drain {
+        /// Still accepting, no longer ready: the time load balancers need to notice.
+        pre_stop: Duration = "5s",
+        /// What is open after this time is cut.
+        max: Duration = "30s",
+    }
+}
+
+table! {
+    /// Certificate and key, read again when the files change.
+    Tls {
+        /// PEM file with the certificate and its chain.
+        cert: FilePath,
+        /// PEM file with the private key.
+        key: FilePath,
+        /// PEM file with the CA of client certificates.
+        client_ca: Later<String>,
+        /// Whether clients must show a certificate.
+        client_auth: Later<String>,
+    }
+}
+
+table! {
+    /// Where operators, probes and Prometheus find the gate.
+    Admin {
+        /// /livez, /readyz and /metrics; a loopback address.
+        listen: String = "127.0.0.1:9901",
+        /// The same three for the kubelet and Prometheus, on any address: "[::]:9902".
+        health: String = "",
+        /// The operator's token.
+        token: Later<String>,
+        /// Further tokens.
+        tokens: Later<List<super::later::AdminToken>>,
+        /// Accepted Host names besides the listen address and localhost.
+        hosts: Later<List<String>>,
+    }
+}
+
+table! {
+    /// Where state is kept.
+    Store {
+        /// "memory:" keeps it in this process.
+        url: String = "memory:",
+        /// In front of every key.
+        prefix: Later<String>,
+        /// Longest wait for an answer.
+        timeout: Later<Duration>,
+        /// A replica that could not confirm the revocation log for longer is stale.
+        max_staleness: Later<Duration>,
+        /// Directory for what must survive a restart.
+        state_dir: Later<String>,
+        /// 32 bytes shared by all replicas, or a list: the first seals, all open.
+        secret: Later<OneOrMore<String>>,
+    }
+}

@@ -1,0 +1,151 @@
+//! `[[route]]`, each with what `[route_defaults]` says for it.
+
+use super::forwarding::{cors, forwarding};
+use super::rule::rule;
+use super::{required, values};
+use crate::config::include::Findings;
+use crate::config::mistakes::{did_you_mean, Place};
+use crate::config::raw::route::{self as raw, Route as Raw};
+use crate::config::raw::shape::{Field, List};
+use crate::config::raw::File;
+use crate::domain::headers::identity::IdentityHeaders;
+use crate::domain::policy::pattern::HostPattern;
+use crate::domain::policy::route::OnUnauthenticated;
+use crate::domain::policy::table::ties;
+use crate::domain::policy::{Route, RouteTable};
+use http::Method;
+
+/// What a route may refer to.
+pub(super) struct Surroundings<'f> {
+    pub(super) defaults: &'f Raw,
+    pub(super) issuers: Vec<&'f str>,
+    upstreams: Vec<&'f str>,
+    prefix: &'f str,
+    pub(super) max_body: u64,
+    pub(super) identity: Option<&'f IdentityHeaders>,
+}
+
+pub(super) fn routes(file: &File, identity: Option<&IdentityHeaders>, findings: &mut Findings) -> Option<RouteTable> {
+    let server = file.server.value.as_ref()?;
+    let around = Surroundings {
+        defaults: file.route_defaults.value.as_ref()?,
+        issuers: names(&file.issuer, |issuer| Some(issuer.name.value.as_ref()?.0.as_str())),
+        upstreams: names(&file.upstream, |upstream| Some(upstream.name.value.as_ref()?.0.as_str())),
+        prefix: server.prefix.value.as_deref().unwrap_or("/.auth"),
+        max_body: server.max_body.value.map_or(0, |size| size.0),
+        identity,
+    };
+    let list = file.route.value.as_ref()?;
+    if list.is_empty() {
+        findings.warning(&file.route.place, "there is no route, so every request is answered with 404");
+    }
+    let mut routes = Vec::with_capacity(list.len());
+    let mut places: Vec<&Place> = Vec::with_capacity(list.len());
+    for (index, field) in list.iter().enumerate() {
+        let Some(raw) = &field.value else { continue };
+        if let Some(route) = route(raw, (index, &field.place), &around, findings) {
+            routes.push(route);
+            places.push(&field.place);
+        }
+    }
+    for (earlier, later) in ties(&routes) {
+        if let (Some(earlier), Some(later)) = (places.get(earlier), places.get(later)) {
+            findings.mistake(later, format!("ties with {earlier}: no request could say which of the two is meant"));
+        }
+    }
+    (routes.len() == list.len() && findings.mistakes.is_empty()).then(|| RouteTable::new(routes))
+}
+
+fn route(raw: &Raw, (index, place): (usize, &Place), around: &Surroundings<'_>, findings: &mut Findings) -> Option<Route> {
+    let defaults = around.defaults;
+    refuse_what_comes_later(raw, defaults, findings);
+    let host = raw.host.or(&defaults.host);
+    let path = required(raw.path.or(&defaults.path), "write which paths it is for, like \"/**\" for all", findings);
+    if let Some(path) = path.as_ref().map(|path| path.as_str()).filter(|path| is_under(path, around.prefix)) {
+        let text = format!("{path:?} lies under server.prefix ({:?}), where the gate answers itself", around.prefix);
+        findings.mistake(&raw.path.or(&defaults.path).place, text);
+    }
+    let methods = methods(raw.methods.or(&defaults.methods), findings);
+    let upstream = upstream(raw, around, findings);
+    let rule = rule(raw, place, around, findings);
+    let cors = cors(raw.cors.or(&defaults.cors), findings);
+    let path = path?;
+    let forwarding = forwarding(raw, &path, around, findings);
+    Some(Route {
+        index,
+        host: match &host.value {
+            Some(host) => host.clone(),
+            None if host.is_given() => return None,
+            None => HostPattern::Any,
+        },
+        path,
+        methods,
+        upstream: upstream?,
+        rule: rule?,
+        forwarding: forwarding?,
+        unauthenticated: match raw.on_unauthenticated.or(&defaults.on_unauthenticated).value? {
+            raw::OnUnauthenticated::Auto => OnUnauthenticated::Auto,
+            raw::OnUnauthenticated::Refuse => OnUnauthenticated::Refuse,
+        },
+        cors,
+    })
+}
+
+fn refuse_what_comes_later(raw: &Raw, defaults: &Raw, findings: &mut Findings) {
+    let in_flight = raw.max_in_flight.or(&defaults.max_in_flight);
+    if in_flight.value.is_some_and(|most| most != 0) {
+        findings.mistake(&in_flight.place, "is not available yet");
+    }
+    let sensitive = raw.sensitive.or(&defaults.sensitive);
+    if sensitive.value == Some(true) {
+        findings.mistake(&sensitive.place, "is not available yet");
+    }
+}
+
+fn methods(list: &Field<List<Method>>, findings: &mut Findings) -> Option<Vec<Method>> {
+    if !list.is_given() {
+        return None;
+    }
+    let methods = values(list);
+    if list.value.as_ref().is_some_and(Vec::is_empty) {
+        findings.mistake(&list.place, "is empty, so no request could match; leave it out for the common methods");
+    }
+    if methods.iter().enumerate().any(|(at, method)| methods.iter().take(at).any(|before| before == method)) {
+        findings.mistake(&list.place, "lists a method twice");
+    }
+    Some(methods)
+}
+
+fn upstream(raw: &Raw, around: &Surroundings<'_>, findings: &mut Findings) -> Option<usize> {
+    let field = raw.upstream.or(&around.defaults.upstream);
+    if !field.is_given() {
+        return match around.upstreams.len() {
+            1 => Some(0),
+            0 => {
+                findings.mistake(&field.place, "there is no [[upstream]] to forward to");
+                None
+            }
+            count => {
+                findings.mistake(&field.place, format!("is missing; say which of the {count} upstreams"));
+                None
+            }
+        };
+    }
+    let name = field.value.as_ref()?.0.as_str();
+    let at = around.upstreams.iter().position(|known| *known == name);
+    if at.is_none() {
+        let hint = did_you_mean(name, around.upstreams.iter().copied());
+        findings.mistake(&field.place, format!("no upstream is called {name:?}{hint}"));
+    }
+    at
+}
+
+/// Whether `path` is `prefix` or something below it.
+pub(super) fn is_under(path: &str, prefix: &str) -> bool {
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// One for each table, also where the name is a mistake, so that indices stay true.
+fn names<'f, T>(list: &'f Field<List<T>>, name: impl Fn(&'f T) -> Option<&'f str>) -> Vec<&'f str> {
+    list.value.iter().flatten().map(|field| field.value.as_ref().and_then(&name).unwrap_or_default()).collect()
+}
