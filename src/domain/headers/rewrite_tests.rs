@@ -35,6 +35,7 @@ impl Case {
             ip: None,
             forwarded_for: Some(HeaderValue::from_static("192.0.2.1")),
             proto: Proto::Https,
+            authority: HeaderValue::from_static("a.example"),
             host: HeaderValue::from_static("a.example"),
             port: None,
         };
