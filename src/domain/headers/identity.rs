@@ -37,6 +37,11 @@ impl Default for IdentityHeaders {
 }
 
 impl IdentityHeaders {
+    /// The headers that only we may set, for [`super::Managed`].
+    pub fn names(&self) -> impl Iterator<Item = &HeaderName> {
+        self.entries.iter().map(|(name, _)| name)
+    }
+
     /// What the backend is told about `principal`. A claim that is absent, null, an object or longer than
     /// [`LONGEST_VALUE`] when encoded has no header.
     #[must_use]
