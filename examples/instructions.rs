@@ -44,7 +44,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn decide(target: &[u8], routes: &RouteTable, caller: &Principal, headers: &HeaderMap) -> Result<(), Denial> {
-    let head = RawHead { version: Version::HTTP_11, method: &Method::GET, target, authority: None, headers, wire: None };
+    let head =
+        RawHead { version: Version::HTTP_11, method: &Method::GET, target, authority: None, headers, wire: None };
     let request = canonicalise(&head)?;
     let chosen = routes.choose(&request.host, &request.path)?;
     let Ok(route) = chosen.for_method(head.method) else { return Ok(()) };
@@ -62,7 +63,8 @@ fn decide(target: &[u8], routes: &RouteTable, caller: &Principal, headers: &Head
 
 /// A table of the size one meets, so that finding the right one is part of the price.
 fn routes() -> Result<RouteTable, String> {
-    let paths = ["/public/**", "/", "/api/**", "/api/items", "/api/items/{id}", "/api/users/{id}", "/admin/**", "/hook"];
+    let paths =
+        ["/public/**", "/", "/api/**", "/api/items", "/api/items/{id}", "/api/users/{id}", "/admin/**", "/hook"];
     let routes: Result<Vec<Route>, String> = paths.iter().enumerate().map(|(index, path)| route(index, path)).collect();
     Ok(RouteTable::new(routes?))
 }
