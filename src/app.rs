@@ -65,7 +65,11 @@ impl App {
     ///
     /// # Errors
     /// In words: a port that is taken, a certificate that cannot be read.
-    pub fn prepare(settings: Settings, path: Option<PathBuf>, output: Box<dyn Write + Send>) -> Result<Self, StartError> {
+    pub fn prepare(
+        settings: Settings,
+        path: Option<PathBuf>,
+        output: Box<dyn Write + Send>,
+    ) -> Result<Self, StartError> {
         let metrics = Metrics::new();
         let logs = LogSink::start(output, Arc::clone(&metrics.log_lines_dropped))?;
         let composer = Arc::new(Composer {
@@ -191,10 +195,14 @@ impl Composer {
     /// An issuer whose terms for keys did not change keeps its keys over a reload.
     fn desks(&self, settings: &Settings) -> Vec<Desk> {
         let mut keyrings = self.keyrings.lock();
-        let kept: Vec<Arc<Keyring>> = settings.issuers.iter().map(|issuer| {
-            let known = keyrings.iter().find(|keyring| keyring.serves(issuer));
-            known.map_or_else(|| Keyring::spawn(issuer), Arc::clone)
-        }).collect();
+        let kept: Vec<Arc<Keyring>> = settings
+            .issuers
+            .iter()
+            .map(|issuer| {
+                let known = keyrings.iter().find(|keyring| keyring.serves(issuer));
+                known.map_or_else(|| Keyring::spawn(issuer), Arc::clone)
+            })
+            .collect();
         keyrings.clone_from(&kept);
         let terms = settings.issuers.iter().map(|settings| Arc::clone(&settings.issuer));
         terms.zip(kept).map(|(terms, keys)| Desk { terms, keys }).collect()
@@ -237,7 +245,11 @@ async fn reload(composer: &Composer, snapshot: &ArcSwap<Snapshot>, mut current: 
     }
 }
 
-async fn read_anew(composer: &Composer, current: &Settings, path: &std::path::Path) -> Result<(Settings, Snapshot), String> {
+async fn read_anew(
+    composer: &Composer,
+    current: &Settings,
+    path: &std::path::Path,
+) -> Result<(Settings, Snapshot), String> {
     let owned = path.to_owned();
     let loaded = tokio::task::spawn_blocking(move || config::load(&owned)).await.map_err(|error| error.to_string())?;
     let loaded = loaded.map_err(|mistakes| mistakes.to_string())?;
@@ -277,8 +289,8 @@ fn control_runtime() -> io::Result<Runtime> {
 
 fn bind(workers: &Runtime, listen: &[Listen]) -> Result<Vec<Listener>, StartError> {
     let _guard = workers.enter();
-    let bound = listen.iter().map(|at| {
-        Listener::bind(at).map_err(|error| StartError::Settings(format!("cannot listen at {at}: {error}")))
-    });
+    let bound = listen
+        .iter()
+        .map(|at| Listener::bind(at).map_err(|error| StartError::Settings(format!("cannot listen at {at}: {error}"))));
     bound.collect()
 }

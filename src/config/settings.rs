@@ -1,12 +1,13 @@
 //! What the file means: the values every other room may hold. Nothing here was typed by anybody; [`super::resolve`]
 //! makes all of it.
 
+use crate::domain::headers::identity::IdentityHeaders;
 pub use crate::domain::network::Trusted;
 use crate::domain::policy::RouteTable;
 use crate::domain::principal::SourceName;
 use crate::domain::secret::Secret;
-use crate::domain::headers::identity::IdentityHeaders;
 use crate::domain::token::issuer::Issuer;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -50,6 +51,15 @@ pub struct Server {
 pub enum Listen {
     Tcp(SocketAddr),
     Unix(PathBuf),
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "{address}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
 }
 
 /// Files that are read again when they change.
@@ -110,7 +120,10 @@ pub struct Upstream {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
     /// Resolved off the request path, again and again.
-    Tcp { host: String, port: u16 },
+    Tcp {
+        host: String,
+        port: u16,
+    },
     Unix(PathBuf),
 }
 

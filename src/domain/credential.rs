@@ -74,7 +74,9 @@ mod tests {
 
     #[test]
     fn a_malformed_bearer_is_refused_rather_than_anonymous() {
-        for value in ["Bearer", "Bearer ", "Bearer a, Bearer b", "Bearer\tabc", "Bearer a b", "Bearer \u{e9}", "DPoP abc"] {
+        for value in
+            ["Bearer", "Bearer ", "Bearer a, Bearer b", "Bearer\tabc", "Bearer a b", "Bearer \u{e9}", "DPoP abc"]
+        {
             assert_eq!(read(value), Err(Code::TokenInvalid), "{value}");
         }
     }

@@ -1,8 +1,8 @@
 //! What is known of one client connection, shared between its stream and the requests on it.
 
+use pingora::http::ResponseHeader;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::Digest;
-use pingora_http::ResponseHeader;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;

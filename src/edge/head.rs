@@ -3,8 +3,8 @@
 use crate::domain::headers::rewrite::HeadEdit;
 use crate::domain::request::RawHead;
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
-use pingora_http::{RequestHeader, ResponseHeader};
 use std::mem;
 
 /// The head as it came off the wire. `wire` are the bytes themselves, which Pingora keeps for HTTP/1.

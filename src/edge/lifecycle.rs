@@ -101,18 +101,18 @@ impl Edge {
         h2.initial_window_size(H2_STREAM_WINDOW);
         h2.initial_connection_window_size(H2_CONNECTION_WINDOW);
         proxy.h2_options = Some(h2);
-        let front = Front {
-            proxy: Arc::new(proxy),
-            snapshot,
-            events: Arc::clone(&self.events),
-            shutdown,
-        };
+        let front = Front { proxy: Arc::new(proxy), snapshot, events: Arc::clone(&self.events), shutdown };
         Arc::new(front)
     }
 }
 
 fn pingora_conf(threads: usize) -> ServerConf {
-    ServerConf { threads, max_retries: MAX_RETRIES, upstream_keepalive_pool_size: UPSTREAM_POOL, ..ServerConf::default() }
+    ServerConf {
+        threads,
+        max_retries: MAX_RETRIES,
+        upstream_keepalive_pool_size: UPSTREAM_POOL,
+        ..ServerConf::default()
+    }
 }
 
 impl fmt::Debug for Edge {

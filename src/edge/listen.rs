@@ -97,11 +97,16 @@ pub(super) async fn serve(listener: Listener, front: Arc<Front>, mut stop: watch
                 Err(_) => tokio::time::sleep(BREATH).await,
             },
             Some(_) = open.join_next() => {}
-            _ = stop.wait_for(|stop| *stop) => break,
+            () = told(&mut stop) => break,
         }
     }
     drop(listener);
     while open.join_next().await.is_some() {}
+}
+
+/// Resolves once `stop` is true, or nobody is left to say so.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 impl Front {

@@ -17,11 +17,11 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
 use pingora::connectors::TransportConnector;
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::HttpPeer;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::{Error, ErrorType, Result};
-use pingora_http::{RequestHeader, ResponseHeader};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,11 +54,14 @@ impl Proxy {
         let arrival = Arrival { head, peer, now: (self.clock)() };
         let snapshot = Arc::clone(&journey.snapshot);
         let permit = snapshot.gate.admit(&arrival).await?;
-        let route = snapshot.gate.route(&permit);
-        if declared_length(&session.req_header().headers) > route.forwarding.max_body {
-            return Err(Answer::refused(too_large(), route, &session.req_header().headers));
+        let headers = &session.req_header().headers;
+        match snapshot.gate.route(&permit) {
+            Some(route) if declared_length(headers) > route.forwarding.max_body => {
+                Err(Answer::refused(too_large(), route, headers))
+            }
+            Some(_) => Ok(permit),
+            None => Err(Denial::new(Code::Internal, "a permit for a route that is not there").into()),
         }
-        Ok(permit)
     }
 
     /// Bounds on this session that Pingora leaves open. Its keep-alive is touched only while it is on: `None` says
@@ -154,7 +157,8 @@ impl ProxyHttp for Proxy {
         let snapshot = Arc::clone(&journey.snapshot);
         let (Some(piece), Some(onward)) = (body.as_ref(), journey.onward()) else { return Ok(()) };
         onward.body += piece.len() as u64;
-        if onward.body > snapshot.gate.route(&onward.permit).forwarding.max_body {
+        let most = snapshot.gate.route(&onward.permit).map_or(0, |route| route.forwarding.max_body);
+        if onward.body > most {
             onward.failure = Some(too_large());
             return Error::e_explain(ErrorType::HTTPStatus(413), "request body above max_body");
         }
@@ -221,6 +225,9 @@ pub(super) fn forward_head(head: &mut RequestHeader, journey: &mut Journey, upgr
         return Error::e_explain(ErrorType::InternalError, "forwarding without a permit");
     };
     let permit = &onward.permit;
+    let Some(route) = snapshot.gate.route(permit) else {
+        return Error::e_explain(ErrorType::InternalError, "a permit for a route that is not there");
+    };
     let host = snapshot.upstreams.get(permit.upstream()).and_then(|pool| pool.host());
     edit(head, |parts| {
         if let Some(target) = permit.target() {
@@ -230,9 +237,9 @@ pub(super) fn forward_head(head: &mut RequestHeader, journey: &mut Journey, upgr
             &mut parts.headers,
             &rewrite::Onward {
                 managed: snapshot.gate.managed(),
-                identity: snapshot.gate.identity_headers(permit),
+                identity: snapshot.gate.identity_of(permit),
                 forward_authorization: snapshot.gate.forwards_authorization(),
-                forwarding: &snapshot.gate.route(permit).forwarding,
+                forwarding: &route.forwarding,
                 client: permit.client(),
                 host: host.unwrap_or(permit.authority()),
                 request_id: &ids.request_id,
@@ -253,7 +260,10 @@ pub(super) async fn fail(session: &mut Session, journey: &mut Journey, denial: D
     let answer = match journey.onward() {
         Some(onward) => {
             onward.failure = Some(denial.clone());
-            Answer::refused(denial, snapshot.gate.route(&onward.permit), &headers)
+            match snapshot.gate.route(&onward.permit) {
+                Some(route) => Answer::refused(denial, route, &headers),
+                None => Answer::from(denial),
+            }
         }
         None => Answer::from(denial),
     };

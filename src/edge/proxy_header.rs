@@ -89,7 +89,9 @@ fn parse_v1(line: &[u8]) -> io::Result<Source> {
 
 fn parse_v2(bytes: &[u8]) -> io::Result<Source> {
     let rest = bytes.strip_prefix(V2_SIGNATURE).ok_or_else(|| malformed("the PROXY signature is wrong"))?;
-    let &[command, family, _, _, ref addresses @ ..] = rest else { return Err(malformed("the PROXY header is cut short")) };
+    let &[command, family, _, _, ref addresses @ ..] = rest else {
+        return Err(malformed("the PROXY header is cut short"));
+    };
     match (command, family >> 4) {
         (0x20, _) | (0x21, 0 | 3) => Ok(Source::Balancer),
         (0x21, 1) => {
@@ -119,8 +121,14 @@ mod tests {
 
     #[test]
     fn a_line_names_its_client() {
-        assert_eq!(parse_v1(b"PROXY TCP4 192.0.2.1 192.0.2.2 1000 80").unwrap(), Source::Client("192.0.2.1".parse().unwrap()));
-        assert_eq!(parse_v1(b"PROXY TCP6 2001:db8::1 ::1 1000 80").unwrap(), Source::Client("2001:db8::1".parse().unwrap()));
+        assert_eq!(
+            parse_v1(b"PROXY TCP4 192.0.2.1 192.0.2.2 1000 80").unwrap(),
+            Source::Client("192.0.2.1".parse().unwrap())
+        );
+        assert_eq!(
+            parse_v1(b"PROXY TCP6 2001:db8::1 ::1 1000 80").unwrap(),
+            Source::Client("2001:db8::1".parse().unwrap())
+        );
         assert_eq!(parse_v1(b"PROXY UNKNOWN").unwrap(), Source::Balancer);
     }
 

@@ -7,9 +7,9 @@ use crate::pipeline::Answer;
 use bytes::Bytes;
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora::Result;
-use pingora_http::ResponseHeader;
 
 /// Seconds after which a caller may try again what could not be told or reached.
 const RETRY: HeaderValue = HeaderValue::from_static("5");

@@ -4,6 +4,7 @@
 use crate::config::settings::{Endpoint, Protocol, Upstream};
 use crate::ports::EdgeEvents;
 use arc_swap::ArcSwap;
+use http::HeaderValue;
 use pingora::protocols::tls::CaType;
 use pingora::protocols::ALPN;
 use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
@@ -31,6 +32,7 @@ const H2_STREAMS: usize = 100;
 pub struct Pool {
     settings: Upstream,
     template: Template,
+    host: Option<HeaderValue>,
     /// In the order DNS and the file give them.
     targets: ArcSwap<Vec<Arc<Target>>>,
     next: AtomicUsize,
@@ -78,7 +80,10 @@ impl Pool {
     /// In words, when the CA file cannot be read.
     pub fn new(settings: Upstream, events: Arc<dyn EdgeEvents>) -> Result<Arc<Self>, String> {
         let template = Template::of(&settings)?;
+        let host = settings.host.as_deref().map(HeaderValue::from_str).transpose();
+        let host = host.map_err(|_| format!("upstream \"{}\": the host is no header value", settings.name))?;
         let pool = Self {
+            host,
             settings,
             template,
             targets: ArcSwap::default(),
@@ -87,6 +92,12 @@ impl Pool {
             events,
         };
         Ok(Arc::new(pool))
+    }
+
+    /// The `Host` to send instead of the client's.
+    #[must_use]
+    pub fn host(&self) -> Option<&HeaderValue> {
+        self.host.as_ref()
     }
 
     #[must_use]

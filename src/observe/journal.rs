@@ -29,14 +29,20 @@ pub struct Observers {
 
 impl Observers {
     /// For the routes and upstreams of one configuration, by their labels and names.
-    pub fn new(metrics: Arc<Metrics>, logs: (AccessLog, AuditLog), routes: Vec<String>, upstreams: Vec<String>) -> Self {
+    pub fn new(
+        metrics: Arc<Metrics>,
+        logs: (AccessLog, AuditLog),
+        routes: Vec<String>,
+        upstreams: Vec<String>,
+    ) -> Self {
         let routes = routes.into_iter().map(|label| (label.clone(), metrics.route(&label))).collect();
         let upstreams = upstreams.into_iter().map(|name| (name.clone(), metrics.upstream(&name))).collect();
         Self { metrics, access: logs.0, audit: logs.1, routes, upstreams }
     }
 
     fn count(&self, record: &Record<'_>) {
-        let route = record.route.and_then(|at| self.routes.get(at)).map_or(&self.metrics.unrouted, |(_, handles)| handles);
+        let route =
+            record.route.and_then(|at| self.routes.get(at)).map_or(&self.metrics.unrouted, |(_, handles)| handles);
         route.count(record.decision, record.status);
         route.duration.observe(record.took);
         self.metrics.gate_duration.observe(record.gate);
@@ -49,7 +55,11 @@ impl Observers {
             Auth::Accepted { remembered, .. } => {
                 results.accepted.inc();
                 let cache = &self.metrics.token_cache;
-                if remembered { cache.hit.inc() } else { cache.miss.inc() }
+                if remembered {
+                    cache.hit.inc()
+                } else {
+                    cache.miss.inc()
+                }
             }
             Auth::Refused if record.denial.is_some_and(|denial| denial.code == Code::ProviderUnavailable) => {
                 results.unavailable.inc();

@@ -9,6 +9,7 @@ pub mod audit;
 pub mod clock;
 pub mod counter;
 pub mod family;
+pub mod journal;
 mod json;
 pub mod log;
 pub mod metrics;

@@ -196,7 +196,13 @@ mod tests {
 
     #[test]
     fn only_https_leaves_this_machine() {
-        for url in ["https://id.example.com", "http://127.0.0.1:1", "http://127.9.9.9/", "http://[::1]:80/", "http://localhost/"] {
+        for url in [
+            "https://id.example.com",
+            "http://127.0.0.1:1",
+            "http://127.9.9.9/",
+            "http://[::1]:80/",
+            "http://localhost/",
+        ] {
             assert!(allowed(url), "{url}");
         }
         for url in [

@@ -73,7 +73,8 @@ mod tests {
 
     #[test]
     fn an_issuer_that_is_no_plain_url_has_no_place() {
-        for issuer in ["my-issuer", "http://id.example.com", "https://id.example.com/?a=b", "https://id.example.com/#a"] {
+        for issuer in ["my-issuer", "http://id.example.com", "https://id.example.com/?a=b", "https://id.example.com/#a"]
+        {
             assert!(places(issuer).is_none(), "{issuer}");
         }
     }

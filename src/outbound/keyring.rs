@@ -7,7 +7,9 @@ use super::client::{FetchError, CALL_TIMEOUT};
 use super::source::{supply, Fetched, KeySource, Supply};
 use crate::config::settings::{IssuerSettings, KeyOrigin};
 use crate::domain::token::keys::KeySet;
+use crate::ports::{self, Keys, Looked};
 use arc_swap::ArcSwap;
+use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
@@ -33,15 +35,6 @@ pub struct Keyring {
     shared: Arc<Shared>,
     /// `None` for a shared secret.
     task: Option<AbortHandle>,
-}
-
-/// Keys at one moment.
-#[derive(Debug, Default)]
-pub struct Keys {
-    pub set: KeySet,
-    /// No two sets of this process share one, those of a keyring replaced at a reload included: what was verified
-    /// under this number was verified with these keys. 0 before the first fetch.
-    pub generation: u64,
 }
 
 /// What came of asking for fresh keys.
@@ -112,6 +105,12 @@ impl Keyring {
         self.shared.keys.load()
     }
 
+    /// The configured name of the issuer.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.settings.issuer.name.as_str()
+    }
+
     /// Whether there are keys to verify with. Without them the answer to a token of this issuer is 503.
     #[must_use]
     pub fn available(&self) -> bool {
@@ -169,7 +168,30 @@ impl Keyring {
 
     /// Keys that have changed may have changed to none.
     fn refreshed(&self) -> Refresh {
-        if self.available() { Refresh::Refreshed } else { Refresh::Unavailable }
+        if self.available() {
+            Refresh::Refreshed
+        } else {
+            Refresh::Unavailable
+        }
+    }
+}
+
+#[async_trait]
+impl ports::KeySource for Keyring {
+    fn current(&self) -> Arc<Keys> {
+        self.shared.keys.load_full()
+    }
+
+    fn generation(&self) -> u64 {
+        self.shared.keys.load().generation
+    }
+
+    async fn look_for_new_keys(&self, seen: u64) -> Looked {
+        match self.refreshed_for_unknown_key(seen).await {
+            Refresh::Refreshed => Looked::Again,
+            Refresh::Cooling => Looked::Unknown,
+            Refresh::Unavailable => Looked::CannotTell,
+        }
     }
 }
 
@@ -233,7 +255,11 @@ async fn keep(name: String, shared: Arc<Shared>, mut source: Box<dyn KeySource>)
                 report(&name, &shared, &set);
                 // an issuer that withdrew every key is taken at its word, and asked again soon
                 shared.publish(set);
-                if empty { source.retry_in(failures) } else { again_in }
+                if empty {
+                    source.retry_in(failures)
+                } else {
+                    again_in
+                }
             }
             Err(error) => {
                 failures = failures.saturating_add(1);

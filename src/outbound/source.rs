@@ -167,6 +167,7 @@ fn jittered(span: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::token::fixture::JWKS;
 
     #[test]
     fn an_issuer_that_is_away_is_asked_ever_less_often() {
@@ -175,5 +176,19 @@ mod tests {
         assert!(first <= Duration::from_secs(1) && first >= Duration::from_millis(900));
         let late = source.retry_in(u32::MAX);
         assert!(late <= Duration::from_secs(30) && late >= Duration::from_secs(27));
+    }
+
+    #[tokio::test]
+    async fn a_file_half_written_is_an_error_and_not_an_empty_set() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("jwks.json");
+        let mut source = FileKeys { path: path.clone(), last: None };
+        assert!(matches!(source.fetch().await, Err(FetchError::File { .. })));
+        std::fs::write(&path, &JWKS[..JWKS.len() / 2]).unwrap();
+        assert!(matches!(source.fetch().await, Err(FetchError::Keys(Malformed::NotAKeySet))));
+        std::fs::write(&path, JWKS).unwrap();
+        assert_eq!(source.fetch().await.unwrap().set.len(), 5);
+        std::fs::write(&path, vec![b' '; MAX_DOCUMENT + 1]).unwrap();
+        assert!(matches!(source.fetch().await, Err(FetchError::Keys(Malformed::TooLarge))));
     }
 }

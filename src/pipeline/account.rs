@@ -54,7 +54,10 @@ pub struct Record<'a> {
 pub enum Auth<'a> {
     /// Nothing was presented, or nothing was looked at.
     Nobody,
-    Accepted { principal: &'a Principal, remembered: bool },
+    Accepted {
+        principal: &'a Principal,
+        remembered: bool,
+    },
     Refused,
 }
 

@@ -133,9 +133,8 @@ impl CredentialCache {
 fn victim<'s>(set: &'s [ArcSwapOption<Verified>], token: &str) -> Option<&'s ArcSwapOption<Verified>> {
     let own = set.iter().find(|slot| slot.load().as_ref().is_some_and(|held| *held.token == *token));
     let free = || set.iter().find(|slot| slot.load().is_none());
-    let idle = || {
-        set.iter().find(|slot| slot.load().as_ref().is_some_and(|held| !held.used.swap(false, Ordering::Relaxed)))
-    };
+    let idle =
+        || set.iter().find(|slot| slot.load().as_ref().is_some_and(|held| !held.used.swap(false, Ordering::Relaxed)));
     own.or_else(free).or_else(idle).or_else(|| set.first())
 }
 

@@ -9,7 +9,7 @@ use crate::domain::policy::rule::{Access, Rule};
 use crate::domain::time::UnixTime;
 use crate::domain::token::jose::Unverified;
 use crate::domain::token::verify::{verify, Rejection};
-use crate::ports::Looked;
+use crate::ports::{Keys, Looked};
 use std::sync::Arc;
 
 impl Gate {
@@ -47,28 +47,30 @@ impl Gate {
         let issuer = unverified.unverified_issuer().and_then(|iss| self.by_iss.get(iss)).copied();
         let known = issuer.and_then(|at| self.issuers.get(at).map(|desk| (at, desk)));
         let (at, desk) = known.ok_or_else(|| Denial::new(Code::TokenInvalid, "no configured issuer has this `iss`"))?;
-        match self.verify_at(at, desk, &unverified, now) {
+        let keys = desk.keys.current();
+        match self.verify_at((at, desk), (token, &unverified), &keys, now) {
             Err(Rejection::UnknownKey) => {}
             Err(Rejection::Denied(denial)) => return Err(denial),
             Ok(verified) => return Ok(verified),
         }
-        let looked = desk.keys.look_for_new_keys().await;
-        self.verify_at(at, desk, &unverified, now).map_err(|rejection| match (rejection, looked) {
-            (Rejection::Denied(denial), _) => denial,
-            (Rejection::UnknownKey, Looked::Fresh) => {
-                Denial::new(Code::TokenInvalid, "no key of the issuer fits this token")
-            }
-            (Rejection::UnknownKey, Looked::CannotTell) => unavailable(desk),
-        })
+        match desk.keys.look_for_new_keys(keys.generation).await {
+            Looked::CannotTell => return Err(unavailable(desk)),
+            Looked::Unknown => return Err(Rejection::UnknownKey.into_denial()),
+            Looked::Again => {}
+        }
+        self.verify_at((at, desk), (token, &unverified), &desk.keys.current(), now).map_err(Rejection::into_denial)
     }
 
-    fn verify_at(&self, at: usize, desk: &Desk, token: &Unverified<'_>, now: UnixTime) -> Result<Verified, Rejection> {
-        // Read before the set: a set that changes in between makes the entry stale, never the other way round.
-        let generation = desk.keys.generation();
-        let keys = desk.keys.keys().ok_or_else(|| Rejection::Denied(unavailable(desk)))?;
-        let principal = verify(token, &desk.terms, &keys, now)?;
+    fn verify_at(
+        &self,
+        (at, desk): (usize, &Desk),
+        (text, token): (&str, &Unverified<'_>),
+        keys: &Keys,
+        now: UnixTime,
+    ) -> Result<Verified, Rejection> {
+        let principal = verify(token, &desk.terms, &keys.set, now)?;
         let identity = self.identity.values(&principal);
-        Ok(Verified::new(token.as_str(), principal, identity).by(at, generation))
+        Ok(Verified::new(text, principal, identity).by(at, keys.generation))
     }
 }
 

@@ -10,10 +10,10 @@ mod identify;
 pub mod permit;
 
 pub use answer::Answer;
-pub use permit::Permit;
+pub use permit::{Caller, Permit};
 
 use crate::domain::denial::{Code, Denial};
-use crate::domain::headers::forwarded::{client, Client, Peer};
+use crate::domain::headers::forwarded::{Client, Peer};
 use crate::domain::headers::identity::IdentityHeaders;
 use crate::domain::headers::managed::Managed;
 use crate::domain::network::Trusted;
@@ -26,7 +26,8 @@ use crate::domain::time::UnixTime;
 use crate::domain::token::issuer::Issuer;
 use crate::ports::KeySource;
 use cache::CredentialCache;
-use http::{HeaderName, HeaderValue};
+use http::header::HOST;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -34,13 +35,13 @@ use std::sync::Arc;
 /// byte to its last.
 #[derive(Debug)]
 pub struct Gate {
-    pub(crate) routes: RouteTable,
+    routes: RouteTable,
     issuers: Vec<Desk>,
     by_iss: HashMap<String, usize>,
-    pub(crate) identity: Arc<IdentityHeaders>,
+    identity: Arc<IdentityHeaders>,
     /// What a backend is told of a caller who is nobody in particular.
-    pub(crate) anonymous: Vec<(HeaderName, HeaderValue)>,
-    pub(crate) managed: Managed,
+    anonymous: Vec<(HeaderName, HeaderValue)>,
+    managed: Managed,
     trusted: Trusted,
     prefix: String,
     cache: CredentialCache,
@@ -101,7 +102,8 @@ impl Gate {
     /// The [`Answer`] to send instead of forwarding: a refusal, or a CORS preflight answered here.
     pub async fn admit(&self, arrival: &Arrival<'_>) -> Result<Permit, Answer> {
         let request = canonicalise(&arrival.head)?;
-        let client = client(arrival.head.headers, &arrival.peer, |ip| self.trusted.trusts(ip), request.authority);
+        let authority = authority(&request, arrival.head.headers)?;
+        let client = Client::of(arrival.head.headers, &arrival.peer, |ip| self.trusted.trusts(ip), &authority);
         if self.is_ours(&request.path) {
             return Err(Denial::new(Code::NoRoute, "our own endpoints: nothing here yet").into());
         }
@@ -110,7 +112,7 @@ impl Gate {
             return Err(preflight);
         }
         let route = method_route(chosen, &arrival.head)?;
-        let admitted = self.admit_to(route, &request, &client, arrival).await;
+        let admitted = self.admit_to(route, &request, (client, authority), arrival).await;
         admitted.map_err(|denial| Answer::refused(denial, route, arrival.head.headers))
     }
 
@@ -119,7 +121,7 @@ impl Gate {
         &self,
         route: &Route,
         request: &Canonical<'_>,
-        client: &Client,
+        (client, authority): (Client, HeaderValue),
         arrival: &Arrival<'_>,
     ) -> Result<Permit, Denial> {
         if request.encoded_slash && route.forwarding.encoded_slash == EncodedSlash::Reject {
@@ -136,11 +138,45 @@ impl Gate {
             now: arrival.now,
         };
         route.rule.decide(caller.principal(), &facts)?;
-        Permit::new(route, caller, client.clone(), request, arrival.head.headers)
+        Permit::new(route, caller, (client, authority), request, arrival.head.headers)
+    }
+
+    /// The route a permit was given on.
+    #[must_use]
+    pub fn route(&self, permit: &Permit) -> Option<&Route> {
+        self.routes.routes().get(permit.route())
+    }
+
+    /// What the backend is told about the holder of `permit`.
+    #[must_use]
+    pub fn identity_of<'g>(&'g self, permit: &'g Permit) -> &'g [(HeaderName, HeaderValue)] {
+        match permit.caller() {
+            Caller::Anonymous => &self.anonymous,
+            Caller::Known { verified, .. } => &verified.identity,
+        }
+    }
+
+    #[must_use]
+    pub fn managed(&self) -> &Managed {
+        &self.managed
+    }
+
+    #[must_use]
+    pub fn forwards_authorization(&self) -> bool {
+        self.identity.forward_authorization
     }
 
     fn is_ours(&self, path: &str) -> bool {
         path.strip_prefix(self.prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+/// The authority as a header value: the `Host` field itself where there is one.
+fn authority(request: &Canonical<'_>, headers: &HeaderMap) -> Result<HeaderValue, Denial> {
+    match headers.get(HOST) {
+        Some(host) if host.as_bytes() == request.authority.as_bytes() => Ok(host.clone()),
+        _ => HeaderValue::from_str(request.authority)
+            .map_err(|_| Denial::new(Code::BadHost, "the authority is no header value")),
     }
 }
 

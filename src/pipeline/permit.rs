@@ -2,13 +2,14 @@
 
 use super::cache::Verified;
 use crate::domain::denial::{Code, Denial};
+use crate::domain::headers::backward::Backward;
 use crate::domain::headers::forwarded::Client;
 use crate::domain::policy::cors::Grant;
 use crate::domain::policy::Route;
 use crate::domain::principal::Principal;
 use crate::domain::request::{Canonical, Upgrade};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 use std::sync::Arc;
 
 /// Who is asking.
@@ -29,6 +30,8 @@ pub struct Permit {
     upstream: usize,
     caller: Caller,
     client: Client,
+    /// What the request named as its host.
+    authority: HeaderValue,
     upgrade: Upgrade,
     /// What the request target becomes; `None` where it was canonical as it came.
     target: Option<PathAndQuery>,
@@ -49,7 +52,7 @@ impl Permit {
     pub(super) fn new(
         route: &Route,
         caller: Caller,
-        client: Client,
+        (client, authority): (Client, HeaderValue),
         request: &Canonical<'_>,
         headers: &HeaderMap,
     ) -> Result<Self, Denial> {
@@ -58,6 +61,7 @@ impl Permit {
             upstream: route.upstream,
             caller,
             client,
+            authority,
             upgrade: granted_upgrade(route, request.upgrade)?,
             target: target(route, request)?,
             cors: route.cors.as_ref().map(|cors| cors.grant(headers)),
@@ -94,19 +98,15 @@ impl Permit {
         self.target.as_ref()
     }
 
-    /// What cross-origin readers may be told; `None` on routes without `cors`.
     #[must_use]
-    pub fn cors(&self) -> Option<&Grant> {
-        self.cors.as_ref()
+    pub fn authority(&self) -> &HeaderValue {
+        &self.authority
     }
 
-    /// The identity headers of this caller, or those of `anonymous`.
+    /// What the response needs to know of the request.
     #[must_use]
-    pub fn identity<'p>(&'p self, anonymous: &'p [(HeaderName, HeaderValue)]) -> &'p [(HeaderName, HeaderValue)] {
-        match &self.caller {
-            Caller::Anonymous => anonymous,
-            Caller::Known { verified, .. } => &verified.identity,
-        }
+    pub fn backward(&self) -> Backward<'_> {
+        Backward { authenticated: self.caller.principal().is_some(), grant: self.cors.as_ref() }
     }
 }
 

@@ -105,7 +105,11 @@ impl<T> Field<T> {
 
     /// This key if the file says it, else `other`.
     pub(crate) fn or<'f>(&'f self, other: &'f Self) -> &'f Self {
-        if self.is_given() { self } else { other }
+        if self.is_given() {
+            self
+        } else {
+            other
+        }
     }
 }
 

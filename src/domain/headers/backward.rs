@@ -82,7 +82,12 @@ mod tests {
 
     #[test]
     fn what_is_between_backend_and_gate_stays_there() {
-        let list = [("connection", "x-internal, keep-alive"), ("x-internal", "1"), ("keep-alive", "timeout=5"), ("x-kept", "1")];
+        let list = [
+            ("connection", "x-internal, keep-alive"),
+            ("x-internal", "1"),
+            ("keep-alive", "timeout=5"),
+            ("x-kept", "1"),
+        ];
         let head = rewritten(&list, &Backward { authenticated: false, grant: None });
         assert_eq!(head.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-kept"]);
     }
@@ -104,8 +109,11 @@ mod tests {
             credentials: false,
             max_age: Duration::ZERO,
         };
-        let from = |origin: &'static str| [("origin".parse().unwrap(), HeaderValue::from_static(origin))].into_iter().collect();
-        let backend = [("access-control-allow-origin", "*"), ("access-control-expose-headers", "x"), ("vary", "Accept")];
+        let from = |origin: &'static str| {
+            [("origin".parse().unwrap(), HeaderValue::from_static(origin))].into_iter().collect()
+        };
+        let backend =
+            [("access-control-allow-origin", "*"), ("access-control-expose-headers", "x"), ("vary", "Accept")];
         let grant = cors.grant(&from("https://a.test"));
         let head = rewritten(&backend, &Backward { authenticated: false, grant: Some(&grant) });
         assert_eq!(head["access-control-allow-origin"], "https://a.test");

@@ -103,7 +103,8 @@ fn parse_hop(entry: &[u8]) -> Option<IpAddr> {
     let entry = std::str::from_utf8(entry).ok()?.trim_matches([' ', '\t']);
     if let Some(literal) = entry.strip_prefix('[') {
         let (address, after) = literal.split_once(']')?;
-        let fine = after.is_empty() || after.strip_prefix(':').is_some_and(|port| parse_port(port.as_bytes()).is_some());
+        let fine =
+            after.is_empty() || after.strip_prefix(':').is_some_and(|port| parse_port(port.as_bytes()).is_some());
         return fine.then(|| address.parse::<Ipv6Addr>().ok())?.map(|ip| IpAddr::V6(ip).to_canonical());
     }
     match entry.split_once(':') {
@@ -122,7 +123,11 @@ fn chain(walked: &[IpAddr], peer: Option<IpAddr>) -> Option<HeaderValue> {
         let comma = if field.is_empty() { "" } else { ", " };
         write!(field, "{comma}{hop}").ok()?;
     }
-    if field.is_empty() { None } else { HeaderValue::from_maybe_shared(Bytes::from(field)).ok() }
+    if field.is_empty() {
+        None
+    } else {
+        HeaderValue::from_maybe_shared(Bytes::from(field)).ok()
+    }
 }
 
 /// The value of a field that stands there once. Of two, one was sent by somebody else.

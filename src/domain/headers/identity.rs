@@ -45,6 +45,11 @@ impl IdentityHeaders {
         values.collect()
     }
 
+    /// The names in use.
+    pub fn names(&self) -> impl Iterator<Item = &HeaderName> {
+        self.entries.iter().map(|(name, _)| name)
+    }
+
     /// What the backend is told when nobody is known: that nobody is.
     #[must_use]
     pub fn anonymous(&self) -> Vec<(HeaderName, HeaderValue)> {
@@ -125,7 +130,11 @@ fn joined<'i>(items: impl Iterator<Item = &'i str>, within: Within) -> Option<He
             return None;
         }
     }
-    if empty { None } else { HeaderValue::from_maybe_shared(bytes::Bytes::from(value)).ok() }
+    if empty {
+        None
+    } else {
+        HeaderValue::from_maybe_shared(bytes::Bytes::from(value)).ok()
+    }
 }
 
 /// Percent-encodes what a header cannot carry, what would split a list, spaces that a parser would trim, and `%`, so
@@ -149,7 +158,11 @@ fn encode(text: &str, within: Within, value: &mut Vec<u8>) {
 }
 
 fn hex(digit: u8) -> u8 {
-    if digit < 10 { b'0' + digit } else { b'A' + digit - 10 }
+    if digit < 10 {
+        b'0' + digit
+    } else {
+        b'A' + digit - 10
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Headers on their way to the backend: forged identity erased, true identity set.
 
+pub mod backward;
 pub mod forwarded;
 pub mod identity;
 pub mod managed;

@@ -40,7 +40,11 @@ fn whatever_is_not_listed_is_refused() {
         ("https://app.example.com", "DELETE", ""),
         ("https://app.example.com", "PUT", "x-tenant, x-other"),
     ] {
-        assert_eq!(preflight(&asked(origin, method, names)).unwrap_err(), Code::OriginNotAllowed, "{origin} {method} {names}");
+        assert_eq!(
+            preflight(&asked(origin, method, names)).unwrap_err(),
+            Code::OriginNotAllowed,
+            "{origin} {method} {names}"
+        );
     }
 }
 

@@ -39,13 +39,16 @@ impl Expression {
     /// What the operator wrote wrongly, in words: it does not parse, or it asks about things that do not exist.
     pub fn compile(text: &str) -> Result<Self, String> {
         // The parser is a library's: a panic in it is the operator's mistake, not our end.
-        let compiled = catch_unwind(|| Program::compile(text)).map_err(|_| "the expression cannot be parsed".to_owned())?;
+        let compiled =
+            catch_unwind(|| Program::compile(text)).map_err(|_| "the expression cannot be parsed".to_owned())?;
         let program = compiled.map_err(|errors| errors.to_string())?;
         for name in program.references().variables() {
             match name {
                 "claims" | "request" => {}
                 "session" => return Err("`session` in an expression is not available yet".to_owned()),
-                other => return Err(format!("there is no \"{other}\"; an expression may ask about `claims` and `request`")),
+                other => {
+                    return Err(format!("there is no \"{other}\"; an expression may ask about `claims` and `request`"))
+                }
             }
         }
         Ok(Self { text: text.into(), program: Arc::new(program), env: Arc::new(Env::stdlib()) })

@@ -55,7 +55,9 @@ fn an_expression_may_ask_about_claims_and_the_request() {
 
 #[test]
 fn what_is_false_fails_or_is_no_boolean_lets_nobody_in() {
-    for text in ["false", "claims.missing == 1", "claims.level", "claims.email + 1 == 2", r#"claims.email.matches("(")"#] {
+    for text in
+        ["false", "claims.missing == 1", "claims.level", "claims.email + 1 == 2", r#"claims.email.matches("(")"#]
+    {
         assert_eq!(holds(text), Err(Code::Forbidden), "{text}");
     }
 }

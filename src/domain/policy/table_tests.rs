@@ -97,11 +97,20 @@ fn a_host_once_chosen_is_final() {
 
 #[test]
 fn the_method_is_chosen_last_and_never_falls_through_to_another_pattern() {
-    let routes =
-        vec![route(0, Some("GET,POST"), "", "/a"), route(1, None, "", "/a"), route(2, Some("PURGE"), "", "/b"), route(3, None, "", "/**")];
+    let routes = vec![
+        route(0, Some("GET,POST"), "", "/a"),
+        route(1, None, "", "/a"),
+        route(2, Some("PURGE"), "", "/b"),
+        route(3, None, "", "/**"),
+    ];
     let table = RouteTable::new(routes);
     let taken = |path: &str, method: &str| {
-        table.choose("h", path).unwrap().for_method(&method.parse().unwrap()).map(|route| route.index).map_err(|no| no.allow)
+        table
+            .choose("h", path)
+            .unwrap()
+            .for_method(&method.parse().unwrap())
+            .map(|route| route.index)
+            .map_err(|no| no.allow)
     };
     assert_eq!(taken("/a", "POST"), Ok(0));
     assert_eq!(taken("/a", "HEAD"), Ok(0), "GET implies HEAD");

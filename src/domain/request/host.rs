@@ -87,7 +87,11 @@ fn checked_name(name: &str) -> Result<&str, Denial> {
             _ => return Err(bad_host("a byte that no host name has")),
         }
     }
-    if label == 0 { Err(bad_host("an empty name")) } else { Ok(name) }
+    if label == 0 {
+        Err(bad_host("an empty name"))
+    } else {
+        Ok(name)
+    }
 }
 
 impl<'a> Authority<'a> {

@@ -39,6 +39,20 @@ pub struct RawHead<'a> {
     pub wire: Option<&'a [u8]>,
 }
 
+impl RawHead<'_> {
+    /// Bytes of the head: as received, or for HTTP/2 as HTTP/1 would have written them.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.wire.map_or_else(
+            || {
+                self.target.len()
+                    + self.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>()
+            },
+            <[u8]>::len,
+        )
+    }
+}
+
 /// A request that has one reading.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Canonical<'a> {

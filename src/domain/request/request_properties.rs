@@ -6,9 +6,50 @@ use proptest::prelude::*;
 
 /// Pieces attackers build paths of, and some that users do.
 const PIECES: [&str; 44] = [
-    "/", "/", "/", ".", "..", "%2e", "%2E", "%2f", "%2F", "%5c", "%5C", "\\", ";", "%3b", "%3B", "%25", "%2525", "%00", "%",
-    "%4", "%41", "%7e", "%c0%ae", "%C3%A9", "%c3%a9", "%e2%80%8b", "a", "B", "admin", "~", "|", "{", "}", "\"", "`", "#",
-    "?", " ", "\t", "\u{e9}", "%2D", ":", "@", "[",
+    "/",
+    "/",
+    "/",
+    ".",
+    "..",
+    "%2e",
+    "%2E",
+    "%2f",
+    "%2F",
+    "%5c",
+    "%5C",
+    "\\",
+    ";",
+    "%3b",
+    "%3B",
+    "%25",
+    "%2525",
+    "%00",
+    "%",
+    "%4",
+    "%41",
+    "%7e",
+    "%c0%ae",
+    "%C3%A9",
+    "%c3%a9",
+    "%e2%80%8b",
+    "a",
+    "B",
+    "admin",
+    "~",
+    "|",
+    "{",
+    "}",
+    "\"",
+    "`",
+    "#",
+    "?",
+    " ",
+    "\t",
+    "\u{e9}",
+    "%2D",
+    ":",
+    "@",
+    "[",
 ];
 
 fn path() -> impl Strategy<Value = String> {
@@ -18,8 +59,28 @@ fn path() -> impl Strategy<Value = String> {
 
 /// As [`path`], but of pieces that are mostly taken: else hardly any case would reach the rewriting.
 fn lenient_path() -> impl Strategy<Value = String> {
-    let pieces = ["/", "/", "/", ".", "..", "%2f", ";", "%3B", "%25", "%41", "%7e", "%C3%A9", "%e2%80%8b", "a", "B", "|", "?", "%2D"];
-    proptest::collection::vec(proptest::sample::select(pieces.to_vec()), 0..14).prop_map(|pieces| format!("/{}", pieces.concat()))
+    let pieces = [
+        "/",
+        "/",
+        "/",
+        ".",
+        "..",
+        "%2f",
+        ";",
+        "%3B",
+        "%25",
+        "%41",
+        "%7e",
+        "%C3%A9",
+        "%e2%80%8b",
+        "a",
+        "B",
+        "|",
+        "?",
+        "%2D",
+    ];
+    proptest::collection::vec(proptest::sample::select(pieces.to_vec()), 0..14)
+        .prop_map(|pieces| format!("/{}", pieces.concat()))
 }
 
 fn read<T>(target: &[u8], then: impl FnOnce(&Canonical<'_>) -> T) -> Option<T> {
@@ -44,9 +105,13 @@ fn flaw(path: &str) -> Option<&'static str> {
         () if upper.replace("%2F", "/").split('/').any(|stretch| stretch == "..") => Some("dot segment beside %2F"),
         () if !path.bytes().all(|byte| byte.is_ascii_graphic()) => Some("not graphic ASCII"),
         () if path.contains(['\\', '#', '?', '"', '<', '>', '`', '{', '}', '|', '^']) => Some("not of a URI"),
-        () if escapes.iter().any(|escape| escape.contains(|c: char| c.is_ascii_lowercase())) => Some("lower-case escape"),
+        () if escapes.iter().any(|escape| escape.contains(|c: char| c.is_ascii_lowercase())) => {
+            Some("lower-case escape")
+        }
         () if escapes.iter().map(decoded).any(unreserved) => Some("escaped unreserved byte"),
-        () if escapes.iter().map(decoded).any(|byte| byte.is_ascii_control() || byte == '\\') => Some("escaped control"),
+        () if escapes.iter().map(decoded).any(|byte| byte.is_ascii_control() || byte == '\\') => {
+            Some("escaped control")
+        }
         () => None,
     }
 }

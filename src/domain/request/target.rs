@@ -94,7 +94,9 @@ enum Class {
 fn class(byte: u8) -> Class {
     match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'~' => Class::Plain,
-        b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=' | b':' | b'@' | b'[' | b']' => Class::Plain,
+        b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=' | b':' | b'@' | b'[' | b']' => {
+            Class::Plain
+        }
         b'.' => Class::Dot,
         b'/' => Class::Slash,
         b';' => Class::Semicolon,
@@ -278,7 +280,11 @@ fn push_segment(canonical: &mut String, segment: &[u8]) {
             (Class::Percent, [high, low, tail @ ..]) => {
                 rest = tail;
                 let byte = decoded(*high, *low).unwrap_or_default();
-                if is_unreserved(byte) { canonical.push(char::from(byte)) } else { push_escape(canonical, byte) }
+                if is_unreserved(byte) {
+                    canonical.push(char::from(byte))
+                } else {
+                    push_escape(canonical, byte)
+                }
             }
             (Class::Loose, _) => push_escape(canonical, *byte),
             _ => canonical.push(char::from(*byte)),

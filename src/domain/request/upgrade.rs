@@ -23,7 +23,11 @@ pub(super) fn asked_for(head: &RawHead<'_>, upgrade: Field<'_>, framing: Framing
         && nominates_upgrade(head.headers)
         && only(head.headers, &SEC_WEBSOCKET_VERSION).is_some_and(|value| value.as_bytes() == b"13")
         && only(head.headers, &SEC_WEBSOCKET_KEY).is_some_and(|value| is_nonce(value.as_bytes()));
-    if whole { Upgrade::WebSocket } else { Upgrade::None }
+    if whole {
+        Upgrade::WebSocket
+    } else {
+        Upgrade::None
+    }
 }
 
 fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {

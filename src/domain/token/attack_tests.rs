@@ -50,7 +50,9 @@ fn the_public_key_is_never_an_hmac_secret() {
     let header = json!({ "alg": "HS256", "kid": "rsa-a" });
     let mut careless = issuer();
     careless.algorithms.push(Algorithm::HS256);
-    for secret in [include_bytes!("../../../tests/keys/rsa-a.pem").as_slice(), jwk("rsa-a")["n"].as_str().unwrap().as_bytes()] {
+    for secret in
+        [include_bytes!("../../../tests/keys/rsa-a.pem").as_slice(), jwk("rsa-a")["n"].as_str().unwrap().as_bytes()]
+    {
         let forged = hs256(&header, &claims(), secret);
         assert_eq!(refusal(&forged), INVALID);
         assert!(accept(&forged, &careless, &keys()).is_err());
@@ -99,7 +101,8 @@ fn an_algorithm_the_issuer_does_not_use_is_refused_although_the_key_is_good() {
 
 #[test]
 fn an_algorithm_that_does_not_fit_its_key_is_refused() {
-    for (alg, kid) in [("ES384", "p256"), ("ES256", "p384"), ("EdDSA", "p256"), ("ES256", "ed25519"), ("RS256", "p256")] {
+    for (alg, kid) in [("ES384", "p256"), ("ES256", "p384"), ("EdDSA", "p256"), ("ES256", "ed25519"), ("RS256", "p256")]
+    {
         let header = json!({ "alg": alg, "kid": kid }).to_string();
         let forged = signed(&header, claims().to_string(), Algorithm::RS256, "rsa-a");
         assert!(matches!(accept(&forged, &issuer(), &keys()), Err(Rejection::Denied(_))), "{alg} {kid}");
@@ -174,7 +177,8 @@ fn a_well_signed_payload_that_is_not_one_plain_object_is_refused() {
     let bom = [b"\xEF\xBB\xBF", text.as_bytes()].concat();
     let latin1 = [&text.as_bytes()[..text.len() - 1], b",\"name\":\"\xE9\"}"].concat();
     let inner = rs256(&claims());
-    for payload in [b"[]".as_slice(), b"null", b"\"u1\"", b"7", b"", twice.as_bytes(), &bom, &latin1, inner.as_bytes()] {
+    for payload in [b"[]".as_slice(), b"null", b"\"u1\"", b"7", b"", twice.as_bytes(), &bom, &latin1, inner.as_bytes()]
+    {
         assert_eq!(refusal(&signed(&header, payload, Algorithm::RS256, "rsa-a")), INVALID);
     }
     let header_twice = r#"{"alg":"none","alg":"RS256","kid":"rsa-a"}"#;
@@ -191,7 +195,15 @@ fn a_second_spelling_of_a_good_token_is_refused() {
     let loose = format!("{rest}{}", &alphabet[at + 1..at + 2]);
     let standard = good.replace('-', "+").replace('_', "/");
     assert_ne!(standard, good);
-    let spellings = [loose, standard, format!("{good}="), format!("{good}=="), format!("{good}\n"), format!(" {good}"), format!("{good}.")];
+    let spellings = [
+        loose,
+        standard,
+        format!("{good}="),
+        format!("{good}=="),
+        format!("{good}\n"),
+        format!(" {good}"),
+        format!("{good}."),
+    ];
     for token in spellings {
         assert_eq!(refusal(&token), INVALID, "{token}");
     }
@@ -234,7 +246,8 @@ fn debug_output_never_shows_the_token() {
 /// RFC 7515 appendix A.1: its own vector, whose claims are not ours to accept but whose signature is good.
 #[test]
 fn the_vector_of_rfc_7515_verifies() {
-    let token = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFt\
+    let token =
+        "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFt\
                  cGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
     let secret = "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow";
     let secret = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, secret).unwrap();
@@ -264,7 +277,7 @@ proptest! {
     fn no_byte_of_a_good_token_can_be_changed(which in 0_usize..6, at in any::<prop::sample::Index>(), to in 0x20_u8..0x7F) {
         let (algorithm, kid) = ALL[which];
         let good = token(algorithm, kid, &claims());
-        let mut bytes = good.clone().into_bytes();
+        let mut bytes = good.into_bytes();
         let at = at.index(bytes.len());
         prop_assume!(bytes[at] != to);
         bytes[at] = to;

@@ -59,11 +59,17 @@ fn check_audience(payload: &Map<String, Value>, issuer: &Issuer) -> Result<(), D
     let ours = |aud: &str| issuer.audience.iter().any(|expected| expected == aud);
     let meant = match payload.get("aud") {
         Some(Value::String(aud)) => ours(aud),
-        Some(Value::Array(list)) => strings(list).ok_or_else(|| invalid("\"aud\" holds something else than strings"))?.into_iter().any(ours),
+        Some(Value::Array(list)) => {
+            strings(list).ok_or_else(|| invalid("\"aud\" holds something else than strings"))?.into_iter().any(ours)
+        }
         Some(_) => return Err(invalid("\"aud\" is neither a string nor a list of strings")),
         None => return Err(invalid("no \"aud\"")),
     };
-    if meant { Ok(()) } else { Err(invalid("\"aud\" names none of our audiences")) }
+    if meant {
+        Ok(())
+    } else {
+        Err(invalid("\"aud\" names none of our audiences"))
+    }
 }
 
 /// Tokens made for another purpose that do not say so in `typ`. Deliberately few: an ID token answering a sign-in here

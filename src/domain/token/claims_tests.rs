@@ -21,7 +21,9 @@ const INVALID: Option<Code> = Some(Code::TokenInvalid);
 
 #[test]
 fn the_issuer_is_compared_byte_for_byte() {
-    for iss in ["https://id.example.com", "https://ID.example.com/", "https://id.example.com//", "https://íd.example.com/", ""] {
+    for iss in
+        ["https://id.example.com", "https://ID.example.com/", "https://id.example.com//", "https://íd.example.com/", ""]
+    {
         assert_eq!(refused(json!({ "iss": iss })), INVALID, "{iss}");
     }
     assert_eq!(refused(json!({ "iss": ["https://id.example.com/"] })), INVALID);
@@ -30,7 +32,18 @@ fn the_issuer_is_compared_byte_for_byte() {
 
 #[test]
 fn the_audience_must_name_us_and_hold_nothing_but_strings() {
-    for aud in [json!("nobody"), json!([]), json!(["nobody"]), json!(["api", 7]), json!(["api", null]), json!([["api"]]), json!({ "api": 1 }), json!(7), json!("api other-api"), json!("API")] {
+    for aud in [
+        json!("nobody"),
+        json!([]),
+        json!(["nobody"]),
+        json!(["api", 7]),
+        json!(["api", null]),
+        json!([["api"]]),
+        json!({ "api": 1 }),
+        json!(7),
+        json!("api other-api"),
+        json!("API"),
+    ] {
         assert_eq!(refused(json!({ "aud": aud })), INVALID, "{aud}");
     }
     assert_eq!(refused(json!({ "aud": null })), INVALID);
@@ -42,12 +55,12 @@ fn the_audience_must_name_us_and_hold_nothing_but_strings() {
 #[test]
 fn a_time_of_the_wrong_type_is_refused_and_not_read_as_absent() {
     for name in ["exp", "nbf", "iat"] {
-        for time in [json!("1800000600"), json!(-1), json!(-0.5), json!(1e300), json!([NOW.0]), json!(true), json!({})] {
+        for time in [json!("1800000600"), json!(-1), json!(-0.5), json!(1e300), json!([NOW.0]), json!(true), json!({})]
+        {
             assert_eq!(refused(json!({ name: time })), INVALID, "{name} {time}");
         }
-        let null = claims_with(json!({})).to_string().replacen('{', &format!("{{\"x{name}\":0,"), 1);
-        let null = null.replace(&format!("\"{name}\":"), "\"ignored\":").replace(&format!("\"x{name}\":0"), &format!("\"{name}\":null"));
-        let payload: Map<String, Value> = serde_json::from_str(&null).unwrap();
+        let mut payload = claims_with(json!({})).as_object().unwrap().clone();
+        payload.insert(name.to_owned(), Value::Null);
         assert!(principal(&payload, Kind::Jwt, &issuer(), NOW).is_err(), "{name} null");
     }
     assert_eq!(refused(json!({ "exp": null })), INVALID);
@@ -85,7 +98,17 @@ fn a_token_that_lives_too_long_is_refused() {
 
 #[test]
 fn a_subject_is_a_short_printable_string() {
-    for sub in [json!(""), json!(7), json!(["u1"]), json!({}), json!("a\nb"), json!("a\u{0}b"), json!("a\u{85}b"), json!("x".repeat(256)), json!("x".repeat(4096))] {
+    for sub in [
+        json!(""),
+        json!(7),
+        json!(["u1"]),
+        json!({}),
+        json!("a\nb"),
+        json!("a\u{0}b"),
+        json!("a\u{85}b"),
+        json!("x".repeat(256)),
+        json!("x".repeat(4096)),
+    ] {
         assert_eq!(refused(json!({ "sub": sub })), INVALID, "{sub}");
     }
     assert_eq!(refused(json!({ "sub": null })), INVALID);
@@ -116,7 +139,9 @@ fn roles_are_exact_and_never_split() {
     assert_eq!(roles(json!("user,admin")), ["user,admin"]);
     assert_eq!(roles(json!("user admin")), ["user admin"]);
     assert_eq!(roles(json!(["b", "a", "*"])), ["b", "a", "*"]);
-    for spoilt in [json!(["admin", 7]), json!([["admin"]]), json!({ "admin": true }), json!(7), json!(true), json!(""), json!([])] {
+    for spoilt in
+        [json!(["admin", 7]), json!([["admin"]]), json!({ "admin": true }), json!(7), json!(true), json!(""), json!([])]
+    {
         assert!(roles(spoilt.clone()).is_empty(), "{spoilt}");
     }
 }

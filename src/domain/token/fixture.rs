@@ -65,14 +65,14 @@ pub(crate) fn claims() -> Value {
 
 /// [`claims`] with these members set; `null` takes one away.
 pub(crate) fn claims_with(changes: Value) -> Value {
-    let mut claims = claims();
-    for (name, value) in changes.as_object().unwrap() {
+    let (Value::Object(mut claims), Value::Object(changes)) = (claims(), changes) else { panic!("no object") };
+    for (name, value) in changes {
         match value {
-            Value::Null => claims.as_object_mut().unwrap().remove(name),
-            value => claims.as_object_mut().unwrap().insert(name.clone(), value.clone()),
+            Value::Null => claims.remove(&name),
+            value => claims.insert(name, value),
         };
     }
-    claims
+    Value::Object(claims)
 }
 
 pub(crate) fn b64(bytes: impl AsRef<[u8]>) -> String {
@@ -82,7 +82,7 @@ pub(crate) fn b64(bytes: impl AsRef<[u8]>) -> String {
 /// A token as its issuer makes it.
 pub(crate) fn token(algorithm: Algorithm, kid: &str, claims: &Value) -> String {
     let header = json!({ "alg": format!("{algorithm:?}"), "kid": kid, "typ": "JWT" });
-    signed(&header.to_string(), &claims.to_string(), algorithm, kid)
+    signed(&header.to_string(), claims.to_string(), algorithm, kid)
 }
 
 /// The usual token with these claims.

@@ -55,8 +55,10 @@ impl<'a> Unverified<'a> {
         if header.is_empty() || payload.is_empty() || signature.is_empty() || payload.contains('.') {
             return Err(invalid("not three parts"));
         }
-        let header = json::parse_object(&decode(header)?).map_err(|_| invalid("the header is no strict JSON object"))?;
-        let claims = json::parse_object(&decode(payload)?).map_err(|_| invalid("the payload is no strict JSON object"))?;
+        let header =
+            json::parse_object(&decode(header)?).map_err(|_| invalid("the header is no strict JSON object"))?;
+        let claims =
+            json::parse_object(&decode(payload)?).map_err(|_| invalid("the payload is no strict JSON object"))?;
         decode(signature)?;
         if let Some(name) = FORBIDDEN.into_iter().find(|name| header.contains_key(*name)) {
             return Err(Denial::new(Code::TokenInvalid, format!("the header has \"{name}\"")));

@@ -33,7 +33,8 @@ pub fn verify(token: &Unverified<'_>, issuer: &Issuer, keys: &KeySet, now: UnixT
         found = true;
         let (signature, signed) = (token.signature(), token.signing_input().as_bytes());
         if jsonwebtoken::crypto::verify(signature, signed, key.decoding_key(), algorithm).is_ok_and(|good| good) {
-            return claims::principal(token.unverified_claims(), token.unverified_kind(), issuer, now).map_err(Rejection::Denied);
+            return claims::principal(token.unverified_claims(), token.unverified_kind(), issuer, now)
+                .map_err(Rejection::Denied);
         }
     }
     if keys.is_shared() {
