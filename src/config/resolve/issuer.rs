@@ -5,7 +5,7 @@ use super::{ca, distinct, required, values};
 use crate::config::include::Findings;
 use crate::config::mistakes::Place;
 use crate::config::origin::Origin;
-use crate::config::raw::issuer as raw;
+use crate::config::raw::issuer::{self as raw, Verify};
 use crate::config::raw::shape::{Field, List};
 use crate::config::secrets::read_bytes;
 use crate::config::settings::{IssuerSettings, KeyOrigin, Remote};
@@ -49,6 +49,7 @@ fn issuer(raw: &raw::Issuer, findings: &mut Findings) -> Option<IssuerSettings> 
         findings.mistake(&raw.max_token_life.place, "refuses every token");
     }
     let keys = keys(raw, findings);
+    let Verify::Jwks = raw.verify.value?;
     Some(IssuerSettings {
         issuer: Arc::new(Issuer {
             name: SourceName::new(&name?.0),
