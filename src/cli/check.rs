@@ -72,7 +72,8 @@ mod tests {
         (code, String::from_utf8(out).unwrap())
     }
 
-    const LONELY: &str = "[[upstream]]\nname = \"app\"\nurl = \"http://a\"\n[[route]]\npath = \"/**\"\nroles = [\"x\"]\n";
+    const LONELY: &str =
+        "[[upstream]]\nname = \"app\"\nurl = \"http://a\"\n[[route]]\npath = \"/**\"\nroles = [\"x\"]\n";
 
     #[test]
     fn a_warning_fails_only_when_asked_to() {

@@ -38,7 +38,9 @@ fn table(settings: &Settings) -> String {
     let mut lines = vec![HEAD.map(str::to_owned)];
     lines.extend(routes.iter().map(|route| line(route, settings)));
     let widths: Vec<usize> = (0..HEAD.len())
-        .map(|column| lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0))
+        .map(|column| {
+            lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+        })
         .collect();
     let mut text = String::new();
     for line in &lines {
@@ -76,7 +78,9 @@ fn access(rule: &Rule) -> String {
     }
     .to_owned();
     let from: Vec<String> = rule.from.iter().map(|source| source.as_str().to_owned()).collect();
-    for (list, word, joined) in [(&from, "from", " or "), (&rule.roles, "role", " or "), (&rule.scopes, "scope", " and ")] {
+    for (list, word, joined) in
+        [(&from, "from", " or "), (&rule.roles, "role", " or "), (&rule.scopes, "scope", " and ")]
+    {
         if !list.is_empty() {
             let _ = write!(text, ", {word} {}", list.join(joined));
         }
@@ -116,13 +120,14 @@ mod tests {
         "#;
         let world = World { env: &|_| None, secrets: Secrets::Literal };
         let loaded = from_text(file, std::path::Path::new("/nowhere"), &world).unwrap();
-        let expected = "\
-   METHODS   ROUTE                     ACCESS                                         CREDENTIALS  UPSTREAM
-!  common    /                         public                                         -            app
-   GET,POST  app.example.com/admin/**  authenticated, from local, role admin or root  bearer       app
-
-2 routes, 1 of them public (!)
-";
-        assert_eq!(table(&loaded.settings), expected);
+        let expected = [
+            "   METHODS   ROUTE                     ACCESS                                         CREDENTIALS  UPSTREAM",
+            "!  common    /                         public                                         -            app",
+            "   GET,POST  app.example.com/admin/**  authenticated, from local, role admin or root  bearer       app",
+            "",
+            "2 routes, 1 of them public (!)",
+            "",
+        ];
+        assert_eq!(table(&loaded.settings), expected.join("\n"));
     }
 }

@@ -19,7 +19,11 @@ fn surroundings() -> tempfile::TempDir {
     fs::write(dir.path().join("tls.key"), certified.signing_key.serialize_pem()).unwrap();
     fs::write(dir.path().join("keys.json"), JWKS).unwrap();
     fs::create_dir(dir.path().join("routes.d")).unwrap();
-    fs::write(dir.path().join("routes.d/a.toml"), "[[route]]\npath = \"/a\"\nupstream = \"app\"\naccess = \"public\"\n").unwrap();
+    fs::write(
+        dir.path().join("routes.d/a.toml"),
+        "[[route]]\npath = \"/a\"\nupstream = \"app\"\naccess = \"public\"\n",
+    )
+    .unwrap();
     dir
 }
 
@@ -71,7 +75,8 @@ fn look_for(schema: &Value, tables: &[&DeValue<'_>], path: &str, missing: &mut V
     let Some(keys) = schema.get("properties").and_then(Value::as_object) else { return };
     for (key, schema) in keys.iter().filter(|(_, schema)| schema.get("not").is_none()) {
         let path = format!("{path}.{key}");
-        let found: Vec<&DeValue<'_>> = tables.iter().filter_map(|table| table.get(key.as_str())).map(|node| node.get_ref()).collect();
+        let found: Vec<&DeValue<'_>> =
+            tables.iter().filter_map(|table| table.get(key.as_str())).map(|node| node.get_ref()).collect();
         if found.is_empty() {
             missing.push(path);
         } else if key != "route_defaults" {

@@ -126,7 +126,10 @@ fn what_is_not_available_yet_is_refused_and_never_ignored() {
         ("[[provider]]\nname = \"x\"", "provider (line 1)"),
     ] {
         let found = wrong(text);
-        assert!(found.len() == 1 && found[0].starts_with(place) && found[0].contains("not available yet"), "{found:#?}");
+        assert!(
+            found.len() == 1 && found[0].starts_with(place) && found[0].contains("not available yet"),
+            "{found:#?}"
+        );
         assert!(!found[0].contains("password"), "{found:#?}");
     }
     for key in [
@@ -166,7 +169,8 @@ fn roles_scopes_and_expressions_imply_authenticated() {
 #[test]
 fn route_defaults_fill_in_what_a_route_leaves_out() {
     let text = with_route("") + "[[route]]\npath = \"/b\"\naccess = \"public\"\nfrom = []\nmax_body = \"1B\"\n";
-    let settings = good(&format!("{text}[route_defaults]\naccess = \"authenticated\"\nfrom = [\"main\"]\nmax_body = \"2B\"\n"));
+    let settings =
+        good(&format!("{text}[route_defaults]\naccess = \"authenticated\"\nfrom = [\"main\"]\nmax_body = \"2B\"\n"));
     let [a, b] = settings.routes.routes() else { panic!() };
     assert_eq!((a.rule.access, a.rule.from.len(), a.forwarding.max_body), (Access::Authenticated, 1, 2));
     assert_eq!((b.rule.access, b.rule.from.len(), b.forwarding.max_body), (Access::Public, 0, 1));
@@ -215,7 +219,10 @@ fn a_route_is_refused_when_it_points_nowhere() {
     ] {
         one_mistake(&with_route(&format!("{public}{keys}")), start);
     }
-    one_mistake(&with_route("access = \"authenticated\"\nfrom = [\"mian\"]"), "route[0].from[0] (line 13): no issuer is called \"mian\"; did you");
+    one_mistake(
+        &with_route("access = \"authenticated\"\nfrom = [\"mian\"]"),
+        "route[0].from[0] (line 13): no issuer is called \"mian\"; did you",
+    );
     one_mistake(&with_route("when = \"(((\""), "route[0].when (line 12): is no expression");
     one_mistake(&format!("{REST}[[route]]\npath = \"/.auth/x\"\naccess = \"public\"\n"), "route[0].path (line 11)");
     one_mistake(&format!("{REST}[[route]]\naccess = \"public\"\n"), "route[0].path (line 10): is missing");
@@ -306,7 +313,10 @@ fn an_issuer_is_believed_only_on_exact_terms() {
     ] {
         one_mistake(&with_issuer(keys), &format!("issuer[0].{place} "));
     }
-    one_mistake("[[issuer]]\nname = \"a\"\nissuer = \"https://a\"\nalgorithms = [\"RS256\"]\n", "issuer[0].audience (line 1): is missing");
+    one_mistake(
+        "[[issuer]]\nname = \"a\"\nissuer = \"https://a\"\nalgorithms = [\"RS256\"]\n",
+        "issuer[0].audience (line 1): is missing",
+    );
 }
 
 #[test]
@@ -317,7 +327,11 @@ fn one_iss_belongs_to_one_issuer() {
 
 #[test]
 fn a_mistake_never_shows_what_a_variable_holds() {
-    for keys in ["secret = \"env:SHORT\"\nalgorithms = [\"HS256\"]", "leeway = \"env:SHORT\"", "name = \"env:SPAN\"\nverify = \"env:SHORT\""] {
+    for keys in [
+        "secret = \"env:SHORT\"\nalgorithms = [\"HS256\"]",
+        "leeway = \"env:SHORT\"",
+        "name = \"env:SPAN\"\nverify = \"env:SHORT\"",
+    ] {
         let found = wrong(&with_issuer(keys)).join("\n");
         assert!(!found.is_empty() && !found.contains("hunter2"), "{found}");
     }
@@ -397,7 +411,17 @@ fn the_admin_listener_stays_on_this_machine() {
 
 #[test]
 fn identity_headers_cannot_be_headers_with_a_meaning_of_their_own() {
-    for name in ["Host", "Connection", "Content-Length", "transfer-encoding", "Cookie", "Authorization", "X-Forwarded-For", "X_Forwarded_For", "a b"] {
+    for name in [
+        "Host",
+        "Connection",
+        "Content-Length",
+        "transfer-encoding",
+        "Cookie",
+        "Authorization",
+        "X-Forwarded-For",
+        "X_Forwarded_For",
+        "a b",
+    ] {
         let found = wrong(&format!("[identity.headers]\n\"{name}\" = \"sub\"\n"));
         assert_eq!(found.len(), 1, "{name}: {found:#?}");
     }
@@ -420,7 +444,10 @@ fn included_files_are_merged_in_the_order_of_their_names() {
     fs::create_dir(dir.path().join("routes.d")).unwrap();
     let write = |name: &str, text: &str| fs::write(dir.path().join("routes.d").join(name), text).unwrap();
     write("b.toml", "[[route]]\npath = \"/b\"\naccess = \"public\"\n");
-    write("a.toml", "[[upstream]]\nname = \"app\"\nurl = \"http://a\"\n[[route]]\npath = \"/a\"\naccess = \"public\"\n");
+    write(
+        "a.toml",
+        "[[upstream]]\nname = \"app\"\nurl = \"http://a\"\n[[route]]\npath = \"/a\"\naccess = \"public\"\n",
+    );
     write(".hidden.toml", "nonsense");
     let text = "include = [\"routes.d/*.toml\"]\n";
     let settings = read_in(text, dir.path()).unwrap().settings;
@@ -456,6 +483,7 @@ fn a_loaded_file_is_watched() {
 fn only_what_a_reload_cannot_change_asks_for_a_restart() {
     let old = good("");
     assert_eq!(restart_needed(&old, &good("server.max_header = \"8KiB\"\n")), Vec::<&str>::new());
-    let new = good("[server]\nlisten = [\"[::]:1\"]\nthreads = 77\n[admin]\nlisten = \"127.0.0.1:2\"\nhealth = \"[::]:3\"\n");
+    let new =
+        good("[server]\nlisten = [\"[::]:1\"]\nthreads = 77\n[admin]\nlisten = \"127.0.0.1:2\"\nhealth = \"[::]:3\"\n");
     assert_eq!(restart_needed(&old, &new), ["server.listen", "server.threads", "admin.listen", "admin.health"]);
 }

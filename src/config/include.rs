@@ -59,7 +59,12 @@ pub(super) fn read(text: &str, base: &Path, world: &World<'_>) -> (Option<File>,
     (main, findings)
 }
 
-fn read_one<T: Read>(text: &str, base: &Path, (place, world): (&Place, &World<'_>), findings: &mut Findings) -> Option<T> {
+fn read_one<T: Read>(
+    text: &str,
+    base: &Path,
+    (place, world): (&Place, &World<'_>),
+    findings: &mut Findings,
+) -> Option<T> {
     let mut reading = Reading::new(text, base, world);
     let read = match DeTable::parse(text) {
         Ok(table) => {

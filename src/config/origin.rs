@@ -25,7 +25,9 @@ impl Origin {
     /// Reads a URL: its origin, and the path behind it.
     pub(crate) fn split<'t>(text: &'t str, schemes: &[&str]) -> Result<(Self, &'t str), String> {
         let expected = || schemes.iter().map(|s| format!("{s}://")).collect::<Vec<_>>().join(" or ");
-        let (scheme, rest) = text.split_once("://").ok_or_else(|| format!("{} is no URL; it begins with {}", shown(text), expected()))?;
+        let (scheme, rest) = text
+            .split_once("://")
+            .ok_or_else(|| format!("{} is no URL; it begins with {}", shown(text), expected()))?;
         let scheme = scheme.to_ascii_lowercase();
         if !schemes.contains(&scheme.as_str()) {
             return Err(format!("{} must begin with {}", shown(text), expected()));
@@ -40,7 +42,8 @@ impl Origin {
         if !path.bytes().all(|b| b.is_ascii_graphic() && b != b'\\') {
             return Err(format!("{} holds a character that no URL may", shown(text)));
         }
-        let (host, port) = authority_parts(authority).ok_or_else(|| format!("{} has no host we could reach", shown(text)))?;
+        let (host, port) =
+            authority_parts(authority).ok_or_else(|| format!("{} has no host we could reach", shown(text)))?;
         let port = port.unwrap_or_else(|| default_port(&scheme));
         Ok((Self { scheme, host, port }, path))
     }
@@ -48,7 +51,9 @@ impl Origin {
     /// Whether nothing sent here leaves the machine.
     pub(crate) fn is_loopback(&self) -> bool {
         let name = self.host.strip_suffix('.').unwrap_or(&self.host);
-        name == "localhost" || name.ends_with(".localhost") || self.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        name == "localhost"
+            || name.ends_with(".localhost")
+            || self.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
     }
 }
 
@@ -56,7 +61,11 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (open, close) = if self.host.contains(':') { ("[", "]") } else { ("", "") };
         write!(f, "{}://{open}{}{close}", self.scheme, self.host)?;
-        if self.port == default_port(&self.scheme) { Ok(()) } else { write!(f, ":{}", self.port) }
+        if self.port == default_port(&self.scheme) {
+            Ok(())
+        } else {
+            write!(f, ":{}", self.port)
+        }
     }
 }
 
@@ -76,14 +85,20 @@ pub(crate) fn authority_parts(text: &str) -> Option<(String, Option<u16>)> {
     let plain = !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:".contains(&b));
     let port = match port {
         None => None,
-        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => Some(digits.parse().ok().filter(|port| *port != 0)?),
+        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => {
+            Some(digits.parse().ok().filter(|port| *port != 0)?)
+        }
         Some(_) => return None,
     };
     plain.then(|| (host.to_ascii_lowercase(), port))
 }
 
 fn default_port(scheme: &str) -> u16 {
-    if scheme == "https" { 443 } else { 80 }
+    if scheme == "https" {
+        443
+    } else {
+        80
+    }
 }
 
 fn shown(text: &str) -> String {
@@ -108,8 +123,21 @@ mod tests {
     #[test]
     fn what_could_mean_two_things_is_no_origin() {
         for typed in [
-            "app", "app.example.com", "ftp://a", "http://", "http://a/b", "http://a?b", "http://a#b", "http://u@a",
-            "http://a:0", "http://a:99999", "http://a:", "http://a b", "http://::1", "http://[::1", "http://a\\b",
+            "app",
+            "app.example.com",
+            "ftp://a",
+            "http://",
+            "http://a/b",
+            "http://a?b",
+            "http://a#b",
+            "http://u@a",
+            "http://a:0",
+            "http://a:99999",
+            "http://a:",
+            "http://a b",
+            "http://::1",
+            "http://[::1",
+            "http://a\\b",
         ] {
             assert!(Origin::parse(typed, &["http", "https"]).is_err(), "{typed}");
         }
@@ -117,11 +145,18 @@ mod tests {
 
     #[test]
     fn only_this_machine_is_loopback() {
-        for (typed, expected) in
-            [("http://localhost", true), ("http://a.localhost:1", true), ("http://127.0.0.9", true), ("http://[::1]", true)]
-                .into_iter()
-                .chain([("http://localhost.example.com", false), ("http://10.0.0.1", false), ("http://127.0.0.1.example.com", false)])
-        {
+        for (typed, expected) in [
+            ("http://localhost", true),
+            ("http://a.localhost:1", true),
+            ("http://127.0.0.9", true),
+            ("http://[::1]", true),
+        ]
+        .into_iter()
+        .chain([
+            ("http://localhost.example.com", false),
+            ("http://10.0.0.1", false),
+            ("http://127.0.0.1.example.com", false),
+        ]) {
             assert_eq!(Origin::parse(typed, &["http"]).unwrap().is_loopback(), expected, "{typed}");
         }
     }

@@ -25,7 +25,11 @@ impl<'r> Reading<'r> {
 
     /// The line of the byte at `offset`, counting from 1. A default stands on no line.
     pub(crate) fn line(&self, offset: usize) -> usize {
-        if self.defaults { 0 } else { self.line_starts.partition_point(|start| *start <= offset) + 1 }
+        if self.defaults {
+            0
+        } else {
+            self.line_starts.partition_point(|start| *start <= offset) + 1
+        }
     }
 
     pub(crate) fn mistake(&mut self, place: &Place, text: impl Into<String>) {

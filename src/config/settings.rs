@@ -1,10 +1,10 @@
 //! What the file means: the values every other room may hold. Nothing here was typed by anybody; [`super::resolve`]
 //! makes all of it.
 
+use crate::domain::headers::identity::IdentityHeaders;
 use crate::domain::policy::RouteTable;
 use crate::domain::principal::SourceName;
 use crate::domain::secret::Secret;
-use crate::domain::headers::identity::IdentityHeaders;
 use crate::domain::token::issuer::Issuer;
 use ipnet::IpNet;
 use std::net::SocketAddr;
@@ -118,7 +118,10 @@ pub struct Upstream {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
     /// Resolved off the request path, again and again.
-    Tcp { host: String, port: u16 },
+    Tcp {
+        host: String,
+        port: u16,
+    },
     Unix(PathBuf),
 }
 

@@ -47,7 +47,8 @@ impl Watch {
     /// Follows `files` instead. One that was followed before is compared with what it held then.
     pub fn follow(&mut self, files: &[PathBuf]) {
         let mut before = std::mem::take(&mut self.seen);
-        self.seen = files.iter().map(|path| (path.clone(), before.remove(path).unwrap_or_else(|| digest(path)))).collect();
+        self.seen =
+            files.iter().map(|path| (path.clone(), before.remove(path).unwrap_or_else(|| digest(path)))).collect();
         self.watcher = self.listen();
     }
 
@@ -106,7 +107,10 @@ impl Watch {
 
 impl fmt::Debug for Watch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watch").field("files", &self.seen.keys()).field("told", &self.watcher.is_some()).finish_non_exhaustive()
+        f.debug_struct("Watch")
+            .field("files", &self.seen.keys())
+            .field("told", &self.watcher.is_some())
+            .finish_non_exhaustive()
     }
 }
 
@@ -150,7 +154,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("a.toml");
         fs::write(&file, "1").unwrap();
-        let mut watch = Watch::new(&[file.clone()]);
+        let mut watch = Watch::new(std::slice::from_ref(&file));
         fs::write(&file, "2").unwrap();
         assert!(is_noticed(&mut watch).await);
     }
@@ -185,7 +189,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("a.toml");
         fs::write(&file, "1").unwrap();
-        let mut watch = Watch::new(&[file.clone()]);
+        let mut watch = Watch::new(std::slice::from_ref(&file));
         watch.watcher = None;
         fs::write(&file, "2").unwrap();
         assert!(is_noticed(&mut watch).await);
@@ -196,7 +200,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("a.toml");
         fs::write(&file, "1").unwrap();
-        let mut watch = Watch::new(&[file.clone()]);
+        let mut watch = Watch::new(std::slice::from_ref(&file));
         fs::write(&file, "2").unwrap();
         watch.follow(&[file, dir.path().join("b.toml")]);
         assert!(is_noticed(&mut watch).await);

@@ -111,9 +111,13 @@ impl<T> Field<T> {
         self.given == Given::InFile
     }
 
-    /// This key if the file says it, else `other`.
+    /// `other` where only that is said by the file.
     pub(crate) fn or<'f>(&'f self, other: &'f Self) -> &'f Self {
-        if self.is_given() { self } else { other }
+        if other.is_given() && !self.is_given() {
+            other
+        } else {
+            self
+        }
     }
 }
 

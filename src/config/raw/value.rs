@@ -87,7 +87,9 @@ impl FromText for Duration {
         match millis {
             Some(millis) if millis <= MOST => Ok(Self::from_millis(millis)),
             Some(_) => Err(format!("{} is too long: ten years are the most", text.shown)),
-            None => Err(format!("{} is no span of time: write a number and ms, s, m, h or d, like \"15m\"", text.shown)),
+            None => {
+                Err(format!("{} is no span of time: write a number and ms, s, m, h or d, like \"15m\"", text.shown))
+            }
         }
     }
 }
@@ -112,7 +114,11 @@ impl FromText for Size {
 /// The number in front of `unit`.
 fn number(text: &str, unit: &str) -> Option<u64> {
     let digits = text.strip_suffix(unit)?;
-    if digits.bytes().all(|b| b.is_ascii_digit()) { digits.parse().ok() } else { None }
+    if digits.bytes().all(|b| b.is_ascii_digit()) {
+        digits.parse().ok()
+    } else {
+        None
+    }
 }
 
 impl FromText for Secret {

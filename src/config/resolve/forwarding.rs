@@ -47,7 +47,10 @@ fn strip_prefix(field: &Field<String>, path: &PathPattern, findings: &mut Findin
         return Some(String::new());
     }
     if !is_plain_prefix(text) {
-        findings.mistake(&field.place, "is no path without parameters; write one like \"/api\", without a slash at its end");
+        findings.mistake(
+            &field.place,
+            "is no path without parameters; write one like \"/api\", without a slash at its end",
+        );
     } else if !is_under(path.as_str(), text) {
         findings.mistake(&field.place, format!("{text:?} is not how {:?} begins", path.as_str()));
     }
@@ -84,7 +87,8 @@ fn request_headers(raw: &raw::RequestHeaders, around: &Surroundings<'_>, finding
 fn check_name(name: &HeaderName, place: &Place, around: &Surroundings<'_>, findings: &mut Findings) {
     let identity = around.identity.into_iter().flat_map(|identity| &identity.entries);
     let carries_identity = identity.into_iter().any(|(known, _)| folded(known) == folded(name));
-    let why = not_for_routes(name).or_else(|| carries_identity.then_some("carries identity, which is the gate's alone"));
+    let why =
+        not_for_routes(name).or_else(|| carries_identity.then_some("carries identity, which is the gate's alone"));
     if let Some(why) = why {
         findings.mistake(place, format!("{name} {why}"));
     }

@@ -37,7 +37,10 @@ pub(super) fn not_for_routes(name: &HeaderName) -> Option<&'static str> {
 
 /// Why `name` may not carry a claim, if so.
 pub(super) fn not_for_identity(name: &HeaderName) -> Option<&'static str> {
-    if is_framing(name) || is_ours(name) || matches!(name.as_str(), "authorization" | "cookie" | "set-cookie" | "content-type" | "origin") {
+    if is_framing(name)
+        || is_ours(name)
+        || matches!(name.as_str(), "authorization" | "cookie" | "set-cookie" | "content-type" | "origin")
+    {
         return Some("has a meaning of its own and cannot carry a claim");
     }
     None

@@ -26,7 +26,10 @@ pub(super) fn identity(raw: &raw::Identity, findings: &mut Findings) -> Option<I
         }
         let Some(claim) = &field.value else { continue };
         if !is_claim_path(claim) {
-            findings.mistake(&field.place, format!("{claim:?} is no claim; write a name, or a path like \"realm_access.roles\""));
+            findings.mistake(
+                &field.place,
+                format!("{claim:?} is no claim; write a name, or a path like \"realm_access.roles\""),
+            );
         }
         entries.push((name, claim.clone()));
     }

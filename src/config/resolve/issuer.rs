@@ -101,7 +101,10 @@ fn claims(raw: &raw::Issuer, findings: &mut Findings) -> Option<Vec<(String, Str
         }
         let Some(path) = &field.value else { continue };
         if !is_claim_path(path) {
-            findings.mistake(&field.place, format!("{path:?} is no claim; write a name, or a path like \"realm_access.roles\""));
+            findings.mistake(
+                &field.place,
+                format!("{path:?} is no claim; write a name, or a path like \"realm_access.roles\""),
+            );
         }
         found.push((name.clone(), path.clone()));
     }
@@ -191,6 +194,7 @@ fn jwks_file(raw: &raw::Issuer, findings: &mut Findings) -> Option<KeyOrigin> {
 fn usable_keys(bytes: &[u8]) -> usize {
     let set: Option<serde_json::Value> = serde_json::from_slice(bytes).ok();
     let keys = set.as_ref().and_then(|set| set.get("keys")?.as_array());
-    let usable = |key: &&serde_json::Value| matches!(key.get("kty").and_then(|kty| kty.as_str()), Some("RSA" | "EC" | "OKP"));
+    let usable =
+        |key: &&serde_json::Value| matches!(key.get("kty").and_then(|kty| kty.as_str()), Some("RSA" | "EC" | "OKP"));
     keys.map_or(0, |keys| keys.iter().filter(usable).count())
 }

@@ -56,7 +56,12 @@ pub(super) fn routes(file: &File, identity: Option<&IdentityHeaders>, findings: 
     (routes.len() == list.len() && findings.mistakes.is_empty()).then(|| RouteTable::new(routes))
 }
 
-fn route(raw: &Raw, (index, place): (usize, &Place), around: &Surroundings<'_>, findings: &mut Findings) -> Option<Route> {
+fn route(
+    raw: &Raw,
+    (index, place): (usize, &Place),
+    around: &Surroundings<'_>,
+    findings: &mut Findings,
+) -> Option<Route> {
     let defaults = around.defaults;
     refuse_what_comes_later(raw, defaults, findings);
     let host = raw.host.or(&defaults.host);

@@ -60,7 +60,10 @@ fn access(raw: &Raw, place: &Place, around: &Surroundings<'_>, findings: &mut Fi
     };
     let at = field.map_or(place, |field| &field.place);
     if let [first, ..] = asked.as_slice() {
-        findings.mistake(at, format!("is \"{word}\", yet {first} asks for a caller; take one of them out{}", inherited(&own)));
+        findings.mistake(
+            at,
+            format!("is \"{word}\", yet {first} asks for a caller; take one of them out{}", inherited(&own)),
+        );
     }
     let from = raw.from.or(&defaults.from);
     if access == Access::Public && from.value.as_ref().is_some_and(|from| !from.is_empty()) {
@@ -70,12 +73,17 @@ fn access(raw: &Raw, place: &Place, around: &Surroundings<'_>, findings: &mut Fi
 }
 
 fn inherited(own: &[&str]) -> &'static str {
-    if own.is_empty() { " (an empty list undoes one from [route_defaults])" } else { "" }
+    if own.is_empty() {
+        " (an empty list undoes one from [route_defaults])"
+    } else {
+        ""
+    }
 }
 
 /// The keys of `raw` that ask for a caller.
 fn asks(raw: &Raw) -> Vec<&'static str> {
-    let is_some = |list: &Field<List<String>>| list.is_given() && list.value.as_ref().is_none_or(|list| !list.is_empty());
+    let is_some =
+        |list: &Field<List<String>>| list.is_given() && list.value.as_ref().is_none_or(|list| !list.is_empty());
     let keys = [("roles", is_some(&raw.roles)), ("scopes", is_some(&raw.scopes)), ("when", raw.when.is_given())];
     keys.into_iter().filter_map(|(key, asks)| asks.then_some(key)).collect()
 }

@@ -121,7 +121,9 @@ fn address(text: &str) -> Result<SocketAddr, String> {
         return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
     }
     text.parse().map_err(|_| match text.strip_prefix(':') {
-        Some(port) if port.parse::<u16>().is_ok() => format!("{text:?} has no address; write \"[::]:{port}\" for every one"),
+        Some(port) if port.parse::<u16>().is_ok() => {
+            format!("{text:?} has no address; write \"[::]:{port}\" for every one")
+        }
         _ => format!("{text:?} is no address and port; write \"[::]:8080\", \"127.0.0.1:8080\" or \"unix:/path\""),
     })
 }
@@ -147,7 +149,10 @@ fn prefix(field: &Field<String>, findings: &mut Findings) -> Option<String> {
     let text = field.value.as_deref()?;
     let plain = is_plain_prefix(text);
     if !plain {
-        findings.mistake(&field.place, "is no path we can keep to ourselves; write one like \"/.auth\", without a slash at its end");
+        findings.mistake(
+            &field.place,
+            "is no path we can keep to ourselves; write one like \"/.auth\", without a slash at its end",
+        );
     }
     plain.then(|| text.to_owned())
 }
@@ -167,7 +172,8 @@ fn trusted(list: &Field<List<String>>, findings: &mut Findings) -> Trusted {
         }
         let network = text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
         match network {
-            None => findings.mistake(&field.place, format!("{text:?} is no network; write one like \"10.0.0.0/8\", or \"unix\"")),
+            None => findings
+                .mistake(&field.place, format!("{text:?} is no network; write one like \"10.0.0.0/8\", or \"unix\"")),
             Some(network) if network.prefix_len() == 0 => {
                 findings.mistake(&field.place, "trusts every peer there is, so anybody could claim any address");
             }

@@ -50,7 +50,8 @@ fn targets(raw: &raw::Upstream, findings: &mut Findings) -> Option<Vec<Target>> 
     let single = raw.url.is_given().then_some(&raw.url);
     let several = raw.urls.value.iter().flatten();
     match (raw.url.is_given(), raw.urls.is_given()) {
-        (false, false) => findings.mistake(&raw.url.place, "is missing; write where the application is, like \"http://127.0.0.1:3000\""),
+        (false, false) => findings
+            .mistake(&raw.url.place, "is missing; write where the application is, like \"http://127.0.0.1:3000\""),
         (true, true) => findings.mistake(&raw.urls.place, "url stands here too; write one of them"),
         (false, true) if raw.urls.value.as_ref().is_some_and(Vec::is_empty) => {
             findings.mistake(&raw.urls.place, "is empty; write where the application is");
@@ -106,7 +107,10 @@ fn protocol(raw: &raw::Upstream, targets: Option<&[Target]>, findings: &mut Find
     });
     let first = hosts.next()?;
     if asked.is_empty() && hosts.any(|host| host != first) {
-        findings.mistake(&raw.server_name.place, "is missing; the urls have several hosts, so write which name the certificates carry");
+        findings.mistake(
+            &raw.server_name.place,
+            "is missing; the urls have several hosts, so write which name the certificates carry",
+        );
     }
     let server_name = if asked.is_empty() { first } else { asked };
     if rustls_pki_types::ServerName::try_from(server_name).is_err() {
