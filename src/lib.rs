@@ -4,6 +4,13 @@
 //! the story of one admission, the domain decides. Arrows point inwards only; `tests/architecture.rs` holds them.
 //! ARCHITECTURE.md is the map.
 
+pub mod admin;
+pub mod app;
 pub mod cli;
 pub mod config;
 pub mod domain;
+pub mod edge;
+pub mod observe;
+pub mod outbound;
+pub mod pipeline;
+pub mod ports;

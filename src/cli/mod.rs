@@ -2,6 +2,69 @@
 //! 64 wrong usage.
 
 pub mod check;
+pub mod demo;
 pub mod init;
 pub mod routes;
+pub mod run;
 pub mod schema;
+
+use clap::{Parser, Subcommand};
+
+/// An identity-aware proxy: only who may enter gets through.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "doorward", version, arg_required_else_help = true)]
+pub struct Command {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum Action {
+    Run(run::Args),
+    Demo(demo::Args),
+    Init(init::Args),
+    Check(check::Args),
+    Routes(routes::Args),
+    Schema(schema::Args),
+}
+
+/// Wrong usage (sysexits.h, EX_USAGE).
+const USAGE: u8 = 64;
+
+/// Reads the command line of this process and does what it says.
+#[must_use]
+pub fn main() -> u8 {
+    match Command::try_parse() {
+        Ok(command) => command.run(),
+        Err(error) => {
+            // Help and version are not errors.
+            let code = if error.use_stderr() { USAGE } else { 0 };
+            let _ = error.print();
+            code
+        }
+    }
+}
+
+impl Command {
+    fn run(&self) -> u8 {
+        match &self.action {
+            Action::Run(args) => run::run(args),
+            Action::Demo(args) => demo::run(args),
+            Action::Init(args) => init::run(args),
+            Action::Check(args) => check::run(args),
+            Action::Routes(args) => routes::run(args),
+            Action::Schema(args) => schema::run(args),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Command::command().debug_assert();
+    }
+}

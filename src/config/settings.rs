@@ -2,11 +2,12 @@
 //! makes all of it.
 
 use crate::domain::headers::identity::IdentityHeaders;
+pub use crate::domain::network::Trusted;
 use crate::domain::policy::RouteTable;
 use crate::domain::principal::SourceName;
 use crate::domain::secret::Secret;
 use crate::domain::token::issuer::Issuer;
-use ipnet::IpNet;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -52,12 +53,13 @@ pub enum Listen {
     Unix(PathBuf),
 }
 
-/// Whose forwarding headers count; nobody's by default.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Trusted {
-    pub networks: Vec<IpNet>,
-    /// Peers on a unix socket.
-    pub unix: bool,
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "{address}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
 }
 
 /// Files that are read again when they change.

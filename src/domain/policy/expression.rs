@@ -4,8 +4,13 @@ use super::rule::forbidden;
 use crate::domain::denial::Denial;
 use crate::domain::principal::Principal;
 use crate::domain::time::UnixTime;
+use cel::{Context, Env, Program, Value};
 use http::HeaderMap;
+use std::collections::HashMap;
+use std::fmt;
 use std::net::IpAddr;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::Arc;
 
 /// What an expression may ask about the request, besides the caller.
 #[derive(Clone, Copy, Debug)]
@@ -22,19 +27,86 @@ pub struct Facts<'r> {
 }
 
 /// A compiled expression.
-#[derive(Clone, Debug)]
-pub struct Expression(());
+#[derive(Clone)]
+pub struct Expression {
+    text: Arc<str>,
+    program: Arc<Program>,
+    env: Arc<Env>,
+}
 
 impl Expression {
     /// # Errors
-    /// What is wrong with `text`.
+    /// What the operator wrote wrongly, in words: it does not parse, or it asks about things that do not exist.
     pub fn compile(text: &str) -> Result<Self, String> {
-        if text.trim().is_empty() || text.contains("(((") { Err("it does not parse".to_owned()) } else { Ok(Self(())) }
+        // The parser is a library's: a panic in it is the operator's mistake, not our end.
+        let compiled =
+            catch_unwind(|| Program::compile(text)).map_err(|_| "the expression cannot be parsed".to_owned())?;
+        let program = compiled.map_err(|errors| errors.to_string())?;
+        for name in program.references().variables() {
+            match name {
+                "claims" | "request" => {}
+                "session" => return Err("`session` in an expression is not available yet".to_owned()),
+                other => {
+                    return Err(format!("there is no \"{other}\"; an expression may ask about `claims` and `request`"))
+                }
+            }
+        }
+        Ok(Self { text: text.into(), program: Arc::new(program), env: Arc::new(Env::stdlib()) })
     }
 
+    /// Whether the expression is true of `caller` and `facts`.
+    ///
     /// # Errors
-    /// 403.
-    pub fn holds(&self, _: Option<&Principal>, _: &Facts<'_>) -> Result<(), Denial> {
-        Err(forbidden("stub".to_owned()))
+    /// 403 when it is false, not a boolean, or cannot be evaluated: an expression that fails never lets anybody in.
+    pub fn holds(&self, caller: Option<&Principal>, facts: &Facts<'_>) -> Result<(), Denial> {
+        let evaluated = catch_unwind(AssertUnwindSafe(|| self.program.execute(&self.context(caller, facts)?).ok()));
+        match evaluated {
+            Ok(Some(Value::Bool(true))) => Ok(()),
+            Ok(Some(Value::Bool(false))) => Err(forbidden(format!("`when` is false: {}", self.text))),
+            Ok(Some(_)) => Err(forbidden(format!("`when` is not a boolean: {}", self.text))),
+            Ok(None) | Err(_) => Err(forbidden(format!("`when` cannot be evaluated: {}", self.text))),
+        }
+    }
+
+    fn context<'f>(&self, caller: Option<&Principal>, facts: &Facts<'f>) -> Option<Context<'f, 'f>> {
+        let mut context = Context::with_env(Arc::clone(&self.env));
+        let claims = caller.map(|caller| cel::to_value(&caller.claims)).transpose().ok()?;
+        context.add_variable_from_value("claims", claims.unwrap_or_else(|| HashMap::<String, Value>::new().into()));
+        context.add_variable_from_value("request", facts.value()?);
+        Some(context)
     }
 }
+
+impl Facts<'_> {
+    fn value(&self) -> Option<Value> {
+        let time = chrono::DateTime::from_timestamp(i64::try_from(self.now.0).ok()?, 0)?;
+        let mut query: HashMap<String, Value> = HashMap::new();
+        for (name, value) in form_urlencoded::parse(self.query.unwrap_or_default().as_bytes()) {
+            query.entry(name.into_owned()).or_insert_with(|| value.as_ref().into());
+        }
+        let headers = self.headers.keys().filter_map(|name| {
+            let first = self.headers.get(name)?.to_str().ok()?;
+            Some((name.as_str().to_owned(), Value::from(first)))
+        });
+        let members: HashMap<String, Value> = HashMap::from([
+            ("method".to_owned(), self.method.into()),
+            ("path".to_owned(), self.path.into()),
+            ("host".to_owned(), self.host.into()),
+            ("query".to_owned(), query.into()),
+            ("headers".to_owned(), headers.collect::<HashMap<_, _>>().into()),
+            ("ip".to_owned(), self.ip.map(|ip| ip.to_string()).unwrap_or_default().into()),
+            ("time".to_owned(), Value::Timestamp(time.fixed_offset())),
+        ]);
+        Some(members.into())
+    }
+}
+
+impl fmt::Debug for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Expression({})", self.text)
+    }
+}
+
+#[cfg(test)]
+#[path = "expression_tests.rs"]
+mod tests;

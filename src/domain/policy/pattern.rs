@@ -92,15 +92,22 @@ impl Segment {
     fn parse(part: &str) -> Result<Self, String> {
         if let Some(name) = part.strip_prefix('{').and_then(|p| p.strip_suffix('}')) {
             let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-            return if plain { Ok(Self::Param(name.to_owned())) } else { Err(format!("\"{part}\": name the segment like {{id}}")) };
+            return if plain {
+                Ok(Self::Param(name.to_owned()))
+            } else {
+                Err(format!("\"{part}\": name the segment like {{id}}"))
+            };
         }
         if part == "." || part == ".." {
             return Err("\".\" and \"..\" are resolved before matching".to_owned());
         }
         if part.contains(['*', '{', '}']) {
-            return Err(format!("\"{part}\": a wildcard is a whole segment, {{id}} for one or ** at the end for all below"));
+            return Err(format!(
+                "\"{part}\": a wildcard is a whole segment, {{id}} for one or ** at the end for all below"
+            ));
         }
-        let literal = part.bytes().all(|b| b.is_ascii_graphic() && !b"?#\\\"<>^`|%".contains(&b)) || is_canonical_escape(part);
+        let literal =
+            part.bytes().all(|b| b.is_ascii_graphic() && !b"?#\\\"<>^`|%".contains(&b)) || is_canonical_escape(part);
         if !literal {
             return Err(format!("\"{part}\" is not spelt as a canonical path: no space, \"?\", \"#\" or backslash, and only upper-case escapes of reserved or non-ASCII bytes"));
         }
@@ -123,7 +130,12 @@ fn is_canonical_escape(part: &str) -> bool {
             return false;
         };
         let decoded = high * 16 + low;
-        if decoded < 0x20 || decoded == 0x7F || decoded == b'\\' || decoded.is_ascii_alphanumeric() || b"-._~".contains(&decoded) {
+        if decoded < 0x20
+            || decoded == 0x7F
+            || decoded == b'\\'
+            || decoded.is_ascii_alphanumeric()
+            || b"-._~".contains(&decoded)
+        {
             return false;
         }
     }
@@ -144,7 +156,9 @@ mod tests {
 
     #[test]
     fn a_pattern_that_could_never_match_is_refused() {
-        for text in ["", "a", "/a//b", "/a/../b", "/a b", "/a?x", "/%61", "/%2f", "/a%zz", "/a*", "/{}", "/**/b", "/a\\b"] {
+        for text in
+            ["", "a", "/a//b", "/a/../b", "/a b", "/a?x", "/%61", "/%2f", "/a%zz", "/a*", "/{}", "/**/b", "/a\\b"]
+        {
             assert!(PathPattern::parse(text).is_err(), "{text}");
         }
     }

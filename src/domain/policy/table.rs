@@ -7,7 +7,7 @@ use http::Method;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// All routes, arranged so that a request finds its own in one walk along its path.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct RouteTable {
     routes: Vec<Route>,
     exact: HashMap<String, Node>,
@@ -17,7 +17,7 @@ pub struct RouteTable {
 }
 
 /// A place in the tree of path segments.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Node {
     literal: HashMap<String, Node>,
     param: Option<Box<Node>>,
@@ -158,10 +158,10 @@ pub fn ties(routes: &[Route]) -> Vec<(usize, usize)> {
     let mut ties = Vec::new();
     for (index, route) in routes.iter().enumerate() {
         let place = format!("{}{}", route.host, shape(route));
-        let methods = route.methods.as_ref().map_or_else(
-            || vec![None],
-            |listed| listed.iter().map(|m| Some(m.as_str().to_owned())).collect(),
-        );
+        let methods = route
+            .methods
+            .as_ref()
+            .map_or_else(|| vec![None], |listed| listed.iter().map(|m| Some(m.as_str().to_owned())).collect());
         let mut rivals: Vec<usize> = methods
             .into_iter()
             .filter_map(|method| match claimed.entry((place.clone(), method)) {

@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+"""What the gate costs: CPU, latency and memory of Doorward beside proxies that check nothing, and others that do.
+
+    make bench                          # builds, then runs this; seven rounds of five seconds for each contestant
+    make bench ARGS='--quick'           # three rounds of two seconds
+    make bench ARGS='--assert 1.10'     # fails when the bearer route costs more than that against bare Pingora
+
+One machine is never the same for two minutes, so absolute figures of two runs must not be compared. What can be
+compared is the ratio to bare Pingora *of the same round*: contestants take turns, each round yields one ratio a
+contestant, and the table shows the median ratio with its least and greatest.
+
+CPU per request is user plus system time of the whole process tree, as the kernel counts it, divided by the requests
+answered meanwhile. Everybody forwards to the same backend with the same number of threads, keeps connections alive on
+both sides, and, bare Pingora apart, writes one access log line a request to a file.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import contestants
+from load import Failure, Machine, stolen, wrk
+
+BASELINE = "bare Pingora"
+BEARER = "Doorward bearer"
+
+
+def main():
+    args = arguments()
+    # An interrupted run unwinds like a failed one: every process we started is ended.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("interrupted"))
+    try:
+        with tempfile.TemporaryDirectory(prefix="doorward-bench-") as scratch:
+            with Machine(pathlib.Path(scratch), pin=args.pin) as machine:
+                report = compare(args, machine)
+    except (Failure, OSError, subprocess.CalledProcessError, KeyboardInterrupt) as failure:
+        sys.exit(f"bench: {failure or 'interrupted'}")
+
+    print_table(report)
+    save(report, args.json)
+    judge(report, args.limit)
+
+
+def compare(args, machine):
+    field, left_out = contestants.line_up(machine, args.bin_dir, args.threads, args.only)
+    print(f"{args.rounds} rounds of {args.seconds} s each, {args.connections} connections, {args.threads} thread(s) "
+          f"a proxy, {os.cpu_count()} CPUs, {'pinned' if machine.pinned else 'not pinned'}")
+    for reason in left_out:
+        print(f"left out: {reason}")
+
+    for one in field:
+        one.start()
+        one.prove()
+        time.sleep(1)
+        one.idle_kib = one.process.memory_kib()
+        wrk(one.url, args.connections, args.warm_up, one.headers, machine)
+
+    stolen_before, ticks_before = stolen()
+    for number in range(args.rounds):
+        print(f"round {number + 1} of {args.rounds}", file=sys.stderr, flush=True)
+        # There and back: neighbours stay neighbours, and nobody is always first.
+        for one in field if number % 2 == 0 else reversed(field):
+            one.rounds.append(measure(one, args, machine))
+    for one in field:
+        one.loaded_kib = one.process.memory_kib()
+    stolen_after, ticks_after = stolen()
+    lost = (stolen_after - stolen_before) / max(ticks_after - ticks_before, 1)
+    return summary(args, field, left_out) | {"stolen": lost}
+
+
+def measure(one, args, machine):
+    before = one.process.cpu_seconds()
+    answered = wrk(one.url, args.connections, args.seconds, one.headers, machine)
+    spent = one.process.cpu_seconds() - before
+    one.process.forget_output()
+    return answered | {"cpu_us": spent / answered["requests"] * 1e6}
+
+
+def summary(args, field, left_out):
+    baseline = next(one for one in field if one.name == BASELINE)
+    rows = []
+    for one in field:
+        ratios = [own["cpu_us"] / bare["cpu_us"] for own, bare in zip(one.rounds, baseline.rounds)]
+        row = {"name": one.name, "ratio": statistics.median(ratios), "ratio_min": min(ratios), "ratio_max": max(ratios)}
+        for key in ("cpu_us", "requests_per_second", "p50_ms", "p99_ms"):
+            row[key] = statistics.median(each[key] for each in one.rounds)
+        row |= {"start_ms": one.start_ms, "idle_mib": one.idle_kib / 1024, "loaded_mib": one.loaded_kib / 1024}
+        rows.append(row | {"rounds": one.rounds})
+    settings = {key: getattr(args, key) for key in ("rounds", "seconds", "connections", "threads", "pin")}
+    return {"settings": settings, "profile": args.bin_dir.name, "left_out": left_out, "contestants": rows}
+
+
+def print_table(report):
+    print()
+    print(f"{'':24} {'CPU/request':>11} {'ratio to bare (min..max)':>26} {'requests/s':>11} {'p50':>9} {'p99':>9} "
+          f"{'idle':>9} {'loaded':>9} {'start':>8}")
+    for row in report["contestants"]:
+        ratio = f"{row['ratio']:.3f} ({row['ratio_min']:.3f}..{row['ratio_max']:.3f})"
+        print(f"{row['name']:24} {row['cpu_us']:8.2f} us {ratio:>26} {row['requests_per_second']:11.0f} "
+              f"{row['p50_ms']:6.2f} ms {row['p99_ms']:6.2f} ms {row['idle_mib']:5.1f} MiB {row['loaded_mib']:5.1f} MiB "
+              f"{row['start_ms']:5.0f} ms")
+    print("\nMedians over the rounds; a ratio is taken within a round. idle: resident memory before the first load; "
+          "start: spawned\nuntil the first answer arrived, median of three.")
+    if report["stolen"] > 0.05:
+        print(f"The hypervisor gave {report['stolen']:.0%} of this machine's time to others meanwhile: rates and latencies "
+              "suffer; ratios spread.")
+
+
+def save(report, path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report, indent=2) + "\n")
+    print(f"written to {path}")
+
+
+def judge(report, limit):
+    if limit is None:
+        return
+    ratio = next((row["ratio"] for row in report["contestants"] if row["name"] == BEARER), None)
+    if ratio is None:
+        sys.exit(f"bench: --assert needs the contestant '{BEARER}'")
+    if ratio > limit:
+        sys.exit(f"bench: {BEARER} costs {ratio:.3f} times bare Pingora; at most {limit:.2f} is allowed")
+    print(f"{BEARER} costs {ratio:.3f} times bare Pingora: within {limit:.2f}")
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--bin-dir", type=pathlib.Path, default=pathlib.Path("target/release"), metavar="DIR",
+                        help="where doorward and examples/ were built (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=int, default=5, help="of load for each contestant in each round")
+    parser.add_argument("--warm-up", type=int, default=2, metavar="SECONDS")
+    parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--threads", type=int, default=1, help="of every proxy")
+    parser.add_argument("--only", nargs="+", metavar="WORD", help="contestants whose name has one of these words")
+    parser.add_argument("--quick", action="store_true", help="three rounds of two seconds")
+    parser.add_argument("--no-pin", dest="pin", action="store_false",
+                        help="let proxies, backend and load generator share all CPUs")
+    parser.add_argument("--assert", type=float, dest="limit", metavar="RATIO",
+                        help="fail when the bearer route's ratio is above this")
+    parser.add_argument("--json", type=pathlib.Path, default=pathlib.Path("target/bench.json"), metavar="FILE")
+    args = parser.parse_args()
+    if args.quick:
+        args.rounds, args.seconds, args.warm_up = 3, 2, 1
+    return args
+
+
+if __name__ == "__main__":
+    main()

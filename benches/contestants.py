@@ -1,0 +1,277 @@
+"""Who takes part in the comparison, and how each is configured.
+
+Each forwards to the same backend over kept-alive connections, and all but bare Pingora write a line a request to their
+standard output, which is a file. Who checks tokens checks the same one: RS256, issuer, audience and expiry.
+"""
+
+import json
+import os
+import statistics
+import time
+
+import tokens
+from load import Failure, find, first_answer, free_port
+
+ISSUER = "https://issuer.bench.invalid"
+AUDIENCE = "bench"
+
+
+class Contestant:
+    """One proxy, on a port of its own; rounds collects what was measured."""
+
+    def __init__(self, machine, name, command, path="/public/item", headers=None, port=None):
+        self.machine = machine
+        self.name = name
+        self.command = command
+        self.port = port
+        self.path = path
+        self.headers = headers or {}
+        self.rounds = []
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}{self.path}"
+
+    def start(self, times=3):
+        """Starts it for good; the starts before only count towards the time a start takes."""
+        took = []
+        for left in reversed(range(times)):
+            began = time.monotonic()
+            self.process = self.machine.start(self.name, self.command)
+            first_answer(self.process, self.port, self.path, self.headers)
+            took.append((time.monotonic() - began) * 1000)
+            if left:
+                self.process.kill()
+        self.start_ms = statistics.median(took)
+
+    def prove(self):
+        """A proxy that refuses everybody, or checks nobody, would make a fine figure."""
+        status = first_answer(self.process, self.port, self.path, self.headers)
+        if status != 200:
+            raise Failure(f"{self.name} answered {status}, not 200")
+        if self.headers:
+            for headers in ({}, {"Authorization": tokens.forged(self.headers["Authorization"])}):
+                status = first_answer(self.process, self.port, self.path, headers)
+                if status not in (401, 403):
+                    raise Failure(f"{self.name} answered {status} to a caller without a valid token")
+
+
+def line_up(machine, bin_dir, threads, only):
+    """Every contestant there is a program for, and why others are left out."""
+    bin_dir = bin_dir.resolve()
+    backend = free_port()
+    started = machine.start("backend", [bin_dir / "examples/backend", f"127.0.0.1:{backend}", 1], machine.load_cpus)
+    first_answer(started, backend, "/", {})
+    key = tokens.make_key(machine.scratch)
+    bearer = {"Authorization": "Bearer " + tokens.sign(machine.scratch, key, ISSUER, AUDIENCE)}
+
+    field, left_out = [bare(machine, bin_dir, backend, threads)], []
+    for program, builders in (
+        (bin_dir / "doorward", (doorward_public, doorward_bearer)),
+        (find("nginx"), (nginx,)),
+        (find("haproxy"), (haproxy_plain, haproxy_jwt)),
+        (find("envoy"), (envoy_jwt,)),
+    ):
+        if program is None or not os.path.exists(program):
+            name = program.name if program else builders[0].__name__.partition("_")[0]
+            left_out.append(f"{name}: not found")
+            continue
+        field += [build(machine, program, backend, threads, bearer) for build in builders]
+    return [one for one in field if chosen(one.name, only)], left_out
+
+
+def chosen(name, only):
+    return not only or name == "bare Pingora" or any(word.lower() in name.lower() for word in only)
+
+
+def bare(machine, bin_dir, backend, threads):
+    port = free_port()
+    return Contestant(machine, "bare Pingora",
+                      [bin_dir / "examples/bare", f"127.0.0.1:{port}", f"127.0.0.1:{backend}", threads], port=port)
+
+
+def doorward_public(machine, program, backend, threads, _bearer):
+    return doorward(machine, "Doorward public", program, backend, threads, "/public/item", None)
+
+
+def doorward_bearer(machine, program, backend, threads, bearer):
+    return doorward(machine, "Doorward bearer", program, backend, threads, "/api/item", bearer)
+
+
+def doorward(machine, name, program, backend, threads, path, headers):
+    port = free_port()
+    config = written(machine, name, ".toml", f"""
+[server]
+listen = ["127.0.0.1:{port}"]
+public_url = "http://127.0.0.1:{port}"
+threads = {threads}
+
+[admin]
+listen = "127.0.0.1:{free_port()}"
+
+[[issuer]]
+name = "bench"
+issuer = "{ISSUER}"
+jwks_file = "jwks.json"
+audience = ["{AUDIENCE}"]
+algorithms = ["RS256"]
+
+[[upstream]]
+name = "app"
+url = "http://127.0.0.1:{backend}"
+
+[[route]]
+path = "/public/**"
+access = "public"
+
+[[route]]
+path = "/api/**"
+access = "authenticated"
+accept = ["bearer"]
+""")
+    return Contestant(machine, name, [program, "run", "--config", config], path, headers, port)
+
+
+def nginx(machine, program, backend, threads, _bearer):
+    port = free_port()
+    # The temporary paths default to places that only root may write.
+    config = written(machine, "nginx plain", ".conf", f"""
+daemon off;
+worker_processes {threads};
+pid {machine.scratch}/nginx.pid;
+error_log stderr warn;
+events {{ worker_connections 4096; }}
+http {{
+    access_log /dev/stdout combined;
+    client_body_temp_path {machine.scratch}/nginx-body;
+    proxy_temp_path {machine.scratch}/nginx-proxy;
+    fastcgi_temp_path {machine.scratch}/nginx-fastcgi;
+    uwsgi_temp_path {machine.scratch}/nginx-uwsgi;
+    scgi_temp_path {machine.scratch}/nginx-scgi;
+    keepalive_requests 1000000000;
+    upstream app {{
+        server 127.0.0.1:{backend};
+        keepalive 128;
+        keepalive_requests 1000000000;
+    }}
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            proxy_pass http://app;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Host $host;
+        }}
+    }}
+}}
+""")
+    return Contestant(machine, "nginx plain", [program, "-p", machine.scratch, "-c", config], port=port)
+
+
+def haproxy_plain(machine, program, backend, threads, _bearer):
+    return haproxy(machine, "HAProxy plain", program, backend, threads, "", None)
+
+
+def haproxy_jwt(machine, program, backend, threads, bearer):
+    return haproxy(machine, "HAProxy jwt_verify", program, backend, threads, f"""
+    http-request set-var(txn.bearer) http_auth_bearer
+    http-request deny deny_status 401 unless {{ var(txn.bearer),jwt_header_query('$.alg') -m str RS256 }}
+    http-request deny deny_status 401 unless {{ var(txn.bearer),jwt_payload_query('$.iss') -m str {ISSUER} }}
+    http-request deny deny_status 401 unless {{ var(txn.bearer),jwt_payload_query('$.aud') -m str {AUDIENCE} }}
+    http-request set-var(txn.expires) var(txn.bearer),jwt_payload_query('$.exp','int')
+    http-request set-var(txn.now) date()
+    http-request deny deny_status 401 if {{ var(txn.expires),sub(txn.now) -m int lt 0 }}
+    http-request deny deny_status 401 unless {{ var(txn.bearer),jwt_verify("RS256","{machine.scratch}/public.pem") -m int 1 }}
+""", bearer)
+
+
+def haproxy(machine, name, program, backend, threads, rules, headers):
+    port = free_port()
+    config = written(machine, name, ".cfg", f"""
+global
+    nbthread {threads}
+    maxconn 4096
+    log stdout format raw local0
+defaults
+    mode http
+    log global
+    option httplog
+    timeout connect 2s
+    timeout client 65s
+    timeout server 60s
+    http-reuse always
+frontend main
+    bind 127.0.0.1:{port}
+{rules}
+    default_backend app
+backend app
+    server app 127.0.0.1:{backend}
+""")
+    path = "/api/item" if headers else "/public/item"
+    return Contestant(machine, name, [program, "-db", "-f", config], path, headers, port)
+
+
+def envoy_jwt(machine, program, backend, threads, bearer):
+    port = free_port()
+    config = written(machine, "Envoy jwt_authn", ".json", json.dumps(envoy_bootstrap(port, backend, machine.scratch)))
+    return Contestant(machine, "Envoy jwt_authn",
+                      [program, "-c", config, "--concurrency", threads, "--disable-hot-restart", "-l", "warning"],
+                      "/api/item", bearer, port)
+
+
+def envoy_bootstrap(port, backend, scratch):
+    kind = "type.googleapis.com/envoy.extensions."
+    provider = {
+        "issuer": ISSUER,
+        "audiences": [AUDIENCE],
+        "local_jwks": {"filename": f"{scratch}/jwks.json"},
+        # Verified tokens are kept, as ours are.
+        "jwt_cache_config": {"jwt_cache_size": 1000},
+    }
+    jwt = {
+        "@type": kind + "filters.http.jwt_authn.v3.JwtAuthentication",
+        "providers": {"bench": provider},
+        "rules": [{"match": {"prefix": "/api"}, "requires": {"provider_name": "bench"}}],
+    }
+    manager = {
+        "@type": kind + "filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "bench",
+        "access_log": [{
+            "name": "stdout",
+            "typed_config": {"@type": kind + "access_loggers.stream.v3.StdoutAccessLog"},
+        }],
+        "route_config": {"virtual_hosts": [{
+            "name": "all", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "app"}}],
+        }]},
+        "http_filters": [
+            {"name": "envoy.filters.http.jwt_authn", "typed_config": jwt},
+            {"name": "envoy.filters.http.router", "typed_config": {"@type": kind + "filters.http.router.v3.Router"}},
+        ],
+    }
+    return {"static_resources": {
+        "listeners": [{
+            "name": "main",
+            "address": socket_address(port),
+            "filter_chains": [{"filters": [{
+                "name": "envoy.filters.network.http_connection_manager", "typed_config": manager,
+            }]}],
+        }],
+        "clusters": [{
+            "name": "app",
+            "type": "STATIC",
+            "connect_timeout": "2s",
+            "load_assignment": {"cluster_name": "app", "endpoints": [
+                {"lb_endpoints": [{"endpoint": {"address": socket_address(backend)}}]},
+            ]},
+        }],
+    }}
+
+
+def socket_address(port):
+    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+
+
+def written(machine, name, suffix, text):
+    path = machine.scratch / (name.replace(" ", "-") + suffix)
+    path.write_text(text)
+    return path

@@ -1,0 +1,176 @@
+"""Processes that are measured, and the load they are measured under."""
+
+import ctypes
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)
+
+
+class Failure(Exception):
+    """The bench could not be run, or what it ran would not have been a measurement."""
+
+
+class Machine:
+    """Owns every process of a run: whatever happens, leaving it ends them all, by their ids."""
+
+    def __init__(self, scratch, pin):
+        self.scratch = scratch
+        self.processes = []
+        cpus = sorted(os.sched_getaffinity(0))
+        # The proxy under test alone on one side, load generator and backend on the other: a scheduler that moves them
+        # about is the greatest noise in such a measurement.
+        self.pinned = pin and len(cpus) >= 2
+        half = len(cpus) // 2
+        self.proxy_cpus, self.load_cpus = (cpus[:half], cpus[half:]) if self.pinned else (cpus, cpus)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for process in reversed(self.processes):
+            process.end()
+
+    def start(self, name, command, cpus=None):
+        process = Process(name, command, self.scratch, cpus or self.proxy_cpus)
+        self.processes.append(process)
+        return process
+
+
+class Process:
+    """One program with its children; what it prints goes to a file."""
+
+    def __init__(self, name, command, scratch, cpus):
+        self.name = name
+        self.output = scratch / f"{name.replace(' ', '-')}.log"
+
+        def before_exec():
+            os.sched_setaffinity(0, cpus)
+            # Even a bench that is killed outright leaves nothing behind.
+            LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+        # Appending, so that the file can be emptied between rounds while the program goes on writing.
+        with open(self.output, "ab") as output:
+            self.child = subprocess.Popen([str(word) for word in command], cwd=scratch, stdin=subprocess.DEVNULL,
+                                          stdout=output, stderr=output, start_new_session=True, preexec_fn=before_exec)
+
+    def forget_output(self):
+        os.truncate(self.output, 0)
+
+    def end(self):
+        if self.child.poll() is None:
+            self.child.terminate()
+        try:
+            self.child.wait(3)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self):
+        if self.child.poll() is None:
+            # The group is ours alone, and its id cannot have been reused while its leader is not yet waited for.
+            os.killpg(self.child.pid, signal.SIGKILL)
+            self.child.wait()
+
+    def must_live(self):
+        if self.child.poll() is not None:
+            last = self.output.read_text(errors="replace").splitlines()[-15:]
+            raise Failure("\n".join([f"{self.name} ended with exit code {self.child.returncode}:", *last]))
+
+    def cpu_seconds(self):
+        """User and system time so far, of all threads and of all children."""
+        self.must_live()
+        ticks = 0
+        for pid in self._tree():
+            with open(f"/proc/{pid}/stat") as stat:
+                # The name, in parentheses, may hold spaces; utime and stime are fields 14 and 15.
+                fields = stat.read().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def memory_kib(self):
+        """Resident memory of the whole tree; pages that processes share count in each."""
+        self.must_live()
+        total = 0
+        for pid in self._tree():
+            with open(f"/proc/{pid}/status") as status:
+                total += sum(int(line.split()[1]) for line in status if line.startswith("VmRSS:"))
+        return total
+
+    def _tree(self):
+        found, waiting = [], [self.child.pid]
+        while waiting:
+            pid = waiting.pop()
+            found.append(pid)
+            for thread in os.listdir(f"/proc/{pid}/task"):
+                with open(f"/proc/{pid}/task/{thread}/children") as children:
+                    waiting += [int(child) for child in children.read().split()]
+        return found
+
+
+def wrk(url, connections, seconds, headers, machine):
+    """One round of load: requests answered, their rate and latencies. An answer that is no 2xx voids the round."""
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "10s"]
+    for name, value in headers.items():
+        command += ["-H", f"{name}: {value}"]
+    ran = subprocess.run([*command, url], capture_output=True, text=True,
+                         preexec_fn=lambda: os.sched_setaffinity(0, machine.load_cpus))
+    printed = ran.stdout
+    requests = re.search(r"(\d+) requests in", printed)
+    if ran.returncode != 0 or not requests or int(requests[1]) == 0:
+        raise Failure(f"wrk {url} failed:\n{printed}{ran.stderr}")
+    for trouble in ("Non-2xx", "Socket errors"):
+        if trouble in printed:
+            raise Failure(f"{url}: {next(line for line in printed.splitlines() if trouble in line).strip()}")
+    return {
+        "requests": int(requests[1]),
+        "requests_per_second": float(re.search(r"Requests/sec:\s+([\d.]+)", printed)[1]),
+        "p50_ms": milliseconds(re.search(r"^ +50% +(\S+)", printed, re.M)[1]),
+        "p99_ms": milliseconds(re.search(r"^ +99% +(\S+)", printed, re.M)[1]),
+    }
+
+
+def milliseconds(typed):
+    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s|m)", typed).groups()
+    return float(number) * {"us": 1e-3, "ms": 1, "s": 1e3, "m": 6e4}[unit]
+
+
+def stolen():
+    """CPU time so far that a hypervisor gave to others, and all CPU time, in ticks."""
+    with open("/proc/stat") as stat:
+        ticks = [int(field) for field in stat.readline().split()[1:9]]
+    return ticks[7], sum(ticks)
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def first_answer(process, port, path, headers, deadline=20):
+    """Ask again and again until there is an answer; its status."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{lines}Connection: close\r\n\r\n".encode()
+    end = time.monotonic() + deadline
+    while time.monotonic() < end:
+        process.must_live()
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as stream:
+                stream.sendall(request)
+                answer = stream.recv(4096)
+                if answer.startswith(b"HTTP/1.1 "):
+                    return int(answer.split()[1])
+        except OSError:
+            pass
+        time.sleep(0.001)
+    raise Failure(f"{process.name} did not answer on port {port} within {deadline} s")
+
+
+def find(program):
+    return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/local/sbin")

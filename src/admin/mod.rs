@@ -1,0 +1,131 @@
+//! The admin listeners: for operators, kubelet and Prometheus, apart from the traffic they watch.
+//!
+//! They have a thread and a runtime of their own, so that a gate with all hands full still answers whether it lives.
+
+pub mod health;
+
+use crate::observe::metrics::Metrics;
+use health::Readiness;
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::{oneshot, Semaphore};
+
+/// What the admin listeners tell about.
+#[derive(Debug)]
+pub struct AdminState {
+    pub metrics: Arc<Metrics>,
+    pub readiness: Readiness,
+}
+
+/// Running admin listeners. They stop when this is dropped.
+#[derive(Debug)]
+pub struct AdminServer {
+    pub listen: SocketAddr,
+    pub health: Option<SocketAddr>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A header that takes longer ends the connection; so does idleness between two requests.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+/// No connection lives longer, whatever it does: one that never reads its answer holds a seat until then.
+const LIFETIME: Duration = Duration::from_secs(60);
+/// Each listener has its own seats: a crowd at one leaves kubelet its place at the other.
+const SEATS: usize = 256;
+const MAX_HEADER: usize = 16 * 1024;
+const MAX_HEADERS: usize = 64;
+/// Out of file descriptors, accepting fails at once and again; without a pause the thread would spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Binds and serves. A port that is taken is an error here and now, not a message later.
+///
+/// # Errors
+/// When an address cannot be bound, or the thread not started.
+pub fn serve(listen: SocketAddr, health: Option<SocketAddr>, state: Arc<AdminState>) -> io::Result<AdminServer> {
+    let admin = bind(listen)?;
+    let health = health.map(bind).transpose()?;
+    let listen = admin.local_addr()?;
+    let health_address = health.as_ref().map(TcpListener::local_addr).transpose()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (stop, stopped) = oneshot::channel();
+    let thread = thread::Builder::new().name("admin".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            for listener in [Some(admin), health].into_iter().flatten() {
+                tokio::spawn(accept(listener, Arc::clone(&state)));
+            }
+            // an error says that the server was dropped, which means the same
+            let _ = stopped.await;
+        });
+    })?;
+    Ok(AdminServer { listen, health: health_address, stop: Some(stop), thread: Some(thread) })
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("cannot listen at {address}: {error}"));
+    let listener = TcpListener::bind(address).map_err(named)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+async fn accept(listener: TcpListener, state: Arc<AdminState>) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(%error, "an admin listener cannot be served"),
+    };
+    let seats = Arc::new(Semaphore::new(SEATS));
+    // a seat before the connection: who finds none waits in the backlog of the kernel, which is bounded
+    while let Ok(seat) = Arc::clone(&seats).acquire_owned().await {
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let state = Arc::clone(&state);
+        tokio::spawn(async move {
+            let _ = tokio::time::timeout(LIFETIME, converse(stream, state)).await;
+            drop(seat);
+        });
+    }
+}
+
+async fn converse(stream: TcpStream, state: Arc<AdminState>) {
+    let answer = service_fn(move |request: Request<Incoming>| {
+        let response = health::respond(&state, request.method(), request.uri().path());
+        async move { Ok::<Response<Full<Bytes>>, Infallible>(response) }
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(MAX_HEADER)
+        .max_headers(MAX_HEADERS)
+        .serve_connection(TokioIo::new(stream), answer)
+        .await;
+    if let Err(error) = served {
+        tracing::debug!(%error, "an admin connection ended early");
+    }
+}
+
+impl Drop for AdminServer {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "admin_tests.rs"]
+mod tests;

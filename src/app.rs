@@ -1,0 +1,296 @@
+//! The composition root: settings become adapters, adapters a gate, and the gate is put in front of the sockets. Also
+//! the reload loop: a file that does not resolve leaves everything as it was.
+
+use crate::admin::{self, health::Readiness, AdminServer, AdminState};
+use crate::config::settings::{Listen, Settings};
+use crate::config::{self, watch::Watch};
+use crate::edge::lifecycle::{Drain, Edge, Leave};
+use crate::edge::listen::Listener;
+use crate::edge::snapshot::{Limits, Snapshot};
+use crate::edge::tls::TlsFront;
+use crate::edge::upstream::Pool;
+use crate::observe::access::AccessLog;
+use crate::observe::audit::AuditLog;
+use crate::observe::clock;
+use crate::observe::journal::Observers;
+use crate::observe::metrics::Metrics;
+use crate::observe::sink::LogSink;
+use crate::outbound::keyring::Keyring;
+use crate::pipeline::{Desk, Gate, Plan};
+use crate::ports::EdgeEvents;
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{signal, SignalKind};
+
+/// How often names are looked up again.
+const RESOLVE_EVERY: u32 = 10;
+/// At start a name server may take this long; requests that come before are told 503.
+const FIRST_LOOKUP: Duration = Duration::from_millis(150);
+
+/// Why the gate does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("{0}")]
+    Settings(String),
+    #[error("{0}")]
+    System(#[from] io::Error),
+}
+
+/// A gate about to run: bound, composed, not yet serving.
+#[derive(Debug)]
+pub struct App {
+    edge: Edge,
+    workers: Runtime,
+    state: Arc<AdminState>,
+    admin: AdminServer,
+    logs: LogSink,
+}
+
+/// Makes snapshots of settings, and keeps what outlives them.
+#[derive(Debug)]
+struct Composer {
+    metrics: Arc<Metrics>,
+    access: AccessLog,
+    audit: AuditLog,
+    keyrings: Mutex<Vec<Arc<Keyring>>>,
+}
+
+impl App {
+    /// Binds every listener and composes the first snapshot. `path` is the file to watch for changes, if there is one.
+    ///
+    /// # Errors
+    /// In words: a port that is taken, a certificate that cannot be read.
+    pub fn prepare(
+        settings: Settings,
+        path: Option<PathBuf>,
+        output: Box<dyn Write + Send>,
+    ) -> Result<Self, StartError> {
+        let metrics = Metrics::new();
+        let logs = LogSink::start(output, Arc::clone(&metrics.log_lines_dropped))?;
+        let composer = Arc::new(Composer {
+            access: AccessLog::new(logs.clone()),
+            audit: AuditLog::new(logs.clone()),
+            metrics: Arc::clone(&metrics),
+            keyrings: Mutex::default(),
+        });
+        let control = control_runtime()?;
+        let workers = Builder::new_multi_thread()
+            .worker_threads(settings.server.threads)
+            .thread_name("worker")
+            .enable_all()
+            .build()?;
+        let state = Arc::new(AdminState { metrics: Arc::clone(&metrics), readiness: Readiness::new() });
+        let admin = admin::serve(settings.admin.listen, settings.admin.health, Arc::clone(&state))?;
+        let listeners = bind(&workers, &settings.server.listen)?;
+        let snapshot = control.block_on(async {
+            let snapshot = composer.compose(&settings).map_err(StartError::Settings)?;
+            let _ = tokio::time::timeout(FIRST_LOOKUP, resolve_all(&snapshot)).await;
+            Ok::<_, StartError>(Arc::new(ArcSwap::from_pointee(snapshot)))
+        })?;
+        metrics.configured(1);
+        let edge = Edge {
+            snapshot: Arc::clone(&snapshot),
+            events: metrics,
+            listeners,
+            threads: settings.server.threads,
+            clock: clock::now,
+        };
+        std::thread::Builder::new().name("control".to_owned()).spawn(move || {
+            control.block_on(async {
+                let housekeeping = keep_house(Arc::clone(&composer), Arc::clone(&snapshot));
+                match path {
+                    Some(path) => tokio::join!(housekeeping, reload(&composer, &snapshot, settings, path)).0,
+                    None => housekeeping.await,
+                }
+            });
+        })?;
+        Ok(Self { edge, workers, state, admin, logs })
+    }
+
+    /// Where clients are listened for; ports that were 0 are known now.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<std::net::SocketAddr> {
+        self.edge.listeners.iter().filter_map(Listener::address).collect()
+    }
+
+    #[must_use]
+    pub fn admin_address(&self) -> std::net::SocketAddr {
+        self.admin.listen
+    }
+
+    /// Serves until SIGTERM or SIGINT, drains, and returns. A second signal ends the drain.
+    ///
+    /// # Errors
+    /// When signals cannot be waited for.
+    pub fn run(self) -> Result<(), StartError> {
+        let Self { edge, workers, state, admin, logs } = self;
+        workers.block_on(async {
+            let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+            let (said, mut heard) = tokio::sync::watch::channel(None);
+            let leave = async move {
+                // The sender lives as long as this runs.
+                let leave = heard.wait_for(Option::is_some).await.ok().and_then(|leave| *leave);
+                leave.unwrap_or(Leave::Now)
+            };
+            let ready = Arc::clone(&state);
+            let serving = edge.run(leave, move || state.readiness.set_draining());
+            tokio::pin!(serving);
+            ready.readiness.set_ready();
+            loop {
+                let leave = tokio::select! {
+                    () = &mut serving => break,
+                    _ = term.recv() => Leave::Gracefully,
+                    _ = interrupt.recv() => Leave::Now,
+                };
+                if said.send_replace(Some(leave)).is_some() {
+                    break;
+                }
+            }
+            Ok::<_, io::Error>(())
+        })?;
+        logs.flush();
+        workers.shutdown_timeout(Duration::from_millis(200));
+        drop(admin);
+        Ok(())
+    }
+}
+
+impl Composer {
+    /// All of it or nothing: what can fail comes first, and nothing that runs is touched.
+    fn compose(&self, settings: &Settings) -> Result<Snapshot, String> {
+        let server = &settings.server;
+        let tls = server.tls.as_ref().map(|tls| TlsFront::load(&tls.cert, &tls.key)).transpose()?;
+        let events: Arc<dyn EdgeEvents> = Arc::<Metrics>::clone(&self.metrics);
+        let pools = settings.upstreams.iter().map(|upstream| Pool::new(upstream.clone(), Arc::clone(&events)));
+        let upstreams = pools.collect::<Result<Vec<_>, _>>()?;
+        let routes = settings.routes.routes().iter().map(crate::domain::policy::Route::label).collect();
+        let names = settings.upstreams.iter().map(|upstream| upstream.name.clone()).collect();
+        let logs = (self.access.clone(), self.audit.clone());
+        Ok(Snapshot {
+            gate: Gate::new(Plan {
+                routes: settings.routes.clone(),
+                issuers: self.desks(settings),
+                identity: Arc::clone(&settings.identity),
+                trusted: server.trusted.clone(),
+                prefix: server.prefix.clone(),
+            }),
+            upstreams,
+            journal: Arc::new(Observers::new(Arc::clone(&self.metrics), logs, routes, names)),
+            limits: Limits {
+                max_header: server.max_header,
+                header_timeout: server.header_timeout,
+                idle_timeout: server.idle_timeout,
+            },
+            tls,
+            proxy_protocol: server.proxy_protocol,
+            drain: Drain { pre_stop: server.drain_pre_stop, max: server.drain_max },
+        })
+    }
+
+    /// An issuer whose terms for keys did not change keeps its keys over a reload.
+    fn desks(&self, settings: &Settings) -> Vec<Desk> {
+        let mut keyrings = self.keyrings.lock();
+        let kept: Vec<Arc<Keyring>> = settings
+            .issuers
+            .iter()
+            .map(|issuer| {
+                let known = keyrings.iter().find(|keyring| keyring.serves(issuer));
+                known.map_or_else(|| Keyring::spawn(issuer), Arc::clone)
+            })
+            .collect();
+        keyrings.clone_from(&kept);
+        let terms = settings.issuers.iter().map(|settings| Arc::clone(&settings.issuer));
+        terms.zip(kept).map(|(terms, keys)| Desk { terms, keys }).collect()
+    }
+
+    fn observe_keyrings(&self) {
+        for keyring in self.keyrings.lock().iter() {
+            let name = [keyring.name()];
+            self.metrics.provider_up.with(&name).set(if keyring.up() { 1.0 } else { 0.0 });
+            let counted = self.metrics.keys_fetches.with(&name);
+            counted.add(keyring.fetches().saturating_sub(counted.value()));
+        }
+    }
+}
+
+/// On SIGHUP or a change of any file: read everything anew, and either all of it counts or none.
+async fn reload(composer: &Composer, snapshot: &ArcSwap<Snapshot>, mut current: Settings, path: PathBuf) {
+    let mut watch = Watch::new(&current.files);
+    let mut generation = 1;
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+    loop {
+        tokio::select! {
+            () = watch.changed() => {}
+            _ = hangup.recv() => {}
+        }
+        match read_anew(composer, &current, &path).await {
+            Ok((settings, composed)) => {
+                snapshot.store(Arc::new(composed));
+                watch.follow(&settings.files);
+                current = settings;
+                generation += 1;
+                composer.metrics.configured(generation);
+                tracing::info!(generation, "configuration reloaded");
+            }
+            Err(mistakes) => {
+                composer.metrics.reload_refused();
+                tracing::error!("configuration not reloaded, the old one stays:\n{mistakes}");
+            }
+        }
+    }
+}
+
+async fn read_anew(
+    composer: &Composer,
+    current: &Settings,
+    path: &std::path::Path,
+) -> Result<(Settings, Snapshot), String> {
+    let owned = path.to_owned();
+    let loaded = tokio::task::spawn_blocking(move || config::load(&owned)).await.map_err(|error| error.to_string())?;
+    let loaded = loaded.map_err(|mistakes| mistakes.to_string())?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    for key in config::restart_needed(current, &loaded.settings) {
+        tracing::warn!(key, "changed, but takes effect only after a restart");
+    }
+    let composed = composer.compose(&loaded.settings)?;
+    resolve_all(&composed).await;
+    Ok((loaded.settings, composed))
+}
+
+/// Every second: what is told of issuers; every tenth: where upstreams are.
+async fn keep_house(composer: Arc<Composer>, snapshot: Arc<ArcSwap<Snapshot>>) {
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    for turn in (0..RESOLVE_EVERY).cycle() {
+        second.tick().await;
+        composer.observe_keyrings();
+        if turn == RESOLVE_EVERY - 1 {
+            resolve_all(&snapshot.load_full()).await;
+        }
+    }
+}
+
+async fn resolve_all(snapshot: &Snapshot) {
+    for pool in &snapshot.upstreams {
+        pool.resolve().await;
+    }
+}
+
+/// One thread for everything that is not a request: keys, names, reloads.
+fn control_runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
+}
+
+fn bind(workers: &Runtime, listen: &[Listen]) -> Result<Vec<Listener>, StartError> {
+    let _guard = workers.enter();
+    let bound = listen
+        .iter()
+        .map(|at| Listener::bind(at).map_err(|error| StartError::Settings(format!("cannot listen at {at}: {error}"))));
+    bound.collect()
+}

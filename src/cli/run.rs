@@ -1,0 +1,55 @@
+//! `doorward run`: the gate.
+
+use crate::app::{App, StartError};
+use crate::config;
+use crate::observe::log::{self, Format};
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+/// Runs the gate until SIGTERM, which drains it; SIGHUP reloads the file.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// The configuration file.
+    #[arg(long, env = "DOORWARD_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// What the program says about itself: error, warn, info, debug.
+    #[arg(long, env = "DOORWARD_LOG", value_name = "FILTER", default_value = "info")]
+    pub log: String,
+}
+
+/// Returns when the gate has drained.
+#[must_use]
+pub fn run(args: &Args) -> u8 {
+    let Some(path) = &args.config else {
+        return super::check::no_file("run");
+    };
+    if let Err(error) = log::init(&args.log, Format::Json) {
+        let _ = writeln!(io::stderr(), "--log {}: {error}", args.log);
+        return super::USAGE;
+    }
+    let loaded = match config::load(path) {
+        Ok(loaded) => loaded,
+        Err(mistakes) => {
+            let _ = writeln!(io::stderr(), "{mistakes}");
+            return 2;
+        }
+    };
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    match App::prepare(loaded.settings, Some(path.clone()), Box::new(io::stdout())).and_then(serve) {
+        Ok(()) => 0,
+        Err(error) => {
+            tracing::error!("{error}");
+            1
+        }
+    }
+}
+
+fn serve(app: App) -> Result<(), StartError> {
+    for address in app.addresses() {
+        tracing::info!(%address, "listening");
+    }
+    tracing::info!(address = %app.admin_address(), "admin listening");
+    app.run()
+}

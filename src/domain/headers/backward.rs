@@ -1,0 +1,126 @@
+//! What is taken off and put on a backend's response before the client sees it.
+
+use super::managed::Managed;
+use super::rewrite::{erase_from_response, HeadEdit};
+use crate::domain::policy::cors::Grant;
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, PROXY_AUTHENTICATE, TRANSFER_ENCODING, UPGRADE, VARY};
+use http::{HeaderName, HeaderValue};
+
+const HOP_BY_HOP: [HeaderName; 4] =
+    [PROXY_AUTHENTICATE, UPGRADE, HeaderName::from_static("keep-alive"), HeaderName::from_static("proxy-connection")];
+
+/// What is known of the request a response answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Backward<'a> {
+    /// Somebody was identified: what is for them is not for a shared cache.
+    pub authenticated: bool,
+    /// On routes with `cors`.
+    pub grant: Option<&'a Grant>,
+}
+
+/// Makes a response head what the client may see.
+pub fn rewrite(head: &mut impl HeadEdit, managed: &Managed, backward: &Backward<'_>) {
+    erase_hop_by_hop(head);
+    erase_from_response(head, managed);
+    if backward.authenticated && !head.headers().contains_key(CACHE_CONTROL) {
+        head.set(&CACHE_CONTROL, HeaderValue::from_static("private"));
+    }
+    if let Some(grant) = backward.grant {
+        share(head, grant);
+    }
+}
+
+/// What is between the backend and us only (RFC 9110 section 7.6.1).
+fn erase_hop_by_hop(head: &mut impl HeadEdit) {
+    if let Some(nominated) = head.headers().get(CONNECTION).cloned() {
+        let tokens = nominated.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        for name in tokens.filter_map(|token| HeaderName::from_bytes(token).ok()) {
+            // The framing was read by these already; without them the body would have no end.
+            if name != CONTENT_LENGTH && name != TRANSFER_ENCODING {
+                head.remove(&name);
+            }
+        }
+        head.remove(&CONNECTION);
+    }
+    for name in &HOP_BY_HOP {
+        if head.headers().contains_key(name) {
+            head.remove(name);
+        }
+    }
+}
+
+/// The backend's own word on who may read across origins is replaced by the route's.
+fn share(head: &mut impl HeadEdit, grant: &Grant) {
+    let own = head.headers().keys().filter(|name| name.as_str().starts_with("access-control-"));
+    for name in own.cloned().collect::<Vec<_>>() {
+        head.remove(&name);
+    }
+    for (name, value) in grant.headers() {
+        if name == VARY {
+            head.append(&name, value);
+        } else {
+            head.set(&name, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::policy::cors::{Cors, Origins};
+    use http::HeaderMap;
+    use std::time::Duration;
+
+    fn rewritten(list: &[(&'static str, &'static str)], backward: &Backward<'_>) -> HeaderMap {
+        let mut head = HeaderMap::new();
+        for (name, value) in list {
+            head.append(*name, HeaderValue::from_static(value));
+        }
+        rewrite(&mut head, &Managed::new([].iter()), backward);
+        head
+    }
+
+    #[test]
+    fn what_is_between_backend_and_gate_stays_there() {
+        let list = [
+            ("connection", "x-internal, keep-alive"),
+            ("x-internal", "1"),
+            ("keep-alive", "timeout=5"),
+            ("x-kept", "1"),
+        ];
+        let head = rewritten(&list, &Backward { authenticated: false, grant: None });
+        assert_eq!(head.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-kept"]);
+    }
+
+    #[test]
+    fn what_is_for_somebody_is_not_for_a_shared_cache() {
+        let known = Backward { authenticated: true, grant: None };
+        assert_eq!(rewritten(&[], &known)["cache-control"], "private");
+        assert_eq!(rewritten(&[("cache-control", "max-age=5")], &known)["cache-control"], "max-age=5");
+        assert!(rewritten(&[], &Backward { authenticated: false, grant: None }).is_empty());
+    }
+
+    #[test]
+    fn the_route_not_the_backend_says_who_may_read() {
+        let cors = Cors {
+            origins: Origins::Listed(vec!["https://a.test".to_owned()]),
+            methods: Vec::new(),
+            headers: Vec::new(),
+            credentials: false,
+            max_age: Duration::ZERO,
+        };
+        let from = |origin: &'static str| {
+            [("origin".parse().unwrap(), HeaderValue::from_static(origin))].into_iter().collect()
+        };
+        let backend =
+            [("access-control-allow-origin", "*"), ("access-control-expose-headers", "x"), ("vary", "Accept")];
+        let grant = cors.grant(&from("https://a.test"));
+        let head = rewritten(&backend, &Backward { authenticated: false, grant: Some(&grant) });
+        assert_eq!(head["access-control-allow-origin"], "https://a.test");
+        assert!(!head.contains_key("access-control-expose-headers"));
+        assert_eq!(head.get_all("vary").iter().collect::<Vec<_>>(), ["Accept", "Origin"]);
+        let grant = cors.grant(&from("https://evil.test"));
+        let head = rewritten(&backend, &Backward { authenticated: false, grant: Some(&grant) });
+        assert!(!head.contains_key("access-control-allow-origin"));
+    }
+}

@@ -1,0 +1,223 @@
+//! The one function that edits a request head on its way to the backend, for the proxy and the WebSocket tunnel
+//! alike: two functions would forget different headers.
+
+use super::forwarded::{X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PORT, X_FORWARDED_PROTO};
+use super::{Client, Managed};
+use crate::domain::policy::route::Forwarding;
+use http::header::{self, CONNECTION, COOKIE, HOST, SET_COOKIE};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// A head that can be edited; the proxy's own type keeps the spelling of names beside the map.
+pub trait HeadEdit {
+    fn headers(&self) -> &HeaderMap;
+    /// Takes every field of that name out.
+    fn remove(&mut self, name: &HeaderName);
+    /// Replaces every field of that name by one.
+    fn set(&mut self, name: &HeaderName, value: HeaderValue);
+    /// Adds a field beside those of the same name.
+    fn append(&mut self, name: &HeaderName, value: HeaderValue);
+}
+
+impl HeadEdit for HeaderMap {
+    fn headers(&self) -> &HeaderMap {
+        self
+    }
+
+    fn remove(&mut self, name: &HeaderName) {
+        self.remove(name);
+    }
+
+    fn set(&mut self, name: &HeaderName, value: HeaderValue) {
+        self.insert(name, value);
+    }
+
+    fn append(&mut self, name: &HeaderName, value: HeaderValue) {
+        self.append(name, value);
+    }
+}
+
+/// Everything the backend is told, or not told, about one request.
+#[derive(Clone, Copy, Debug)]
+pub struct Onward<'a> {
+    pub managed: &'a Managed,
+    pub identity: &'a [(HeaderName, HeaderValue)],
+    pub forward_authorization: bool,
+    pub forwarding: &'a Forwarding,
+    pub client: &'a Client,
+    /// What `Host` to send.
+    pub host: &'a HeaderValue,
+    pub request_id: &'a HeaderValue,
+    pub traceparent: &'a HeaderValue,
+    /// A trusted peer sent it, and its `traceparent` was taken up.
+    pub keep_tracestate: bool,
+    /// For the tunnel: `Connection` and `Upgrade` are the caller's to set.
+    pub upgrade: bool,
+}
+
+/// Takes off what was forged, what is between the client and us only, and our cookies; then does what the route
+/// says; then sets what is true. That comes last, so that nothing before could have changed it.
+pub fn rewrite(head: &mut impl HeadEdit, onward: &Onward<'_>) {
+    remove_where(head, |headers, name, value| onward.drops(headers, name, value));
+    strip_cookies(head);
+    for name in &onward.forwarding.remove_headers {
+        head.remove(name);
+    }
+    for (name, value) in &onward.forwarding.set_headers {
+        head.set(name, value.clone());
+    }
+    for (name, value) in onward.identity {
+        head.set(name, value.clone());
+    }
+    if let Some(chain) = &onward.client.forwarded_for {
+        head.set(&X_FORWARDED_FOR, chain.clone());
+    }
+    head.set(&X_FORWARDED_PROTO, HeaderValue::from_static(onward.client.proto.name()));
+    head.set(&X_FORWARDED_HOST, onward.client.host.clone());
+    if let Some(port) = onward.client.port {
+        head.set(&X_FORWARDED_PORT, HeaderValue::from(port));
+    }
+    head.set(&HOST, onward.host.clone());
+    head.set(&X_REQUEST_ID, onward.request_id.clone());
+    head.set(&TRACEPARENT, onward.traceparent.clone());
+}
+
+impl Onward<'_> {
+    fn drops(&self, headers: &HeaderMap, name: &HeaderName, value: &HeaderValue) -> bool {
+        match name.as_str() {
+            // of HTTP/2 only "trailers" means anything (RFC 9113 section 8.2.2); gRPC needs it
+            "te" => self.upgrade || !value.as_bytes().eq_ignore_ascii_case(b"trailers"),
+            "upgrade" => !self.upgrade,
+            "authorization" => !self.forward_authorization,
+            "tracestate" => !self.keep_tracestate,
+            // CGI makes HTTP_PROXY of it, which many HTTP clients obey
+            "proxy" => true,
+            "proxy-authorization" | "proxy-connection" | "keep-alive" | "http2-settings" => true,
+            // the proxy underneath sees to these for all but the tunnel (RFC 9110 section 7.6.1)
+            other if self.upgrade && nominated(headers, other) => true,
+            other => self.managed.covers(other),
+        }
+    }
+}
+
+fn nominated(headers: &HeaderMap, name: &str) -> bool {
+    let fields = headers.get_all(CONNECTION).iter();
+    let mut tokens = fields.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    name != "connection" && tokens.any(|token| token.trim_ascii().eq_ignore_ascii_case(name.as_bytes()))
+}
+
+/// Takes managed names out of the trailers of a request, and those that RFC 9110 section 6.5.1 keeps out of any:
+/// a backend that merges trailers into its headers would believe them.
+pub fn erase_from_trailers(trailers: &mut impl HeadEdit, managed: &Managed) {
+    remove_where(trailers, |_, name, _| {
+        NEVER_TRAILERS.contains(name) || name.as_str() == "proxy" || managed.covers(name.as_str())
+    });
+}
+
+const NEVER_TRAILERS: [HeaderName; 20] = [
+    header::AUTHORIZATION,
+    CONNECTION,
+    header::CONTENT_ENCODING,
+    header::CONTENT_LENGTH,
+    header::CONTENT_RANGE,
+    header::CONTENT_TYPE,
+    COOKIE,
+    header::EXPECT,
+    HOST,
+    header::PROXY_AUTHORIZATION,
+    header::RANGE,
+    SET_COOKIE,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::ORIGIN,
+    X_REQUEST_ID,
+    TRACEPARENT,
+    TRACESTATE,
+];
+
+/// Takes out of a response what a backend has no business to say: managed names, and cookies under our names, with
+/// which it could sign a browser in as somebody.
+pub fn erase_from_response(head: &mut impl HeadEdit, managed: &Managed) {
+    remove_where(head, |_, name, _| managed.covers(name.as_str()));
+    if head.headers().get_all(SET_COOKIE).iter().any(sets_ours) {
+        let kept: Vec<HeaderValue> =
+            head.headers().get_all(SET_COOKIE).iter().filter(|value| !sets_ours(value)).cloned().collect();
+        head.remove(&SET_COOKIE);
+        for value in kept {
+            head.append(&SET_COOKIE, value);
+        }
+    }
+}
+
+/// How many names one pass collects. Ordinary requests lose one to three; a flood only costs more passes.
+const BATCH: usize = 8;
+
+fn remove_where(head: &mut impl HeadEdit, drops: impl Fn(&HeaderMap, &HeaderName, &HeaderValue) -> bool) {
+    loop {
+        let mut batch = [const { None::<HeaderName> }; BATCH];
+        let headers = head.headers();
+        let mut doomed = headers.iter().filter(|(name, value)| drops(headers, name, value)).map(|(name, _)| name);
+        for place in &mut batch {
+            *place = doomed.next().cloned();
+        }
+        let more = doomed.next().is_some();
+        for name in batch.iter().flatten() {
+            head.remove(name);
+        }
+        if !more {
+            return;
+        }
+    }
+}
+
+/// Takes our cookies out and leaves the others as they are. Several fields become one, as every HTTP/1 reader
+/// expects (RFC 9113 section 8.2.3).
+fn strip_cookies(head: &mut impl HeadEdit) {
+    let mut fields = head.headers().get_all(COOKIE).iter();
+    let (Some(first), second) = (fields.next(), fields.next()) else {
+        return;
+    };
+    if second.is_none() && !pairs(first).any(is_ours) {
+        return;
+    }
+    let mut kept = Vec::new();
+    for pair in head.headers().get_all(COOKIE).iter().flat_map(pairs).filter(|pair| !is_ours(pair)) {
+        if !kept.is_empty() {
+            kept.extend_from_slice(b"; ");
+        }
+        kept.extend_from_slice(pair);
+    }
+    match HeaderValue::from_maybe_shared(bytes::Bytes::from(kept)) {
+        Ok(value) if !value.is_empty() => head.set(&COOKIE, value),
+        _ => head.remove(&COOKIE),
+    }
+}
+
+fn pairs(field: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    field.as_bytes().split(|byte| *byte == b';').map(<[u8]>::trim_ascii_start)
+}
+
+fn sets_ours(value: &HeaderValue) -> bool {
+    pairs(value).next().is_some_and(is_ours)
+}
+
+/// Whether a `name=value` is a cookie of ours.
+fn is_ours(pair: &[u8]) -> bool {
+    let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
+    let [b'_' | b'd', ..] = name else {
+        return false;
+    };
+    name.starts_with(b"__Host-doorward")
+        || name.starts_with(b"__Secure-doorward")
+        || matches!(name, b"doorward" | b"doorward-r0" | b"doorward-r1")
+        || name.starts_with(b"doorward-l-")
+}
+
+#[cfg(test)]
+#[path = "rewrite_tests.rs"]
+mod tests;

@@ -1,0 +1,64 @@
+//! What is known of one client connection, shared between its stream and the requests on it.
+
+use pingora::http::ResponseHeader;
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::Digest;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+
+/// The turn of an HTTP/2 connection; odd, so that it never awaits a head.
+const FRAMES: u32 = u32::MAX;
+
+/// One client connection.
+#[derive(Debug)]
+pub struct Connection {
+    /// The TCP peer, or the source a trusted PROXY header named; `None` on a unix socket.
+    pub ip: Option<IpAddr>,
+    pub tls: bool,
+    /// Odd while an HTTP/1 request is being served, even while one is awaited.
+    turn: AtomicU32,
+}
+
+impl Connection {
+    #[must_use]
+    pub fn new(ip: Option<IpAddr>, tls: bool) -> Arc<Self> {
+        Arc::new(Self { ip, tls, turn: AtomicU32::new(0) })
+    }
+
+    /// A request head is complete: the stream stops waiting for one.
+    pub fn begin(&self) {
+        self.turn.fetch_or(1, Ordering::Relaxed);
+    }
+
+    /// The request is over: what comes next is another head.
+    pub fn end(&self) {
+        let turn = self.turn.load(Ordering::Relaxed);
+        if turn & 1 == 1 && turn != FRAMES {
+            self.turn.store(turn.wrapping_add(1), Ordering::Relaxed);
+        }
+    }
+
+    /// From here on the client speaks HTTP/2: frames are not heads, so no head is ever awaited again. Pingora's idle
+    /// timeout bounds such a connection.
+    pub(super) fn speaks_frames(&self) {
+        self.turn.store(FRAMES, Ordering::Relaxed);
+    }
+
+    pub(super) fn turn(&self) -> u32 {
+        self.turn.load(Ordering::Relaxed)
+    }
+
+    /// Wraps the connection so that Pingora carries it to the request hooks: the digest's user data is the only
+    /// thing of ours that travels from a stream to a session, on HTTP/1 and HTTP/2, plain and TLS.
+    pub(super) fn digest(self: &Arc<Self>) -> Option<Arc<ProxyDigest>> {
+        let header = ResponseHeader::build(200, Some(0)).ok()?;
+        Some(Arc::new(ProxyDigest::new(Box::new(header), Some(Box::new(Arc::clone(self))))))
+    }
+
+    /// The connection a session runs on.
+    pub(super) fn of(digest: Option<&Digest>) -> Option<Arc<Self>> {
+        let user_data = digest?.proxy_digest.as_ref()?.user_data.as_ref()?;
+        user_data.downcast_ref::<Arc<Self>>().map(Arc::clone)
+    }
+}

@@ -1,0 +1,190 @@
+//! The books of one request, closed by `Drop`: Pingora's `logging()` is skipped for panics, cut streams and a runtime
+//! that shuts down, and what is counted only there leaks.
+
+use super::connection::Connection;
+use super::ids::Ids;
+use super::snapshot::Snapshot;
+use super::upstream::Target;
+use crate::domain::denial::Denial;
+use crate::domain::headers::forwarded::Peer;
+use crate::pipeline::account::{Auth, Decision, Record};
+use crate::pipeline::{Answer, Permit};
+use crate::ports::EdgeEvents;
+use http::header::HOST;
+use http::{HeaderValue, Method, Uri, Version};
+use pingora::proxy::Session;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Pingora's per-request context: how far a request has come, and the books.
+pub struct Journey {
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) stage: Stage,
+    pub(super) books: Books,
+    connection: Option<Arc<Connection>>,
+    events: Arc<dyn EdgeEvents>,
+}
+
+/// There is no way back, and no half-way: only a request that was admitted has a permit to forward with.
+pub(super) enum Stage {
+    Arrived,
+    Answered(Answer),
+    Admitted(Onward),
+}
+
+/// A request that is being forwarded.
+pub(super) struct Onward {
+    pub(super) permit: Permit,
+    /// The address in use, once one was picked.
+    pub(super) target: Option<Arc<Target>>,
+    pub(super) attempts: u8,
+    /// Why no answer of the backend could be had.
+    pub(super) failure: Option<Denial>,
+    /// Bytes of request body seen so far.
+    pub(super) body: u64,
+}
+
+/// What is written down on the way.
+pub(super) struct Books {
+    pub(super) ids: Option<Ids>,
+    request: Option<(Method, Uri, Option<HeaderValue>, Version)>,
+    began: Instant,
+    decided: Option<Duration>,
+    answered: Option<Duration>,
+    pub(super) status: u16,
+    pub(super) bytes_in: u64,
+    pub(super) bytes_out: u64,
+}
+
+impl Journey {
+    pub(super) fn begin(snapshot: Arc<Snapshot>, events: Arc<dyn EdgeEvents>) -> Self {
+        events.request_began();
+        Self { snapshot, stage: Stage::Arrived, books: Books::open(), connection: None, events }
+    }
+
+    /// The head is complete: who is on the other end, and what did they send?
+    pub(super) fn arrive(&mut self, session: &Session) -> Peer {
+        let header = session.req_header();
+        let connection = Connection::of(session.digest());
+        let (ip, tls) = connection.as_ref().map_or((None, false), |connection| (connection.ip, connection.tls));
+        if let Some(connection) = connection.as_ref() {
+            connection.begin();
+        }
+        self.connection = connection;
+        let peer = Peer { ip, trusted: self.snapshot.gate.trusts(ip), tls };
+        let host = header.headers.get(HOST).cloned();
+        self.books.request = Some((header.method.clone(), header.uri.clone(), host, header.version));
+        self.books.ids = Some(Ids::of(&header.headers, peer.trusted));
+        peer
+    }
+
+    /// The permit and its bookkeeping; nothing is forwarded without.
+    pub(super) fn onward(&mut self) -> Option<&mut Onward> {
+        match &mut self.stage {
+            Stage::Admitted(onward) => Some(onward),
+            Stage::Arrived | Stage::Answered(_) => None,
+        }
+    }
+
+    pub(super) fn request_id(&self) -> &str {
+        self.books.ids.as_ref().map(Ids::request_id).unwrap_or_default()
+    }
+
+    fn decision(&self) -> Decision {
+        match &self.stage {
+            Stage::Arrived => Decision::Aborted,
+            Stage::Answered(answer) if answer.denial().is_none() => Decision::Answered,
+            Stage::Answered(_) => Decision::Refused,
+            Stage::Admitted(onward) if onward.failure.is_some() => Decision::Failed,
+            Stage::Admitted(_) if self.books.status == 0 => Decision::Aborted,
+            Stage::Admitted(_) => Decision::Admitted,
+        }
+    }
+}
+
+impl Onward {
+    pub(super) fn new(permit: Permit) -> Self {
+        Self { permit, target: None, attempts: 0, failure: None, body: 0 }
+    }
+}
+
+impl Books {
+    fn open() -> Self {
+        Self {
+            ids: None,
+            request: None,
+            began: Instant::now(),
+            decided: None,
+            answered: None,
+            status: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+        }
+    }
+
+    pub(super) fn decided(&mut self) {
+        self.decided = Some(self.began.elapsed());
+    }
+
+    /// A final response header is on its way to the client.
+    pub(super) fn answered(&mut self, status: u16) {
+        self.status = status;
+        self.answered = Some(self.began.elapsed());
+    }
+}
+
+impl Drop for Journey {
+    fn drop(&mut self) {
+        if let Some(connection) = &self.connection {
+            connection.end();
+        }
+        self.events.request_ended();
+        let (Some((method, uri, host, version)), Some(ids)) = (&self.books.request, &self.books.ids) else { return };
+        let (route, denial, auth, client, upstream) = match &self.stage {
+            Stage::Arrived => (None, None, Auth::Nobody, None, None),
+            Stage::Answered(answer) => (answer.route, answer.denial(), answer.auth(), None, None),
+            Stage::Admitted(onward) => {
+                let permit = &onward.permit;
+                let upstream = onward.target.is_some().then_some(permit.upstream());
+                (Some(permit.route()), onward.failure.as_ref(), permit.auth(), permit.client().ip, upstream)
+            }
+        };
+        let gate = self.books.decided.unwrap_or_default();
+        let authority = uri.authority().map(|authority| authority.as_str().as_bytes());
+        self.snapshot.journal.account(&Record {
+            request_id: ids.request_id(),
+            trace_id: ids.trace_id(),
+            client: client.or_else(|| self.connection.as_ref().and_then(|connection| connection.ip)),
+            method: method.as_str(),
+            host: authority.or(host.as_ref().map(HeaderValue::as_bytes)).unwrap_or_default(),
+            path: uri.path().as_bytes(),
+            route,
+            decision: self.decision(),
+            denial,
+            status: self.books.status,
+            auth,
+            bytes_in: self.books.bytes_in,
+            bytes_out: self.books.bytes_out,
+            took: self.books.began.elapsed(),
+            gate,
+            upstream,
+            upstream_took: upstream.and(self.books.answered).map(|answered| answered.saturating_sub(gate)),
+            protocol: protocol(*version),
+        });
+    }
+}
+
+fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_2 => "HTTP/2",
+        Version::HTTP_10 => "HTTP/1.0",
+        _ => "HTTP/1.1",
+    }
+}
+
+impl fmt::Debug for Journey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Journey").field("decision", &self.decision()).finish_non_exhaustive()
+    }
+}

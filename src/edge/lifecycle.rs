@@ -1,0 +1,122 @@
+//! From the first accepted connection to the last: running the edge, and leaving without failing a request.
+//!
+//! On SIGTERM: unready at once; for `pre_stop` everything goes on, but answers close their connections, so that
+//! clients move on by themselves; then nothing new is accepted and what is in flight may finish within `max`.
+
+use super::listen::{serve, Front, Listener};
+use super::proxy::Proxy;
+use super::snapshot::Snapshot;
+use crate::domain::time::UnixTime;
+use crate::ports::EdgeEvents;
+use arc_swap::ArcSwap;
+use pingora::apps::{HttpServerApp, HttpServerOptions};
+use pingora::connectors::TransportConnector;
+use pingora::protocols::http::v2::server::default_h2_options;
+use pingora::proxy::{http_proxy, HttpProxy};
+use pingora::server::configuration::ServerConf;
+use std::fmt;
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// Pingora counts attempts by itself; ours ends after two, and only where nothing was sent.
+const MAX_RETRIES: usize = 2;
+const UPSTREAM_POOL: usize = 256;
+const H2_STREAM_WINDOW: u32 = 1 << 20;
+const H2_CONNECTION_WINDOW: u32 = 4 << 20;
+
+/// What the edge runs with; all of it needs a restart to change but the snapshot.
+pub struct Edge {
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    pub events: Arc<dyn EdgeEvents>,
+    pub listeners: Vec<Listener>,
+    pub threads: usize,
+    pub clock: fn() -> UnixTime,
+}
+
+/// What asked us to leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// An orchestrator: others still learn that we go.
+    Gracefully,
+    /// A person at a terminal: nobody is to be told.
+    Now,
+}
+
+/// How long leaving may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Drain {
+    pub pre_stop: Duration,
+    pub max: Duration,
+}
+
+impl Edge {
+    /// Serves until `leave` resolves, then drains. `unready` is called the moment leaving begins.
+    pub async fn run(self, leave: impl Future<Output = Leave>, unready: impl FnOnce()) {
+        let draining = Arc::new(AtomicBool::new(false));
+        let (stop_accepting, stopped) = watch::channel(false);
+        let (finish, finishing) = watch::channel(false);
+        let front = self.front(Arc::clone(&draining), finishing);
+        let mut serving = JoinSet::new();
+        for listener in self.listeners {
+            serving.spawn(serve(listener, Arc::clone(&front), stopped.clone()));
+        }
+        let leave = leave.await;
+        unready();
+        let drain = self.snapshot.load().drain;
+        draining.store(true, Ordering::Relaxed);
+        if leave == Leave::Gracefully {
+            tokio::time::sleep(drain.pre_stop).await;
+        }
+        stop_accepting.send_replace(true);
+        finish.send_replace(true);
+        front.proxy.http_cleanup().await;
+        let all_done = async { while serving.join_next().await.is_some() {} };
+        if tokio::time::timeout(drain.max, all_done).await.is_err() {
+            tracing::warn!("connections were still open at the end of the drain and are cut");
+        }
+    }
+
+    fn front(&self, draining: Arc<AtomicBool>, shutdown: watch::Receiver<bool>) -> Arc<Front> {
+        let snapshot = Arc::clone(&self.snapshot);
+        let limits = snapshot.load().limits;
+        let proxy = Proxy {
+            snapshot: Arc::clone(&snapshot),
+            events: Arc::clone(&self.events),
+            connector: TransportConnector::new(None),
+            draining,
+            shutdown: shutdown.clone(),
+            clock: self.clock,
+        };
+        let mut proxy: HttpProxy<Proxy> = http_proxy(&Arc::new(pingora_conf(self.threads)), proxy);
+        let mut options = HttpServerOptions::default();
+        options.h2c = true;
+        options.h2_idle_timeout = Some(limits.idle_timeout);
+        proxy.server_options = Some(options);
+        let mut h2 = default_h2_options();
+        h2.max_header_list_size(u32::try_from(limits.max_header).unwrap_or(u32::MAX));
+        h2.initial_window_size(H2_STREAM_WINDOW);
+        h2.initial_connection_window_size(H2_CONNECTION_WINDOW);
+        proxy.h2_options = Some(h2);
+        let front = Front { proxy: Arc::new(proxy), snapshot, events: Arc::clone(&self.events), shutdown };
+        Arc::new(front)
+    }
+}
+
+fn pingora_conf(threads: usize) -> ServerConf {
+    ServerConf {
+        threads,
+        max_retries: MAX_RETRIES,
+        upstream_keepalive_pool_size: UPSTREAM_POOL,
+        ..ServerConf::default()
+    }
+}
+
+impl fmt::Debug for Edge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Edge").field("listeners", &self.listeners).finish_non_exhaustive()
+    }
+}

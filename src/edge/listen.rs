@@ -1,0 +1,188 @@
+//! Accepting connections: PROXY header, TLS or not, HTTP/1.1 or HTTP/2, all on one port.
+//!
+//! We accept ourselves instead of running Pingora's server: a taken port is an error at start rather than a panic in a
+//! task, listeners go on accepting while the endpoints of a leaving pod still propagate, and the process ends when its
+//! last connection does. Pingora's proxy takes each connection from here.
+
+use super::connection::Connection;
+use super::guarded::{Guarded, HeadLimits, Socket};
+use super::proxy::Proxy;
+use super::proxy_header;
+use super::snapshot::Snapshot;
+use crate::config::settings::Listen;
+use crate::ports::EdgeEvents;
+use arc_swap::ArcSwap;
+use pingora::apps::ServerApp;
+use pingora::protocols::{Ssl, Stream, ALPN};
+use pingora::proxy::HttpProxy;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpSocket, UnixListener};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// The kernel caps this at somaxconn.
+const BACKLOG: u32 = 65_535;
+const TLS_RECORD: u8 = 0x16;
+/// Pingora refuses request heads above 1 MiB; with TLS records around them and a handshake before.
+const WIRE_CAP: usize = (1 << 20) + (128 << 10);
+/// After an accept that failed for want of file descriptors or memory.
+const BREATH: Duration = Duration::from_millis(50);
+
+/// Everything a new connection needs.
+pub(super) struct Front {
+    pub(super) proxy: Arc<HttpProxy<Proxy>>,
+    pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(super) events: Arc<dyn EdgeEvents>,
+    /// Turns true when open connections should finish.
+    pub(super) shutdown: watch::Receiver<bool>,
+}
+
+/// A bound listener.
+#[derive(Debug)]
+pub enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Listener {
+    /// Binds `at`; a socket file left behind by a process that is gone is replaced.
+    ///
+    /// # Errors
+    /// What the system says, for instance that the address is taken.
+    pub fn bind(at: &Listen) -> io::Result<Self> {
+        match at {
+            Listen::Tcp(address) => bind_tcp(*address).map(Self::Tcp),
+            Listen::Unix(path) => bind_unix(path).map(Self::Unix),
+        }
+    }
+
+    /// The address in use, with the port the system chose for port 0.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().ok(),
+            Self::Unix(_) => None,
+        }
+    }
+
+    async fn accept(&self) -> io::Result<(Socket, Option<IpAddr>)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                // A response head must not wait for the acknowledgement of the one before.
+                stream.set_nodelay(true)?;
+                Ok((stream.into(), Some(peer.ip().to_canonical())))
+            }
+            Self::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                Ok((stream.into(), None))
+            }
+        }
+    }
+}
+
+/// Accepts until told to stop, then waits for the connections it accepted.
+pub(super) async fn serve(listener: Listener, front: Arc<Front>, mut stop: watch::Receiver<bool>) {
+    let mut open = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((socket, ip)) => {
+                    open.spawn(Arc::clone(&front).connection(socket, ip));
+                }
+                Err(_) => tokio::time::sleep(BREATH).await,
+            },
+            Some(_) = open.join_next() => {}
+            () = told(&mut stop) => break,
+        }
+    }
+    drop(listener);
+    while open.join_next().await.is_some() {}
+}
+
+/// Resolves once `stop` is true, or nobody is left to say so.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+impl Front {
+    async fn connection(self: Arc<Self>, socket: Socket, ip: Option<IpAddr>) {
+        let _open = Open::new(&self.events);
+        let snapshot = self.snapshot.load_full();
+        let limits = snapshot.limits;
+        let guarded = Guarded::new(
+            socket,
+            HeadLimits { within: limits.header_timeout, bytes: WIRE_CAP },
+            Arc::clone(&self.events),
+        );
+        // Silence, a stalled PROXY header and a stalled handshake all end here.
+        let opened = tokio::time::timeout(limits.header_timeout, open(&snapshot, guarded, ip)).await;
+        drop(snapshot);
+        if let Ok(Some(stream)) = opened {
+            self.proxy.process_new(stream, &self.shutdown).await;
+        }
+    }
+}
+
+/// Everything before HTTP. `None` ends the connection: there is nobody to answer yet.
+async fn open(snapshot: &Snapshot, mut stream: Guarded, ip: Option<IpAddr>) -> Option<Stream> {
+    let announced = snapshot.proxy_protocol && snapshot.gate.trusts(ip);
+    let ip = if announced { proxy_header::read(&mut stream).await.ok()?.client().or(ip) } else { ip };
+    let first = stream.look(1).await.ok()?.first().copied()?;
+    if let (Some(tls), TLS_RECORD) = (&snapshot.tls, first) {
+        let connection = Connection::new(ip, true);
+        stream.introduce(&connection);
+        let stream = tls.0.tls_handshake(stream).await.ok()?;
+        if stream.selected_alpn_proto() == Some(ALPN::H2) {
+            connection.speaks_frames();
+        }
+        return Some(Box::new(stream));
+    }
+    let connection = Connection::new(ip, false);
+    stream.introduce(&connection);
+    if stream.speaks_h2().await.ok()? {
+        connection.speaks_frames();
+    }
+    Some(Box::new(stream))
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+    match UnixListener::bind(path) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            // Taken by a living process, or left behind by a dead one?
+            if std::os::unix::net::UnixStream::connect(path).is_ok() {
+                return Err(error);
+            }
+            std::fs::remove_file(path)?;
+            UnixListener::bind(path)
+        }
+        bound => bound,
+    }
+}
+
+/// An open connection, counted for as long as it lives.
+struct Open<'e>(&'e Arc<dyn EdgeEvents>);
+
+impl<'e> Open<'e> {
+    fn new(events: &'e Arc<dyn EdgeEvents>) -> Self {
+        events.connection_opened();
+        Self(events)
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.connection_closed();
+    }
+}

@@ -1,0 +1,22 @@
+//! The only room that sees Pingora: sockets in front, backends behind, and nothing decided in between.
+//!
+//! `listen` accepts connections and hands each to `guarded`, a stream with deadlines; Pingora parses requests on it;
+//! `proxy` is its phases, each handing on to the pipeline; `journey` keeps the books of one request.
+
+pub mod connection;
+mod guarded;
+mod head;
+mod ids;
+mod journey;
+pub mod lifecycle;
+pub mod listen;
+mod outcome;
+mod page;
+mod proxy;
+mod proxy_header;
+mod respond;
+pub mod snapshot;
+pub mod tls;
+mod tunnel;
+pub mod upstream;
+mod websocket;

@@ -1,0 +1,295 @@
+//! Pingora's phases, each handed on in a few lines.
+
+use super::head::{edit, raw, Inbound};
+use super::journey::{Journey, Onward, Stage};
+use super::snapshot::Snapshot;
+use super::upstream::Want;
+use super::{outcome, respond, tunnel};
+use crate::domain::denial::{Code, Denial};
+use crate::domain::headers::{backward, rewrite};
+use crate::domain::request::Upgrade;
+use crate::domain::time::UnixTime;
+use crate::pipeline::{Answer, Arrival, Permit};
+use crate::ports::EdgeEvents;
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue};
+use pingora::connectors::TransportConnector;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
+use pingora::prelude::HttpPeer;
+use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+use pingora::{Error, ErrorType, Result};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Connection attempts for one request, the first included.
+const ATTEMPTS: u8 = 2;
+/// A client that takes nothing for this long is gone.
+const CLIENT_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The proxy. One for the life of the process; what it decides with is in the snapshot.
+pub struct Proxy {
+    pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(super) events: Arc<dyn EdgeEvents>,
+    pub(super) connector: TransportConnector,
+    /// Set from the first sign of shutdown: connections are told to close after their answer.
+    pub(super) draining: Arc<AtomicBool>,
+    pub(super) shutdown: tokio::sync::watch::Receiver<bool>,
+    pub(super) clock: fn() -> UnixTime,
+}
+
+impl Proxy {
+    /// What becomes of the request: a permit, or an answer of ours.
+    async fn decide(&self, session: &Session, journey: &mut Journey) -> Result<Permit, Answer> {
+        let peer = journey.arrive(session);
+        let wire = session.as_downstream().as_http1().map(|http1| http1.get_headers_raw_bytes());
+        let head = raw(session, wire.as_deref());
+        if head.size() > journey.snapshot.limits.max_header {
+            return Err(Denial::new(Code::HeaderTooLarge, "the request head is above max_header").into());
+        }
+        let arrival = Arrival { head, peer, now: (self.clock)() };
+        let snapshot = Arc::clone(&journey.snapshot);
+        let permit = snapshot.gate.admit(&arrival).await?;
+        let headers = &session.req_header().headers;
+        match snapshot.gate.route(&permit) {
+            Some(route) if declared_length(headers) > route.forwarding.max_body => {
+                Err(Answer::refused(too_large(), route, headers))
+            }
+            Some(_) => Ok(permit),
+            None => Err(Denial::new(Code::Internal, "a permit for a route that is not there").into()),
+        }
+    }
+
+    /// Bounds on this session that Pingora leaves open. Its keep-alive is touched only while it is on: `None` says
+    /// that somebody asked for the connection to be closed.
+    fn bound(&self, session: &mut Session, snapshot: &Snapshot) {
+        let idle = snapshot.limits.idle_timeout;
+        if session.get_keepalive().is_some() {
+            let close = self.draining.load(Ordering::Relaxed);
+            session.set_keepalive(if close { None } else { Some(idle.as_secs().max(1)) });
+        }
+        session.set_read_timeout(Some(idle));
+        session.set_write_timeout(Some(CLIENT_WRITE_TIMEOUT));
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for Proxy {
+    type CTX = Journey;
+
+    fn new_ctx(&self) -> Journey {
+        Journey::begin(self.snapshot.load_full(), Arc::clone(&self.events))
+    }
+
+    /// None: the default would add a compression module to every request.
+    fn init_downstream_modules(&self, _: &mut HttpModules) {}
+
+    async fn request_filter(&self, session: &mut Session, journey: &mut Journey) -> Result<bool> {
+        self.bound(session, &journey.snapshot);
+        let decided = self.decide(session, journey).await;
+        journey.books.decided();
+        match decided {
+            Ok(permit) => {
+                let upgrade = permit.upgrade();
+                journey.stage = Stage::Admitted(Onward::new(permit));
+                if upgrade == Upgrade::WebSocket {
+                    tunnel::run(self, session, journey).await?;
+                    return Ok(true);
+                }
+                Ok(false)
+            }
+            Err(answer) => {
+                if answer.denial().is_some_and(|denial| denial.code == Code::BadFraming) {
+                    session.set_keepalive(None);
+                }
+                journey.books.answered(answer.status());
+                respond::send(session, &answer, journey.request_id()).await?;
+                journey.stage = Stage::Answered(answer);
+                Ok(true)
+            }
+        }
+    }
+
+    async fn upstream_peer(&self, session: &mut Session, journey: &mut Journey) -> Result<Box<HttpPeer>> {
+        let snapshot = Arc::clone(&journey.snapshot);
+        let Some(onward) = journey.onward() else {
+            return Error::e_explain(ErrorType::InternalError, "forwarding without a permit");
+        };
+        let Some(pool) = snapshot.upstreams.get(onward.permit.upstream()) else {
+            return Error::e_explain(ErrorType::InternalError, "no such upstream");
+        };
+        let Some(target) = pool.pick() else {
+            return Err(outcome::no_address());
+        };
+        let peer = pool.peer(&target, want(&session.req_header().headers));
+        onward.attempts += 1;
+        onward.target = Some(target);
+        Ok(peer)
+    }
+
+    /// Here and not earlier: Pingora removes what `Connection` names before this phase, so that a client could have
+    /// had true headers removed had they been set by then.
+    async fn upstream_request_filter(
+        &self,
+        _: &mut Session,
+        head: &mut RequestHeader,
+        journey: &mut Journey,
+    ) -> Result<()> {
+        forward_head(head, journey, false)
+    }
+
+    async fn request_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        end: bool,
+        journey: &mut Journey,
+    ) -> Result<()> {
+        // An empty last DATA frame would make Pingora write the chunked terminator twice to an HTTP/1 backend: the
+        // second one is the beginning of somebody else's request (cloudflare/pingora#935).
+        if end && body.as_ref().is_some_and(Bytes::is_empty) {
+            *body = None;
+        }
+        let snapshot = Arc::clone(&journey.snapshot);
+        let (Some(piece), Some(onward)) = (body.as_ref(), journey.onward()) else { return Ok(()) };
+        onward.body += piece.len() as u64;
+        let most = snapshot.gate.route(&onward.permit).map_or(0, |route| route.forwarding.max_body);
+        if onward.body > most {
+            onward.failure = Some(too_large());
+            return Error::e_explain(ErrorType::HTTPStatus(413), "request body above max_body");
+        }
+        Ok(())
+    }
+
+    async fn response_filter(&self, _: &mut Session, head: &mut ResponseHeader, journey: &mut Journey) -> Result<()> {
+        if !head.status.is_informational() {
+            journey.books.answered(head.status.as_u16());
+        }
+        let snapshot = Arc::clone(&journey.snapshot);
+        let Some(onward) = journey.onward() else { return Ok(()) };
+        if let (Some(pool), Some(target)) = (snapshot.upstreams.get(onward.permit.upstream()), &onward.target) {
+            pool.answered(target);
+        }
+        backward::rewrite(&mut Inbound(head), snapshot.gate.managed(), &onward.permit.backward());
+        Ok(())
+    }
+
+    async fn logging(&self, session: &mut Session, _: Option<&Error>, journey: &mut Journey) {
+        let downstream = session.as_downstream();
+        journey.books.bytes_in = downstream.body_bytes_read() as u64;
+        journey.books.bytes_out = downstream.body_bytes_sent() as u64;
+    }
+
+    fn fail_to_connect(&self, _: &mut Session, _: &HttpPeer, journey: &mut Journey, mut e: Box<Error>) -> Box<Error> {
+        let snapshot = Arc::clone(&journey.snapshot);
+        let Some(onward) = journey.onward() else { return e };
+        if let (Some(pool), Some(target)) = (snapshot.upstreams.get(onward.permit.upstream()), &onward.target) {
+            pool.failed(target);
+        }
+        // Nothing was sent yet, so any request may be tried elsewhere.
+        e.set_retry(onward.attempts < ATTEMPTS);
+        e
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, e: &Error, journey: &mut Journey) -> FailToProxy {
+        let denial = outcome::of(e, journey.onward().and_then(|onward| onward.failure.take()));
+        let error_code = denial.as_ref().map_or(0, |denial| denial.code.status());
+        if let Some(denial) = denial {
+            fail(session, journey, denial).await;
+        }
+        FailToProxy { error_code, can_reuse_downstream: false }
+    }
+
+    /// Ours tell more and never a query or a header.
+    fn suppress_error_log(&self, _: &Session, _: &Journey, _: &Error) -> bool {
+        true
+    }
+
+    fn suppress_proxy_warn_log(&self, _: &Session, _: &Journey, _: &Error, _: ProxyWarnLogContext) -> bool {
+        true
+    }
+
+    fn request_summary(&self, session: &Session, _: &Journey) -> String {
+        session.req_header().method.to_string()
+    }
+}
+
+/// Makes the head of a permitted request what the backend may see.
+pub(super) fn forward_head(head: &mut RequestHeader, journey: &mut Journey, upgrade: bool) -> Result<()> {
+    let snapshot = Arc::clone(&journey.snapshot);
+    let (Stage::Admitted(onward), Some(ids)) = (&journey.stage, &journey.books.ids) else {
+        return Error::e_explain(ErrorType::InternalError, "forwarding without a permit");
+    };
+    let permit = &onward.permit;
+    let Some(route) = snapshot.gate.route(permit) else {
+        return Error::e_explain(ErrorType::InternalError, "a permit for a route that is not there");
+    };
+    let host = snapshot.upstreams.get(permit.upstream()).and_then(|pool| pool.host());
+    edit(head, |parts| {
+        if let Some(target) = permit.target() {
+            parts.uri = http::Uri::from(target.clone());
+        }
+        rewrite::rewrite(
+            &mut parts.headers,
+            &rewrite::Onward {
+                managed: snapshot.gate.managed(),
+                identity: snapshot.gate.identity_of(permit),
+                forward_authorization: snapshot.gate.forwards_authorization(),
+                forwarding: &route.forwarding,
+                client: permit.client(),
+                host: host.unwrap_or(permit.authority()),
+                request_id: &ids.request_id,
+                traceparent: &ids.traceparent,
+                keep_tracestate: ids.continued,
+                upgrade,
+            },
+        );
+    });
+    Ok(())
+}
+
+/// Tells the client that its admitted request came to nothing. Once an answer has begun, the honest thing left is to
+/// end the connection.
+pub(super) async fn fail(session: &mut Session, journey: &mut Journey, denial: Denial) {
+    let snapshot = Arc::clone(&journey.snapshot);
+    let headers = session.req_header().headers.clone();
+    let answer = match journey.onward() {
+        Some(onward) => {
+            onward.failure = Some(denial.clone());
+            match snapshot.gate.route(&onward.permit) {
+                Some(route) => Answer::refused(denial, route, &headers),
+                None => Answer::from(denial),
+            }
+        }
+        None => Answer::from(denial),
+    };
+    if session.response_written().is_none() {
+        journey.books.answered(answer.status());
+        // The client may be gone; the connection is closed either way.
+        let _ = respond::send(session, &answer, journey.request_id()).await;
+    }
+}
+
+fn too_large() -> Denial {
+    Denial::new(Code::BodyTooLarge, "the request body is above max_body")
+}
+
+fn declared_length(headers: &HeaderMap) -> u64 {
+    let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    declared.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+/// Event streams and gRPC calls may be silent for as long as `stream_idle`.
+fn want(headers: &HeaderMap) -> Want {
+    let is = |value: Option<&HeaderValue>, what: &[u8]| {
+        value.is_some_and(|value| value.as_bytes().windows(what.len()).any(|part| part.eq_ignore_ascii_case(what)))
+    };
+    if is(headers.get(ACCEPT), b"text/event-stream") || is(headers.get(CONTENT_TYPE), b"application/grpc") {
+        return Want::Stream;
+    }
+    Want::Answer
+}

@@ -1,0 +1,33 @@
+//! Everything a request is decided and forwarded with, swapped as one value: routes, rules, keys, upstreams,
+//! certificate and metrics change together or not at all.
+
+use super::lifecycle::Drain;
+use super::tls::TlsFront;
+use super::upstream::Pool;
+use crate::pipeline::Gate;
+use crate::ports::Journal;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Debug)]
+pub struct Snapshot {
+    pub gate: Gate,
+    /// By the index routes carry.
+    pub upstreams: Vec<Arc<Pool>>,
+    pub journal: Arc<dyn Journal>,
+    pub limits: Limits,
+    pub tls: Option<TlsFront>,
+    /// Trusted peers begin each connection with a PROXY header.
+    pub proxy_protocol: bool,
+    pub drain: Drain,
+}
+
+/// Bounds of one connection and one request head.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of a request head.
+    pub max_header: usize,
+    pub header_timeout: Duration,
+    /// Of a kept-alive connection between requests, and between two pieces of a request body.
+    pub idle_timeout: Duration,
+}

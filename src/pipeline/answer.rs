@@ -1,0 +1,78 @@
+//! What we answer ourselves instead of forwarding.
+
+use crate::domain::denial::{Code, Denial};
+use crate::domain::policy::cors::{Grant, Preflight};
+use crate::domain::policy::table::{Chosen, MethodNotAllowed};
+use crate::domain::policy::Route;
+use crate::domain::request::RawHead;
+use http::header::ALLOW;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// An answer of the gate's own.
+#[derive(Debug)]
+pub struct Answer {
+    pub kind: Kind,
+    /// The route it concerns, where one was chosen.
+    pub route: Option<usize>,
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+#[derive(Debug)]
+pub enum Kind {
+    Refusal(Denial),
+    /// 204: a CORS preflight that was allowed.
+    Preflight,
+}
+
+impl From<Denial> for Answer {
+    fn from(denial: Denial) -> Self {
+        Self { kind: Kind::Refusal(denial), route: None, headers: Vec::new() }
+    }
+}
+
+impl Answer {
+    /// A refusal on a route, readable across origins where the route allows that.
+    #[must_use]
+    pub fn refused(denial: Denial, route: &Route, headers: &HeaderMap) -> Self {
+        let grant = route.cors.as_ref().map(|cors| cors.grant(headers));
+        Self {
+            kind: Kind::Refusal(denial),
+            route: Some(route.index),
+            headers: grant.map(|grant| grant.headers().collect()).unwrap_or_default(),
+        }
+    }
+
+    pub(super) fn method_not_allowed(chosen: Chosen<'_>, refusal: &MethodNotAllowed, headers: &HeaderMap) -> Self {
+        let denial = Denial::new(Code::MethodNotAllowed, "no route of this pattern takes the method");
+        let mut answer = match chosen.routes().find(|route| route.cors.is_some()) {
+            Some(route) => Self::refused(denial, route, headers),
+            None => denial.into(),
+        };
+        answer.headers.extend(HeaderValue::try_from(&refusal.allow).map(|allow| (ALLOW, allow)));
+        answer
+    }
+
+    /// The answer to a CORS preflight for a route of the chosen pattern that lists origins; `None` for any other
+    /// request, which goes on as what it is.
+    pub(super) fn to_preflight(chosen: Chosen<'_>, head: &RawHead<'_>) -> Option<Self> {
+        let preflight = Preflight::read(head.method, head.headers)?;
+        let route = chosen.for_method(&preflight.method).ok().filter(|route| route.cors.is_some())?;
+        let cors = route.cors.as_ref()?;
+        Some(match cors.preflight(&preflight) {
+            Ok(headers) => Self { kind: Kind::Preflight, route: Some(route.index), headers },
+            Err(denial) => {
+                let headers = Grant::refused().headers().collect();
+                Self { kind: Kind::Refusal(denial), route: Some(route.index), headers }
+            }
+        })
+    }
+
+    /// The status this answer is sent with.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        match &self.kind {
+            Kind::Refusal(denial) => denial.code.status(),
+            Kind::Preflight => 204,
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Verified credentials, remembered: a token seen before costs one look-up instead of one signature check.
+//!
+//! The table is a fixed number of slots in sets of eight. A slot is read without any lock and written with one atomic
+//! swap, so threads never wait for each other. Only tokens that were accepted get in, so a stranger cannot fill it;
+//! what an insider can fill is bounded in slots and in bytes.
+
+use crate::domain::principal::Principal;
+use arc_swap::ArcSwapOption;
+use foldhash::quality::RandomState;
+use http::{HeaderName, HeaderValue};
+use std::fmt;
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::Arc;
+
+const SETS: usize = 1024;
+const WAYS: usize = 8;
+const BUDGET: usize = 32 * 1024 * 1024;
+
+/// A credential that was accepted, and everything a request needs of it.
+pub struct Verified {
+    /// The credential itself, compared in full on every hit.
+    token: Box<str>,
+    pub principal: Principal,
+    /// Index of its issuer, and the key generation it was verified against.
+    pub issuer: usize,
+    pub generation: u64,
+    /// Ready-made identity headers.
+    pub identity: Vec<(HeaderName, HeaderValue)>,
+    /// Set by a hit, cleared by the clock hand.
+    used: AtomicBool,
+}
+
+/// Bounded memory of [`Verified`] credentials.
+pub struct CredentialCache {
+    /// Keyed anew in every process: nobody outside can aim at one set.
+    hasher: RandomState,
+    slots: Box<[ArcSwapOption<Verified>]>,
+    bytes: AtomicUsize,
+}
+
+impl Verified {
+    #[must_use]
+    pub fn new(token: &str, principal: Principal, identity: Vec<(HeaderName, HeaderValue)>) -> Self {
+        Self { token: token.into(), principal, issuer: 0, generation: 0, identity, used: AtomicBool::new(false) }
+    }
+
+    #[must_use]
+    pub fn by(mut self, issuer: usize, generation: u64) -> Self {
+        self.issuer = issuer;
+        self.generation = generation;
+        self
+    }
+
+    /// Bytes this entry is charged for: roughly what it holds, claims counted as large as the token they came in.
+    fn weight(&self) -> usize {
+        let headers: usize = self.identity.iter().map(|(_, value)| value.len() + 64).sum();
+        512 + self.token.len() * 3 + headers
+    }
+}
+
+impl Default for CredentialCache {
+    fn default() -> Self {
+        let slots = (0..SETS * WAYS).map(|_| ArcSwapOption::empty()).collect();
+        Self { hasher: RandomState::default(), slots, bytes: AtomicUsize::new(0) }
+    }
+}
+
+impl CredentialCache {
+    /// The entry for exactly this token.
+    #[must_use]
+    pub fn find(&self, token: &str) -> Option<Arc<Verified>> {
+        let found = self.set(token).iter().find_map(|slot| {
+            let entry = slot.load();
+            entry.as_ref().filter(|entry| *entry.token == *token).map(Arc::clone)
+        })?;
+        // A plain load first: a hot entry's line stays shared between cores.
+        if !found.used.load(Ordering::Relaxed) {
+            found.used.store(true, Ordering::Relaxed);
+        }
+        Some(found)
+    }
+
+    /// Remembers `entry`, in the place of one that was not used since the clock hand last came by. Two threads that
+    /// put the same set in order at once may forget an entry more than needed; it is verified again, nothing else.
+    pub fn remember(&self, entry: Arc<Verified>) {
+        let weight = entry.weight();
+        let set = self.set(&entry.token);
+        let Some(slot) = victim(set, &entry.token) else { return };
+        let freed = slot.load().as_ref().map_or(0, |old| old.weight());
+        if self.bytes.load(Ordering::Relaxed).saturating_sub(freed) + weight > BUDGET {
+            self.forget_one(set);
+            return;
+        }
+        let old = slot.swap(Some(entry));
+        self.bytes.fetch_add(weight, Ordering::Relaxed);
+        self.release(old.as_deref());
+    }
+
+    /// Takes out what no longer holds.
+    pub fn forget(&self, entry: &Arc<Verified>) {
+        for slot in self.set(&entry.token) {
+            let held = slot.load();
+            if held.as_ref().is_some_and(|held| Arc::ptr_eq(held, entry)) {
+                let old = slot.swap(None);
+                self.release(old.as_deref());
+            }
+        }
+    }
+
+    /// Over budget, each arrival makes room for a later one instead of growing the table.
+    fn forget_one(&self, set: &[ArcSwapOption<Verified>]) {
+        if let Some(slot) = set.iter().find(|slot| slot.load().is_some()) {
+            let old = slot.swap(None);
+            self.release(old.as_deref());
+        }
+    }
+
+    fn release(&self, old: Option<&Verified>) {
+        if let Some(old) = old {
+            self.bytes.fetch_sub(old.weight(), Ordering::Relaxed);
+        }
+    }
+
+    fn set(&self, token: &str) -> &[ArcSwapOption<Verified>] {
+        let hash = self.hasher.hash_one(token);
+        let at = usize::try_from(hash % SETS as u64).unwrap_or(0) * WAYS;
+        self.slots.get(at..at + WAYS).unwrap_or_default()
+    }
+}
+
+/// The slot to write: the token's own, a free one, or the first that was not used lately.
+fn victim<'s>(set: &'s [ArcSwapOption<Verified>], token: &str) -> Option<&'s ArcSwapOption<Verified>> {
+    let own = set.iter().find(|slot| slot.load().as_ref().is_some_and(|held| *held.token == *token));
+    let free = || set.iter().find(|slot| slot.load().is_none());
+    let idle =
+        || set.iter().find(|slot| slot.load().as_ref().is_some_and(|held| !held.used.swap(false, Ordering::Relaxed)));
+    own.or_else(free).or_else(idle).or_else(|| set.first())
+}
+
+impl fmt::Debug for Verified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verified").field("source", &self.principal.source).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for CredentialCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CredentialCache").field("bytes", &self.bytes).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::principal::{AuthMethod, SourceName};
+    use crate::domain::time::UnixTime;
+    use serde_json::Map;
+
+    fn entry(token: &str) -> Arc<Verified> {
+        let principal = Principal {
+            source: SourceName::new("idp"),
+            subject: token.to_owned(),
+            method: AuthMethod::Bearer,
+            roles: Vec::new(),
+            scopes: Vec::new(),
+            claims: Map::new(),
+            email_trusted: false,
+            expires: UnixTime(0),
+        };
+        Arc::new(Verified::new(token, principal, Vec::new()))
+    }
+
+    #[test]
+    fn only_the_very_same_token_is_found() {
+        let cache = CredentialCache::default();
+        cache.remember(entry("a.b.c"));
+        assert_eq!(cache.find("a.b.c").unwrap().principal.subject, "a.b.c");
+        assert!(cache.find("a.b.d").is_none());
+    }
+
+    #[test]
+    fn what_was_forgotten_is_gone_and_its_bytes_with_it() {
+        let cache = CredentialCache::default();
+        let kept = entry("a.b.c");
+        cache.remember(Arc::clone(&kept));
+        cache.forget(&kept);
+        assert!(cache.find("a.b.c").is_none());
+        assert_eq!(cache.bytes.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn however_many_tokens_come_memory_stays_within_its_budget() {
+        let cache = CredentialCache::default();
+        let padding = "x".repeat(4096);
+        for n in 0..20_000 {
+            cache.remember(entry(&format!("{n}.{padding}")));
+        }
+        assert!(cache.bytes.load(Ordering::Relaxed) <= BUDGET);
+        let held: usize = cache.slots.iter().filter_map(|slot| slot.load().as_ref().map(|e| e.weight())).sum();
+        assert_eq!(held, cache.bytes.load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn an_entry_in_use_outlives_newcomers() {
+        let cache = CredentialCache::default();
+        cache.remember(entry("hot"));
+        for n in 0..4 * SETS {
+            cache.remember(entry(&format!("cold-{n}")));
+            assert!(cache.find("hot").is_some(), "after {n} newcomers");
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! The way of a request: canonicalise → choose a route → identify → authorise → permit.
+//!
+//! [`Gate::admit`] tells the story; each step is a file of its own. A [`Permit`] is the proof that the story was told
+//! to the end: only `admit` makes one, and nothing is forwarded without it.
+
+pub mod account;
+pub mod answer;
+pub mod cache;
+mod identify;
+pub mod permit;
+
+pub use answer::Answer;
+pub use permit::{Caller, Permit};
+
+use crate::domain::denial::{Code, Denial};
+use crate::domain::headers::forwarded::{Client, Peer};
+use crate::domain::headers::identity::IdentityHeaders;
+use crate::domain::headers::managed::Managed;
+use crate::domain::network::Trusted;
+use crate::domain::policy::expression::Facts;
+use crate::domain::policy::route::EncodedSlash;
+use crate::domain::policy::table::Chosen;
+use crate::domain::policy::{Route, RouteTable};
+use crate::domain::request::{canonicalise, Canonical, RawHead};
+use crate::domain::time::UnixTime;
+use crate::domain::token::issuer::Issuer;
+use crate::ports::KeySource;
+use cache::CredentialCache;
+use http::header::HOST;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Admits requests, or says why not. One configuration, immutable: a request meets the same gate from its first
+/// byte to its last.
+#[derive(Debug)]
+pub struct Gate {
+    routes: RouteTable,
+    issuers: Vec<Desk>,
+    by_iss: HashMap<String, usize>,
+    identity: Arc<IdentityHeaders>,
+    /// What a backend is told of a caller who is nobody in particular.
+    anonymous: Vec<(HeaderName, HeaderValue)>,
+    managed: Managed,
+    trusted: Trusted,
+    prefix: String,
+    cache: CredentialCache,
+}
+
+/// Where the tokens of one issuer are checked.
+#[derive(Debug)]
+pub struct Desk {
+    pub terms: Arc<Issuer>,
+    pub keys: Arc<dyn KeySource>,
+}
+
+/// What a gate is made of.
+#[derive(Debug)]
+pub struct Plan {
+    pub routes: RouteTable,
+    pub issuers: Vec<Desk>,
+    pub identity: Arc<IdentityHeaders>,
+    pub trusted: Trusted,
+    /// Our own endpoints live below it; nothing there reaches a backend.
+    pub prefix: String,
+}
+
+/// A request as it arrived, and the moment everything about it happens.
+#[derive(Debug)]
+pub struct Arrival<'a> {
+    pub head: RawHead<'a>,
+    pub peer: Peer,
+    pub now: UnixTime,
+}
+
+impl Gate {
+    #[must_use]
+    pub fn new(plan: Plan) -> Self {
+        let by_iss = plan.issuers.iter().enumerate().map(|(at, desk)| (desk.terms.issuer.clone(), at)).collect();
+        Self {
+            anonymous: plan.identity.anonymous(),
+            managed: Managed::new(plan.identity.names()),
+            routes: plan.routes,
+            issuers: plan.issuers,
+            by_iss,
+            identity: plan.identity,
+            trusted: plan.trusted,
+            prefix: plan.prefix,
+            cache: CredentialCache::default(),
+        }
+    }
+
+    /// Whether a connection from `peer` may tell us about its client.
+    #[must_use]
+    pub fn trusts(&self, ip: Option<std::net::IpAddr>) -> bool {
+        ip.map_or(self.trusted.unix, |ip| self.trusted.trusts(ip))
+    }
+
+    /// Decides about one request.
+    ///
+    /// # Errors
+    /// The [`Answer`] to send instead of forwarding: a refusal, or a CORS preflight answered here.
+    pub async fn admit(&self, arrival: &Arrival<'_>) -> Result<Permit, Answer> {
+        let request = canonicalise(&arrival.head)?;
+        let authority = authority(&request, arrival.head.headers)?;
+        let client = Client::of(arrival.head.headers, &arrival.peer, |ip| self.trusted.trusts(ip), &authority);
+        if self.is_ours(&request.path) {
+            return Err(Denial::new(Code::NoRoute, "our own endpoints: nothing here yet").into());
+        }
+        let chosen = self.routes.choose(&request.host, &request.path)?;
+        if let Some(preflight) = Answer::to_preflight(chosen, &arrival.head) {
+            return Err(preflight);
+        }
+        let route = method_route(chosen, &arrival.head)?;
+        let admitted = self.admit_to(route, &request, (client, authority), arrival).await;
+        admitted.map_err(|denial| Answer::refused(denial, route, arrival.head.headers))
+    }
+
+    /// The steps that stand on a route: whatever they refuse is answered in the route's own manner.
+    async fn admit_to(
+        &self,
+        route: &Route,
+        request: &Canonical<'_>,
+        (client, authority): (Client, HeaderValue),
+        arrival: &Arrival<'_>,
+    ) -> Result<Permit, Denial> {
+        if request.encoded_slash && route.forwarding.encoded_slash == EncodedSlash::Reject {
+            return Err(Denial::new(Code::BadPath, "%2F in the path, which this route does not keep"));
+        }
+        let caller = self.identify(&route.rule, arrival).await?;
+        let facts = Facts {
+            method: arrival.head.method.as_str(),
+            host: &request.host,
+            path: &request.path,
+            query: request.query,
+            headers: arrival.head.headers,
+            ip: client.ip,
+            now: arrival.now,
+        };
+        route.rule.decide(caller.principal(), &facts)?;
+        Permit::new(route, caller, (client, authority), request, arrival.head.headers)
+    }
+
+    /// The route a permit was given on.
+    #[must_use]
+    pub fn route(&self, permit: &Permit) -> Option<&Route> {
+        self.routes.routes().get(permit.route())
+    }
+
+    /// What the backend is told about the holder of `permit`.
+    #[must_use]
+    pub fn identity_of<'g>(&'g self, permit: &'g Permit) -> &'g [(HeaderName, HeaderValue)] {
+        match permit.caller() {
+            Caller::Anonymous => &self.anonymous,
+            Caller::Known { verified, .. } => &verified.identity,
+        }
+    }
+
+    #[must_use]
+    pub fn managed(&self) -> &Managed {
+        &self.managed
+    }
+
+    #[must_use]
+    pub fn forwards_authorization(&self) -> bool {
+        self.identity.forward_authorization
+    }
+
+    fn is_ours(&self, path: &str) -> bool {
+        path.strip_prefix(self.prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+/// The authority as a header value: the `Host` field itself where there is one.
+fn authority(request: &Canonical<'_>, headers: &HeaderMap) -> Result<HeaderValue, Denial> {
+    match headers.get(HOST) {
+        Some(host) if host.as_bytes() == request.authority.as_bytes() => Ok(host.clone()),
+        _ => HeaderValue::from_str(request.authority)
+            .map_err(|_| Denial::new(Code::BadHost, "the authority is no header value")),
+    }
+}
+
+fn method_route<'t>(chosen: Chosen<'t>, head: &RawHead<'_>) -> Result<&'t Route, Answer> {
+    chosen.for_method(head.method).map_err(|refusal| Answer::method_not_allowed(chosen, &refusal, head.headers))
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -1,0 +1,133 @@
+//! The proof that a request was admitted.
+
+use super::cache::Verified;
+use crate::domain::denial::{Code, Denial};
+use crate::domain::headers::backward::Backward;
+use crate::domain::headers::forwarded::Client;
+use crate::domain::policy::cors::Grant;
+use crate::domain::policy::Route;
+use crate::domain::principal::Principal;
+use crate::domain::request::{Canonical, Upgrade};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue};
+use std::sync::Arc;
+
+/// Who is asking.
+#[derive(Clone, Debug)]
+pub enum Caller {
+    Anonymous,
+    Known {
+        verified: Arc<Verified>,
+        /// Found in the cache: no signature was checked for this request.
+        remembered: bool,
+    },
+}
+
+/// Permission to forward one request. Only [`super::Gate::admit`] makes one.
+#[derive(Debug)]
+pub struct Permit {
+    route: usize,
+    upstream: usize,
+    caller: Caller,
+    client: Client,
+    /// What the request named as its host.
+    authority: HeaderValue,
+    upgrade: Upgrade,
+    /// What the request target becomes; `None` where it was canonical as it came.
+    target: Option<PathAndQuery>,
+    cors: Option<Grant>,
+}
+
+impl Caller {
+    #[must_use]
+    pub fn principal(&self) -> Option<&Principal> {
+        match self {
+            Self::Anonymous => None,
+            Self::Known { verified, .. } => Some(&verified.principal),
+        }
+    }
+}
+
+impl Permit {
+    pub(super) fn new(
+        route: &Route,
+        caller: Caller,
+        (client, authority): (Client, HeaderValue),
+        request: &Canonical<'_>,
+        headers: &HeaderMap,
+    ) -> Result<Self, Denial> {
+        Ok(Self {
+            route: route.index,
+            upstream: route.upstream,
+            caller,
+            client,
+            authority,
+            upgrade: granted_upgrade(route, request.upgrade)?,
+            target: target(route, request)?,
+            cors: route.cors.as_ref().map(|cors| cors.grant(headers)),
+        })
+    }
+
+    #[must_use]
+    pub fn route(&self) -> usize {
+        self.route
+    }
+
+    #[must_use]
+    pub fn upstream(&self) -> usize {
+        self.upstream
+    }
+
+    #[must_use]
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    #[must_use]
+    pub fn upgrade(&self) -> Upgrade {
+        self.upgrade
+    }
+
+    #[must_use]
+    pub fn target(&self) -> Option<&PathAndQuery> {
+        self.target.as_ref()
+    }
+
+    #[must_use]
+    pub fn authority(&self) -> &HeaderValue {
+        &self.authority
+    }
+
+    /// What the response needs to know of the request.
+    #[must_use]
+    pub fn backward(&self) -> Backward<'_> {
+        Backward { authenticated: self.caller.principal().is_some(), grant: self.cors.as_ref() }
+    }
+}
+
+fn granted_upgrade(route: &Route, asked: Upgrade) -> Result<Upgrade, Denial> {
+    match asked {
+        Upgrade::WebSocket if !route.forwarding.websocket => {
+            Err(Denial::new(Code::Forbidden, "this route takes no WebSocket"))
+        }
+        other => Ok(other),
+    }
+}
+
+/// The target for the backend, without the route's `strip_prefix`.
+fn target(route: &Route, request: &Canonical<'_>) -> Result<Option<PathAndQuery>, Denial> {
+    let prefix = route.forwarding.strip_prefix.as_str();
+    if prefix.is_empty() && !request.rewritten() {
+        return Ok(None);
+    }
+    let target = request.target();
+    let rest = target.strip_prefix(prefix).unwrap_or(&target);
+    let rooted = if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") };
+    let parsed = PathAndQuery::try_from(rooted);
+    parsed.map(Some).map_err(|_| Denial::new(Code::BadPath, "the canonical target is no valid request target"))
+}

@@ -1,0 +1,75 @@
+//! What the pipeline asks of the world.
+
+use crate::domain::token::keys::KeySet;
+use crate::pipeline::account::Record;
+use async_trait::async_trait;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+/// Keys of one issuer at one moment.
+#[derive(Debug, Default)]
+pub struct Keys {
+    /// Empty until the first set was had.
+    pub set: KeySet,
+    /// No two sets of this process share one: what was verified under this number was verified with these keys.
+    pub generation: u64,
+}
+
+/// The keys of one issuer, as they are known right now.
+///
+/// # When the answer is wrong
+/// - A key that its issuer withdrew still counting lets in whoever stole it: keys are replaced as soon as a new set
+///   is seen, and [`KeySource::generation`] tells every cached verdict.
+/// - No key where there should be one refuses an honest caller: so a source without any says
+///   [`Looked::CannotTell`], and the caller is told 503, not 401.
+#[async_trait]
+pub trait KeySource: Send + Sync + Debug {
+    /// The last good set.
+    fn current(&self) -> Arc<Keys>;
+
+    /// Changes whenever the set does. Read on every request, so it must cost no more than a load.
+    fn generation(&self) -> u64;
+
+    /// Called for a token whose key is not among those of generation `seen`. However many ask, the issuer is asked at
+    /// most once in 30 s.
+    async fn look_for_new_keys(&self, seen: u64) -> Looked;
+}
+
+/// What came of looking for new keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Looked {
+    /// The set may have changed: look once more.
+    Again,
+    /// The set is as fresh as it may be: what is not in it is unknown.
+    Unknown,
+    /// The issuer did not answer: unknown and new cannot be told apart.
+    CannotTell,
+}
+
+/// Where finished requests leave their trace.
+///
+/// # When the answer is wrong
+/// There is no answer: an observer that is slow or down must lose lines and count them, never hold up a request.
+pub trait Journal: Send + Sync + Debug {
+    /// One request is over, whatever became of it.
+    fn account(&self, record: &Record<'_>);
+}
+
+/// What happens at the edge between requests.
+pub trait EdgeEvents: Send + Sync + Debug {
+    fn connection_opened(&self);
+    fn connection_closed(&self);
+    /// A connection ended within a request head: refused by the parser, too slow, or abandoned.
+    fn head_failed(&self);
+    fn request_began(&self);
+    fn request_ended(&self);
+    fn stream_opened(&self, kind: Stream);
+    fn stream_closed(&self, kind: Stream);
+    fn upstream_ejected(&self, upstream: &str);
+}
+
+/// Long-lived exchanges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    WebSocket,
+}
