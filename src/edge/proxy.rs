@@ -241,7 +241,7 @@ pub(super) fn forward_head(head: &mut RequestHeader, journey: &mut Journey, upgr
                 forward_authorization: snapshot.gate.forwards_authorization(),
                 forwarding: &route.forwarding,
                 client: permit.client(),
-                host: host.unwrap_or(permit.authority()),
+                host: host.unwrap_or(&permit.client().authority),
                 request_id: &ids.request_id,
                 traceparent: &ids.traceparent,
                 keep_tracestate: ids.continued,

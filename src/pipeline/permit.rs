@@ -9,7 +9,7 @@ use crate::domain::policy::Route;
 use crate::domain::principal::Principal;
 use crate::domain::request::{Canonical, Upgrade};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
 use std::sync::Arc;
 
 /// Who is asking.
@@ -30,8 +30,6 @@ pub struct Permit {
     upstream: usize,
     caller: Caller,
     client: Client,
-    /// What the request named as its host.
-    authority: HeaderValue,
     upgrade: Upgrade,
     /// What the request target becomes; `None` where it was canonical as it came.
     target: Option<PathAndQuery>,
@@ -52,7 +50,7 @@ impl Permit {
     pub(super) fn new(
         route: &Route,
         caller: Caller,
-        (client, authority): (Client, HeaderValue),
+        client: Client,
         request: &Canonical<'_>,
         headers: &HeaderMap,
     ) -> Result<Self, Denial> {
@@ -61,7 +59,6 @@ impl Permit {
             upstream: route.upstream,
             caller,
             client,
-            authority,
             upgrade: granted_upgrade(route, request.upgrade)?,
             target: target(route, request)?,
             cors: route.cors.as_ref().map(|cors| cors.grant(headers)),
@@ -96,11 +93,6 @@ impl Permit {
     #[must_use]
     pub fn target(&self) -> Option<&PathAndQuery> {
         self.target.as_ref()
-    }
-
-    #[must_use]
-    pub fn authority(&self) -> &HeaderValue {
-        &self.authority
     }
 
     /// What the response needs to know of the request.
