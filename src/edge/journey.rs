@@ -48,6 +48,14 @@ pub(super) struct Onward {
     pub(super) body: u64,
 }
 
+/// What a backend is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    Header,
+    /// The next piece.
+    Body,
+}
+
 /// What is written down on the way.
 pub(super) struct Books {
     pub(super) ids: Option<Ids>,
@@ -88,6 +96,25 @@ impl Journey {
             Stage::Admitted(onward) => Some(onward),
             Stage::Arrived | Stage::Answered(_) => None,
         }
+    }
+
+    /// From now on the backend has its time for what comes next. False when the client speaks HTTP/2: its stream
+    /// cannot watch the backend, and Pingora must.
+    pub(super) fn expect_upstream(&self, wait: Wait) -> bool {
+        let Some(connection) = self.connection.as_ref().filter(|connection| !connection.has_frames()) else { return false };
+        let Stage::Admitted(onward) = &self.stage else { return false };
+        let Some(pool) = self.snapshot.upstreams.get(onward.permit.upstream()) else { return false };
+        let settings = pool.settings();
+        connection.expect_upstream(match wait {
+            Wait::Header => settings.read_timeout,
+            Wait::Body => settings.stream_idle,
+        });
+        true
+    }
+
+    pub(super) fn upstream_overdue(&self) -> bool {
+        let due = self.connection.as_ref().and_then(|connection| connection.upstream_due());
+        due.is_some_and(|due| due <= Instant::now())
     }
 
     pub(super) fn request_id(&self) -> &str {

@@ -1,9 +1,9 @@
 //! Pingora's phases, each handed on in a few lines.
 
 use super::head::{edit, raw, Inbound};
-use super::journey::{Journey, Onward, Stage};
+use super::journey::{Journey, Onward, Stage, Wait};
 use super::snapshot::Snapshot;
-use super::upstream::Want;
+use super::upstream::Watch;
 use super::{outcome, respond, tunnel};
 use crate::domain::denial::{Code, Denial};
 use crate::domain::headers::{backward, rewrite};
@@ -116,6 +116,7 @@ impl ProxyHttp for Proxy {
 
     async fn upstream_peer(&self, session: &mut Session, journey: &mut Journey) -> Result<Box<HttpPeer>> {
         let snapshot = Arc::clone(&journey.snapshot);
+        let watch = if journey.expect_upstream(Wait::Header) { Watch::Ours } else { watch(session) };
         let Some(onward) = journey.onward() else {
             return Error::e_explain(ErrorType::InternalError, "forwarding without a permit");
         };
@@ -125,7 +126,7 @@ impl ProxyHttp for Proxy {
         let Some(target) = pool.pick() else {
             return Err(outcome::no_address());
         };
-        let peer = pool.peer(&target, want(&session.req_header().headers));
+        let peer = pool.peer(&target, watch);
         onward.attempts += 1;
         onward.target = Some(target);
         Ok(peer)
@@ -155,6 +156,9 @@ impl ProxyHttp for Proxy {
             *body = None;
         }
         let snapshot = Arc::clone(&journey.snapshot);
+        if body.is_some() {
+            journey.expect_upstream(Wait::Header);
+        }
         let (Some(piece), Some(onward)) = (body.as_ref(), journey.onward()) else { return Ok(()) };
         onward.body += piece.len() as u64;
         let most = snapshot.gate.route(&onward.permit).map_or(0, |route| route.forwarding.max_body);
@@ -168,6 +172,7 @@ impl ProxyHttp for Proxy {
     async fn response_filter(&self, _: &mut Session, head: &mut ResponseHeader, journey: &mut Journey) -> Result<()> {
         if !head.status.is_informational() {
             journey.books.answered(head.status.as_u16());
+            journey.expect_upstream(Wait::Body);
         }
         let snapshot = Arc::clone(&journey.snapshot);
         let Some(onward) = journey.onward() else { return Ok(()) };
@@ -176,6 +181,19 @@ impl ProxyHttp for Proxy {
         }
         backward::rewrite(&mut Inbound(head), snapshot.gate.managed(), &onward.permit.backward());
         Ok(())
+    }
+
+    fn response_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        end: bool,
+        journey: &mut Journey,
+    ) -> Result<Option<Duration>> {
+        if body.is_some() && !end {
+            journey.expect_upstream(Wait::Body);
+        }
+        Ok(None)
     }
 
     async fn response_trailer_filter(
@@ -214,7 +232,8 @@ impl ProxyHttp for Proxy {
                 pool.failed(target);
             }
         }
-        let denial = outcome::of(e, onward.and_then(|onward| onward.failure.take()));
+        let known = onward.and_then(|onward| onward.failure.take());
+        let denial = outcome::of(e, known.or_else(|| journey.upstream_overdue().then(outcome::overdue)));
         let error_code = denial.as_ref().map_or(0, |denial| denial.code.status());
         if let Some(denial) = denial {
             fail(session, journey, denial).await;
@@ -300,13 +319,13 @@ fn declared_length(headers: &HeaderMap) -> u64 {
     declared.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
-/// Event streams and gRPC calls may be silent for as long as `stream_idle`.
-fn want(headers: &HeaderMap) -> Want {
+/// For HTTP/2 clients, where only Pingora can watch the backend: event streams, gRPC calls and uploads may keep it
+/// silent for as long as `stream_idle`.
+fn watch(session: &mut Session) -> Watch {
     let is = |value: Option<&HeaderValue>, what: &[u8]| {
         value.is_some_and(|value| value.as_bytes().windows(what.len()).any(|part| part.eq_ignore_ascii_case(what)))
     };
-    if is(headers.get(ACCEPT), b"text/event-stream") || is(headers.get(CONTENT_TYPE), b"application/grpc") {
-        return Want::Stream;
-    }
-    Want::Answer
+    let headers = &session.req_header().headers;
+    let events = is(headers.get(ACCEPT), b"text/event-stream") || is(headers.get(CONTENT_TYPE), b"application/grpc");
+    if events || !session.as_downstream_mut().is_body_empty() { Watch::Stream } else { Watch::Answer }
 }
