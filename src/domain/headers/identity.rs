@@ -50,11 +50,6 @@ impl IdentityHeaders {
         values.collect()
     }
 
-    /// The names in use.
-    pub fn names(&self) -> impl Iterator<Item = &HeaderName> {
-        self.entries.iter().map(|(name, _)| name)
-    }
-
     /// What the backend is told when nobody is known: that nobody is.
     #[must_use]
     pub fn anonymous(&self) -> Vec<(HeaderName, HeaderValue)> {
