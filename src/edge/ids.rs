@@ -1,7 +1,7 @@
 //! Request and trace identifiers: where a request came from is believed only of trusted peers.
 
 use crate::domain::headers::rewrite::{TRACEPARENT, X_REQUEST_ID};
-use crate::domain::headers::trace::{request_id_is_sound, Trace};
+use crate::domain::headers::trace::{request_id_is_sound, Traceparent};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 
@@ -21,19 +21,14 @@ impl Ids {
     pub(super) fn of(headers: &HeaderMap, trusted: bool) -> Self {
         let (trace, span) = (fastrand::u128(1..), fastrand::u64(1..));
         if !trusted {
-            return Self {
-                request_id: request_id(trace),
-                traceparent: Trace::begin(trace, false).child(span),
-                continued: false,
-            };
+            return Self { request_id: request_id(trace), traceparent: begin(trace, span), continued: false };
         }
         let brought = headers.get(X_REQUEST_ID).filter(|id| request_id_is_sound(id.as_bytes())).cloned();
-        let parent = headers.get(TRACEPARENT).and_then(|value| Trace::parse(value.as_bytes()));
+        let parent = headers.get(TRACEPARENT).and_then(|value| Traceparent::parse(value.as_bytes()));
         Self {
             request_id: brought.unwrap_or_else(|| request_id(trace)),
             continued: parent.is_some(),
-            // Whether a trace of ours is recorded is for whoever records.
-            traceparent: parent.unwrap_or_else(|| Trace::begin(trace, false)).child(span),
+            traceparent: parent.map_or_else(|| begin(trace, span), |parent| parent.child(span)),
         }
     }
 
@@ -50,6 +45,14 @@ impl Ids {
 fn request_id(number: u128) -> HeaderValue {
     let mut text = [0_u8; 32];
     hex(number, &mut text);
+    value(&text)
+}
+
+/// A trace of our own, not sampled: whether to record is for whoever records.
+fn begin(trace: u128, span: u64) -> HeaderValue {
+    let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+    hex(trace, text.get_mut(3..35).unwrap_or_default());
+    hex(u128::from(span), text.get_mut(36..52).unwrap_or_default());
     value(&text)
 }
 
@@ -81,7 +84,7 @@ mod tests {
         let ids = Ids::of(&headers(), false);
         assert_ne!(ids.request_id(), "abc-1");
         assert_ne!(ids.trace_id(), "4bf92f3577b34da6a3ce929d0e0e4736");
-        assert!(Trace::parse(ids.traceparent.as_bytes()).is_some());
+        assert!(Traceparent::parse(ids.traceparent.as_bytes()).is_some());
         assert_eq!(ids.request_id().len(), 32);
     }
 

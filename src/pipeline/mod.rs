@@ -13,7 +13,7 @@ pub use answer::Answer;
 pub use permit::{Caller, Permit};
 
 use crate::domain::denial::{Code, Denial};
-use crate::domain::headers::forwarded::{Client, Peer};
+use crate::domain::headers::forwarded::{client, Client, Peer};
 use crate::domain::headers::identity::IdentityHeaders;
 use crate::domain::headers::managed::Managed;
 use crate::domain::network::Trusted;
@@ -26,8 +26,7 @@ use crate::domain::time::UnixTime;
 use crate::domain::token::issuer::Issuer;
 use crate::ports::KeySource;
 use cache::CredentialCache;
-use http::header::HOST;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -102,8 +101,7 @@ impl Gate {
     /// The [`Answer`] to send instead of forwarding: a refusal, or a CORS preflight answered here.
     pub async fn admit(&self, arrival: &Arrival<'_>) -> Result<Permit, Answer> {
         let request = canonicalise(&arrival.head)?;
-        let authority = authority(&request, arrival.head.headers)?;
-        let client = Client::of(arrival.head.headers, &arrival.peer, |ip| self.trusted.trusts(ip), &authority);
+        let client = client(arrival.head.headers, &arrival.peer, |ip| self.trusted.trusts(ip), request.authority);
         if self.is_ours(&request.path) {
             return Err(Denial::new(Code::NoRoute, "our own endpoints: nothing here yet").into());
         }
@@ -112,7 +110,7 @@ impl Gate {
             return Err(preflight);
         }
         let route = method_route(chosen, &arrival.head)?;
-        let admitted = self.admit_to(route, &request, (client, authority), arrival).await;
+        let admitted = self.admit_to(route, &request, client, arrival).await;
         admitted.map_err(|denial| Answer::refused(denial, route, arrival.head.headers))
     }
 
@@ -121,7 +119,7 @@ impl Gate {
         &self,
         route: &Route,
         request: &Canonical<'_>,
-        (client, authority): (Client, HeaderValue),
+        client: Client,
         arrival: &Arrival<'_>,
     ) -> Result<Permit, Denial> {
         if request.encoded_slash && route.forwarding.encoded_slash == EncodedSlash::Reject {
@@ -138,7 +136,7 @@ impl Gate {
             now: arrival.now,
         };
         route.rule.decide(caller.principal(), &facts)?;
-        Permit::new(route, caller, (client, authority), request, arrival.head.headers)
+        Permit::new(route, caller, client, request, arrival.head.headers)
     }
 
     /// The route a permit was given on.
@@ -168,15 +166,6 @@ impl Gate {
 
     fn is_ours(&self, path: &str) -> bool {
         path.strip_prefix(self.prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    }
-}
-
-/// The authority as a header value: the `Host` field itself where there is one.
-fn authority(request: &Canonical<'_>, headers: &HeaderMap) -> Result<HeaderValue, Denial> {
-    match headers.get(HOST) {
-        Some(host) if host.as_bytes() == request.authority.as_bytes() => Ok(host.clone()),
-        _ => HeaderValue::from_str(request.authority)
-            .map_err(|_| Denial::new(Code::BadHost, "the authority is no header value")),
     }
 }
 

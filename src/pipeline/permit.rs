@@ -9,18 +9,24 @@ use crate::domain::policy::Route;
 use crate::domain::principal::Principal;
 use crate::domain::request::{Canonical, Upgrade};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
 use std::sync::Arc;
 
 /// Who is asking.
 #[derive(Clone, Debug)]
 pub enum Caller {
     Anonymous,
-    Known {
-        verified: Arc<Verified>,
-        /// Found in the cache: no signature was checked for this request.
-        remembered: bool,
-    },
+    Known { verified: Arc<Verified>, memory: Memory },
+}
+
+/// What the cache of verified credentials knew of the caller's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// Known: no signature was checked for this request.
+    Hit,
+    Miss,
+    /// Known, but verified with keys that have been replaced since.
+    Stale,
 }
 
 /// Permission to forward one request. Only [`super::Gate::admit`] makes one.
@@ -30,8 +36,6 @@ pub struct Permit {
     upstream: usize,
     caller: Caller,
     client: Client,
-    /// What the request named as its host.
-    authority: HeaderValue,
     upgrade: Upgrade,
     /// What the request target becomes; `None` where it was canonical as it came.
     target: Option<PathAndQuery>,
@@ -52,7 +56,7 @@ impl Permit {
     pub(super) fn new(
         route: &Route,
         caller: Caller,
-        (client, authority): (Client, HeaderValue),
+        client: Client,
         request: &Canonical<'_>,
         headers: &HeaderMap,
     ) -> Result<Self, Denial> {
@@ -61,7 +65,6 @@ impl Permit {
             upstream: route.upstream,
             caller,
             client,
-            authority,
             upgrade: granted_upgrade(route, request.upgrade)?,
             target: target(route, request)?,
             cors: route.cors.as_ref().map(|cors| cors.grant(headers)),
@@ -96,11 +99,6 @@ impl Permit {
     #[must_use]
     pub fn target(&self) -> Option<&PathAndQuery> {
         self.target.as_ref()
-    }
-
-    #[must_use]
-    pub fn authority(&self) -> &HeaderValue {
-        &self.authority
     }
 
     /// What the response needs to know of the request.

@@ -31,7 +31,9 @@ pub struct Client {
     /// `X-Forwarded-For`: the trusted chain and the peer.
     pub forwarded_for: Option<HeaderValue>,
     pub proto: Proto,
-    /// `X-Forwarded-Host`.
+    /// What the request itself names as its host, as sent: `Host` for a backend without one of its own.
+    pub authority: HeaderValue,
+    /// `X-Forwarded-Host`: what a trusted proxy says was asked for, else the authority.
     pub host: HeaderValue,
     /// `X-Forwarded-Port`, when a trusted proxy sent one.
     pub port: Option<u16>,
@@ -54,28 +56,30 @@ impl Proto {
     }
 }
 
-impl Client {
-    /// The client behind `peer`. From an untrusted peer nothing in `headers` is believed; `authority` is what the
-    /// request named as its host.
-    ///
-    /// # When the answer is wrong
-    /// An address too far left is one the client chose: address rules and limits then hold nobody.
-    pub fn of(headers: &HeaderMap, peer: &Peer, trusts: impl Fn(IpAddr) -> bool, authority: &HeaderValue) -> Self {
-        let ip = peer.ip.map(|ip| ip.to_canonical());
-        let proto = if peer.tls { Proto::Https } else { Proto::Http };
-        let direct = Self { ip, forwarded_for: None, proto, host: authority.clone(), port: None };
-        if !peer.trusted {
-            return Self { forwarded_for: ip.and_then(|ip| chain(&[], Some(ip))), ..direct };
-        }
-        let mut hops = [IpAddr::V6(Ipv6Addr::UNSPECIFIED); MOST_HOPS];
-        let walked = walk(headers, trusts, &mut hops);
-        Self {
-            ip: walked.last().copied().or(ip),
-            forwarded_for: chain(walked, ip),
-            proto: only(headers, &X_FORWARDED_PROTO).and_then(|value| proto_of(value.as_bytes())).unwrap_or(proto),
-            host: only(headers, &X_FORWARDED_HOST).filter(|value| is_host(value)).cloned().unwrap_or(direct.host),
-            port: only(headers, &X_FORWARDED_PORT).and_then(|value| parse_port(value.as_bytes())),
-        }
+/// The client behind `peer`. From an untrusted peer nothing in `headers` is believed; `authority` is what the request
+/// named as its host, and `trusts` knows our own proxies.
+///
+/// # When the answer is wrong
+/// An address too far left is one the client chose: address rules and limits then hold nobody.
+#[must_use]
+pub fn client(headers: &HeaderMap, peer: &Peer, trusts: impl Fn(IpAddr) -> bool, authority: &str) -> Client {
+    let ip = peer.ip.map(|ip| ip.to_canonical());
+    let proto = if peer.tls { Proto::Https } else { Proto::Http };
+    // a canonical authority is always a header value
+    let authority = HeaderValue::from_str(authority).unwrap_or(HeaderValue::from_static(""));
+    let direct = Client { ip, forwarded_for: None, proto, host: authority.clone(), authority, port: None };
+    if !peer.trusted {
+        return Client { forwarded_for: chain(&[], ip), ..direct };
+    }
+    let mut hops = [IpAddr::V6(Ipv6Addr::UNSPECIFIED); MOST_HOPS];
+    let walked = walk(headers, trusts, &mut hops);
+    Client {
+        ip: walked.last().copied().or(ip),
+        forwarded_for: chain(walked, ip),
+        proto: only(headers, &X_FORWARDED_PROTO).and_then(|value| proto_of(value.as_bytes())).unwrap_or(proto),
+        host: only(headers, &X_FORWARDED_HOST).filter(|value| is_host(value)).cloned().unwrap_or(direct.host),
+        port: only(headers, &X_FORWARDED_PORT).and_then(|value| parse_port(value.as_bytes())),
+        authority: direct.authority,
     }
 }
 

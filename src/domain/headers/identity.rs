@@ -37,17 +37,17 @@ impl Default for IdentityHeaders {
 }
 
 impl IdentityHeaders {
+    /// The headers that only we may set, for [`super::Managed`].
+    pub fn names(&self) -> impl Iterator<Item = &HeaderName> {
+        self.entries.iter().map(|(name, _)| name)
+    }
+
     /// What the backend is told about `principal`. A claim that is absent, null, an object or longer than
     /// [`LONGEST_VALUE`] when encoded has no header.
     #[must_use]
     pub fn values(&self, principal: &Principal) -> Vec<(HeaderName, HeaderValue)> {
         let values = self.entries.iter().filter_map(|(name, path)| Some((name.clone(), value(principal, path)?)));
         values.collect()
-    }
-
-    /// The names in use.
-    pub fn names(&self) -> impl Iterator<Item = &HeaderName> {
-        self.entries.iter().map(|(name, _)| name)
     }
 
     /// What the backend is told when nobody is known: that nobody is.

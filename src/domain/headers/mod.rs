@@ -1,4 +1,4 @@
-//! Headers on their way to the backend: forged identity erased, true identity set.
+//! Headers on their way to the backend, forged identity erased and true identity set; and on their way back.
 
 pub mod backward;
 pub mod forwarded;

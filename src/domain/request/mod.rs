@@ -123,5 +123,8 @@ impl fmt::Debug for RawHead<'_> {
 mod tests;
 
 #[cfg(test)]
+mod target_tests;
+
+#[cfg(test)]
 #[path = "request_properties.rs"]
 mod properties;
