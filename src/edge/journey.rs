@@ -17,6 +17,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// What nginx made customary for a client that left before the answer; nobody ever receives it.
+const CLIENT_CLOSED: u16 = 499;
+
 /// Pingora's per-request context: how far a request has come, and the books.
 pub struct Journey {
     pub(super) snapshot: Arc<Snapshot>,
@@ -151,6 +154,8 @@ impl Drop for Journey {
             }
         };
         let gate = self.books.decided.unwrap_or_default();
+        let decision = self.decision();
+        let status = if decision == Decision::Aborted { CLIENT_CLOSED } else { self.books.status };
         let authority = uri.authority().map(|authority| authority.as_str().as_bytes());
         self.snapshot.journal.account(&Record {
             request_id: ids.request_id(),
@@ -160,9 +165,9 @@ impl Drop for Journey {
             host: authority.or(host.as_ref().map(HeaderValue::as_bytes)).unwrap_or_default(),
             path: uri.path().as_bytes(),
             route,
-            decision: self.decision(),
+            decision,
             denial,
-            status: self.books.status,
+            status,
             auth,
             bytes_in: self.books.bytes_in,
             bytes_out: self.books.bytes_out,

@@ -21,7 +21,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::HttpPeer;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
-use pingora::{Error, ErrorType, Result};
+use pingora::{Error, ErrorSource, ErrorType, Result};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
@@ -178,25 +178,43 @@ impl ProxyHttp for Proxy {
         Ok(())
     }
 
+    async fn response_trailer_filter(
+        &self,
+        _: &mut Session,
+        trailers: &mut HeaderMap,
+        journey: &mut Journey,
+    ) -> Result<Option<Bytes>> {
+        rewrite::erase_from_trailers(trailers, journey.snapshot.gate.managed());
+        Ok(None)
+    }
+
     async fn logging(&self, session: &mut Session, _: Option<&Error>, journey: &mut Journey) {
         let downstream = session.as_downstream();
         journey.books.bytes_in = downstream.body_bytes_read() as u64;
         journey.books.bytes_out = downstream.body_bytes_sent() as u64;
     }
 
+    /// A connection attempt that failed sent nothing, so any request may be tried once more, elsewhere if there is
+    /// an elsewhere.
     fn fail_to_connect(&self, _: &mut Session, _: &HttpPeer, journey: &mut Journey, mut e: Box<Error>) -> Box<Error> {
         let snapshot = Arc::clone(&journey.snapshot);
         let Some(onward) = journey.onward() else { return e };
         if let (Some(pool), Some(target)) = (snapshot.upstreams.get(onward.permit.upstream()), &onward.target) {
             pool.failed(target);
         }
-        // Nothing was sent yet, so any request may be tried elsewhere.
         e.set_retry(onward.attempts < ATTEMPTS);
         e
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, e: &Error, journey: &mut Journey) -> FailToProxy {
-        let denial = outcome::of(e, journey.onward().and_then(|onward| onward.failure.take()));
+        let snapshot = Arc::clone(&journey.snapshot);
+        let onward = journey.onward();
+        if let (Some(onward), ErrorSource::Upstream) = (&onward, e.esource()) {
+            if let (Some(pool), Some(target)) = (snapshot.upstreams.get(onward.permit.upstream()), &onward.target) {
+                pool.failed(target);
+            }
+        }
+        let denial = outcome::of(e, onward.and_then(|onward| onward.failure.take()));
         let error_code = denial.as_ref().map_or(0, |denial| denial.code.status());
         if let Some(denial) = denial {
             fail(session, journey, denial).await;
@@ -248,8 +266,7 @@ pub(super) fn forward_head(head: &mut RequestHeader, journey: &mut Journey, upgr
                 upgrade,
             },
         );
-    });
-    Ok(())
+    })
 }
 
 /// Tells the client that its admitted request came to nothing. Once an answer has begun, the honest thing left is to
