@@ -64,9 +64,9 @@ const PROBE: &str = "/public/probe";
 #[test]
 fn every_odd_request_is_answered_as_written_down() {
     let backend = Backend::echo();
-    let tables = [&issuer::table("id", "https://id.test", "secret = \"env:SECRET\""), &backend.upstream("app"), ROUTES];
+    let issuer = issuer::table("id", "https://id.test", "secret = \"env:SECRET\"");
     let setup = Gate::setup().server("header_timeout = \"1s\"").variable("SECRET", SECRET);
-    let gate = setup.start(&tables.map(String::as_str).concat());
+    let gate = setup.start(&[&issuer, &backend.upstream("app"), ROUTES].concat());
     let mut told = String::from("# Written by tests/story/parser.rs with UPDATE_GOLDEN=1: what was sent, what was answered, what the backend received.\n");
     for (title, rows) in sections() {
         writeln!(told, "\n## {title}\n").unwrap();
