@@ -139,20 +139,24 @@ fn everybody_gets_in_where_the_table_says_and_nowhere_else() {
             target.strip_prefix("//").and_then(|rest| rest.split_once('/')).unwrap_or(("app.test", target));
         let path = format!("/{}", path.trim_start_matches('/'));
         writeln!(told, "\n{host}{path}").unwrap();
+        let mut rows: Vec<(String, Vec<&str>)> = Vec::new();
         for (caller, authorization) in &callers {
-            write!(told, "    {caller:<18}").unwrap();
             let verdicts = METHODS.map(|method| {
                 backend.take();
                 let answer = gate.raw(format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n{authorization}\r\n"));
                 let reached = !backend.take().is_empty();
-                assert_eq!(
-                    reached,
-                    answer.status == 200,
-                    "{caller} {method} {target}: the gate and its backend disagree"
-                );
+                assert_eq!(reached, answer.status == 200, "{caller} {method} {target}: the backend saw something else");
                 format!("{method} {}", answer.verdict())
             });
-            writeln!(told, "{}", verdicts.join(" · ")).unwrap();
+            let verdicts = verdicts.join(" | ");
+            match rows.iter_mut().find(|(same, _)| *same == verdicts) {
+                Some((_, alike)) => alike.push(caller),
+                None => rows.push((verdicts, vec![caller])),
+            }
+        }
+        for (verdicts, alike) in rows {
+            let who = if alike.len() == callers.len() { "everybody".to_owned() } else { alike.join(", ") };
+            writeln!(told, "    {who}\n        {verdicts}").unwrap();
         }
     }
     check("matrix.txt", &told);

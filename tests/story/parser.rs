@@ -41,7 +41,7 @@ encoded_slash = "keep"
 [[route]]
 path    = "/any/**"
 access  = "public"
-methods = ["GET", "FOO", "get"]
+methods = ["GET", "FOO"]
 
 [[route]]
 path      = "/plain/**"
