@@ -4,7 +4,16 @@
 //! waits, waits for a line or for bytes, and gives up after [`support::PATIENCE`].
 
 #[cfg(test)]
-mod support;
-
+mod bearer;
+#[cfg(test)]
+mod identity;
+#[cfg(test)]
+mod matrix;
+#[cfg(test)]
+mod parser;
+#[cfg(test)]
+mod parser_rows;
 #[cfg(test)]
 mod smoke;
+#[cfg(test)]
+mod support;
