@@ -8,3 +8,22 @@ mod support;
 
 #[cfg(test)]
 mod smoke;
+
+#[cfg(test)]
+mod cors;
+#[cfg(test)]
+mod deadlines;
+#[cfg(test)]
+mod drain;
+#[cfg(test)]
+mod forwarding;
+#[cfg(test)]
+mod listeners;
+#[cfg(test)]
+mod observe;
+#[cfg(test)]
+mod reload;
+#[cfg(test)]
+mod upstreams;
+#[cfg(test)]
+mod websocket;
