@@ -120,13 +120,14 @@ mod tests {
         "#;
         let world = World { env: &|_| None, secrets: Secrets::Literal };
         let loaded = from_text(file, std::path::Path::new("/nowhere"), &world).unwrap();
-        let expected = "\
-   METHODS   ROUTE                     ACCESS                                         CREDENTIALS  UPSTREAM
-!  common    /                         public                                         -            app
-   GET,POST  app.example.com/admin/**  authenticated, from local, role admin or root  bearer       app
-
-2 routes, 1 of them public (!)
-";
-        assert_eq!(table(&loaded.settings), expected);
+        let expected = [
+            "   METHODS   ROUTE                     ACCESS                                         CREDENTIALS  UPSTREAM",
+            "!  common    /                         public                                         -            app",
+            "   GET,POST  app.example.com/admin/**  authenticated, from local, role admin or root  bearer       app",
+            "",
+            "2 routes, 1 of them public (!)",
+            "",
+        ];
+        assert_eq!(table(&loaded.settings), expected.join("\n"));
     }
 }
