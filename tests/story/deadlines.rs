@@ -4,6 +4,7 @@ use super::support::backend::Backend;
 use super::support::client::Client;
 use super::support::gate::Gate;
 use super::support::played::{Played, Scene};
+use super::support::tls::Authority;
 use std::net::TcpStream;
 
 const PUBLIC: &str = "[[route]]\npath = \"/**\"\naccess = \"public\"\n\n";
@@ -24,8 +25,7 @@ fn connect(gate: &Gate) -> Scene {
 fn a_connection_that_never_says_enough_is_closed() {
     let backend = Backend::echo();
     let gate = impatient(&backend.upstream("app"));
-    let beginnings =
-        ["", "G", "GET / HTTP/1.1\r\nHo", "GET / HTTP/1.1\r\nHost: app.test\r\n", "PRI * HT", "\x16\x03\x01"];
+    let beginnings = ["", "G", "GET / HTTP/1.1\r\nHo", "GET / HTTP/1.1\r\nHost: app.test\r\n", "PRI * HT"];
     for beginning in beginnings {
         let mut client = connect(&gate);
         client.say(beginning);
@@ -33,6 +33,19 @@ fn a_connection_that_never_says_enough_is_closed() {
     }
     assert!(backend.seen().is_empty());
     assert!(gate.metric("doorward_parse_failures_total") >= 3.0);
+}
+
+#[test]
+fn a_handshake_that_never_goes_on_is_closed() {
+    let pair = Authority::new().issue("app.test");
+    let setup = Gate::setup().file("tls.crt", pair.cert).file("tls.key", pair.key);
+    let tls = "header_timeout = \"300ms\"\n[server.tls]\ncert = \"tls.crt\"\nkey = \"tls.key\"";
+    let gate = setup.server(tls).start(&[&Backend::echo().upstream("app"), PUBLIC].concat());
+    for beginning in ["", "\x16", "\x16\x03\x01\x02\x00\x01"] {
+        let mut client = connect(&gate);
+        client.say(beginning);
+        assert!(client.is_left(), "{beginning:?}");
+    }
 }
 
 #[test]

@@ -102,12 +102,20 @@ fn idle_connections_hold_nobody_up() {
     let mut kept = Client::connect(gate.http);
     kept.send(GET);
     assert_eq!(kept.receive().unwrap().status, 200);
-    let mut frames = Client::connect(gate.http);
-    frames.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
-    assert!(frames.bytes(9).is_some());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (sender, connection) = runtime.block_on(async {
+        let stream = tokio::net::TcpStream::connect(gate.http).await.unwrap();
+        h2::client::handshake(stream).await.unwrap()
+    });
+    let frames = runtime.spawn(connection);
+    let request = http::Request::get("http://app.test/").body(()).unwrap();
+    let answer = runtime.block_on(async { sender.clone().send_request(request, true).unwrap().0.await });
+    assert_eq!(answer.unwrap().status(), 200);
     gate.terminate();
     assert_eq!(kept.rest(), Some(Vec::new()));
-    assert!(frames.rest().is_some());
+    let goodbye = runtime.block_on(async { tokio::time::timeout(PATIENCE, frames).await });
+    assert!(goodbye.expect("told to go").unwrap().is_ok());
+    drop(sender);
     assert_eq!(gate.exit_code(), Some(0));
 }
 

@@ -45,16 +45,12 @@ fn http2_is_chosen_by_who_offers_it() {
     let (backend, authority) = (Backend::answering(text("", "ok")), Authority::new());
     let gate = with_tls(&authority).start(&[&backend.upstream("app"), PUBLIC].concat());
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let client = reqwest::Client::builder()
-        .tls_certs_only([reqwest::Certificate::from_pem(authority.pem().as_bytes()).unwrap()])
-        .resolve("app.test", gate.http)
-        .no_proxy()
-        .timeout(PATIENCE)
-        .build()
-        .unwrap();
+    let trusted = reqwest::Certificate::from_pem(authority.pem().as_bytes()).unwrap();
+    let client = reqwest::Client::builder().tls_certs_only([trusted]).no_proxy().timeout(PATIENCE);
+    let client = client.resolve("app.test", gate.http).build().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let url = format!("https://app.test:{}/", gate.http.port());
-    let answer = runtime.block_on(client.get(url).send()).unwrap();
+    let answer = runtime.block_on(async { client.get(url).send().await }).unwrap();
     assert_eq!((answer.status().as_u16(), answer.version()), (200, http::Version::HTTP_2));
     assert_eq!(backend.last().header("x-forwarded-proto").as_deref(), Some("https"));
 }

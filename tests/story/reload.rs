@@ -27,7 +27,7 @@ fn a_signal_reads_the_file_anew() {
 fn a_file_that_does_not_resolve_changes_nothing_but_a_metric() {
     let backend = Backend::echo();
     let gate = Gate::start(&[&backend.upstream("app"), PUBLIC].concat());
-    for broken in ["[[route]]\npath = \"no slash\"\n", "[[[", "", "[server]\nunknown = 1\n"] {
+    for broken in ["[[route]]\npath = \"no slash\"\n", "[[[", "[server]\nunknown = 1\n"] {
         assert!(!gate.reload(broken), "{broken:?}");
         assert_eq!([gate.metric(GENERATION), gate.metric(SUCCESS)], [1.0, 0.0], "{broken:?}");
         assert_eq!(gate.get("/", "").status, 200);
@@ -82,7 +82,8 @@ fn requests_do_not_fail_while_the_file_changes_again_and_again() {
             while count < REQUESTS || !settled.load(Ordering::Relaxed) {
                 client.send(GET);
                 let answer = client.receive().expect("an answer on a kept connection");
-                assert_eq!((answer.status, answer.header("connection")), (200, None));
+                assert_eq!(answer.status, 200);
+                assert_ne!(answer.header("connection"), Some("close"));
                 count += 1;
             }
             count
