@@ -101,7 +101,9 @@ impl Journey {
     /// From now on the backend has its time for what comes next. False when the client speaks HTTP/2: its stream
     /// cannot watch the backend, and Pingora must.
     pub(super) fn expect_upstream(&self, wait: Wait) -> bool {
-        let Some(connection) = self.connection.as_ref().filter(|connection| !connection.has_frames()) else { return false };
+        let Some(connection) = self.connection.as_ref().filter(|connection| !connection.has_frames()) else {
+            return false;
+        };
         let Stage::Admitted(onward) = &self.stage else { return false };
         let Some(pool) = self.snapshot.upstreams.get(onward.permit.upstream()) else { return false };
         let settings = pool.settings();

@@ -28,6 +28,8 @@ use std::time::Duration;
 
 /// Connection attempts for one request, the first included.
 const ATTEMPTS: u8 = 2;
+/// Room for what we set on a request, made at once.
+const ADDED_HEADERS: usize = 16;
 /// A client that takes nothing for this long is gone.
 const CLIENT_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -97,7 +99,8 @@ impl ProxyHttp for Proxy {
                 let upgrade = permit.upgrade();
                 journey.stage = Stage::Admitted(Onward::new(permit));
                 if upgrade == Upgrade::WebSocket {
-                    tunnel::run(self, session, journey).await?;
+                    // Boxed: the tunnel's state is large, and every request would carry room for it.
+                    Box::pin(tunnel::run(self, session, journey)).await?;
                     return Ok(true);
                 }
                 Ok(false)
@@ -267,6 +270,7 @@ pub(super) fn forward_head(head: &mut RequestHeader, journey: &mut Journey, upgr
     };
     let host = snapshot.upstreams.get(permit.upstream()).and_then(|pool| pool.host());
     edit(head, |parts| {
+        parts.headers.reserve(ADDED_HEADERS);
         if let Some(target) = permit.target() {
             parts.uri = http::Uri::from(target.clone());
         }
@@ -285,7 +289,8 @@ pub(super) fn forward_head(head: &mut RequestHeader, journey: &mut Journey, upgr
                 upgrade,
             },
         );
-    })
+    });
+    Ok(())
 }
 
 /// Tells the client that its admitted request came to nothing. Once an answer has begun, the honest thing left is to
@@ -327,5 +332,9 @@ fn watch(session: &mut Session) -> Watch {
     };
     let headers = &session.req_header().headers;
     let events = is(headers.get(ACCEPT), b"text/event-stream") || is(headers.get(CONTENT_TYPE), b"application/grpc");
-    if events || !session.as_downstream_mut().is_body_empty() { Watch::Stream } else { Watch::Answer }
+    if events || !session.as_downstream_mut().is_body_empty() {
+        Watch::Stream
+    } else {
+        Watch::Answer
+    }
 }
