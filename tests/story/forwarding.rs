@@ -107,7 +107,8 @@ fn a_large_body_arrives_whole_in_both_directions() {
 fn a_body_that_says_it_is_too_large_reaches_nobody() {
     let backend = Backend::echo();
     let gate = Gate::start(&[&backend.upstream("app"), SMALL].concat());
-    let post = |body: &str| format!("POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let post =
+        |body: &str| format!("POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: {}\r\n\r\n{body}", body.len());
     assert_eq!(gate.raw(post("0123456789")).status, 200);
     assert_eq!(gate.raw(post("0123456789a")).verdict(), "413 body_too_large");
     assert_eq!(backend.seen().len(), 1);
@@ -192,7 +193,8 @@ fn an_empty_last_frame_leaves_nothing_on_a_shared_connection() {
 fn a_route_changes_what_its_backend_sees_and_no_more() {
     let backend = Backend::echo();
     let upstream = format!("{}host = \"inner.test\"\n\n", backend.upstream("app").trim_end().to_owned() + "\n");
-    let route = "[[route]]\npath = \"/api/**\"\naccess = \"public\"\nstrip_prefix = \"/api\"\nrequest_headers = { set = \
+    let route =
+        "[[route]]\npath = \"/api/**\"\naccess = \"public\"\nstrip_prefix = \"/api\"\nrequest_headers = { set = \
                  { X-Added = \"a\" }, remove = [\"X-Dropped\"] }\n\n";
     let gate = Gate::start(&[upstream.as_str(), route].concat());
     assert_eq!(gate.get("/api/x/%7Ey?q=%2F", "X-Dropped: 1\r\nX-Added: b\r\nX-Kept: 1\r\n").status, 200);
@@ -210,7 +212,8 @@ fn a_route_changes_what_its_backend_sees_and_no_more() {
 #[test]
 fn an_encoded_slash_is_data_where_the_route_keeps_it_and_refused_elsewhere() {
     let backend = Backend::echo();
-    let routes = "[[route]]\npath = \"/keep/{id}\"\naccess = \"public\"\nencoded_slash = \"keep\"\n\n[[route]]\npath = \
+    let routes =
+        "[[route]]\npath = \"/keep/{id}\"\naccess = \"public\"\nencoded_slash = \"keep\"\n\n[[route]]\npath = \
                   \"/plain/{id}\"\naccess = \"public\"\n\n";
     let gate = Gate::start(&[&backend.upstream("app"), routes].concat());
     assert_eq!(gate.get("/keep/a%2Fb", "").status, 200);

@@ -67,11 +67,8 @@ fn a_backend_is_found_by_name() {
 #[test]
 fn a_dead_address_costs_no_request_and_is_left_alone() {
     let backend = Backend::echo();
-    let table = format!(
-        "[[upstream]]\nname = \"app\"\nurls = [\"http://{}\", \"http://{}\"]\n\n",
-        nowhere(),
-        backend.address
-    );
+    let table =
+        format!("[[upstream]]\nname = \"app\"\nurls = [\"http://{}\", \"http://{}\"]\n\n", nowhere(), backend.address);
     let gate = Gate::start(&[table.as_str(), PUBLIC].concat());
     for _ in 0..20 {
         assert_eq!(gate.get("/", "").status, 200);

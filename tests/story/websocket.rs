@@ -1,6 +1,6 @@
 //! WebSockets through the gate: the handshake is a request like any other, and afterwards every byte arrives.
 
-use super::support::backend::{Backend, After};
+use super::support::backend::{After, Backend};
 use super::support::client::{Client, Response};
 use super::support::gate::Gate;
 use super::support::issuer::{self, HS256, SECRET};
@@ -99,7 +99,8 @@ fn a_handshake_needs_a_credential_like_any_request_and_tells_who_is_there() {
     assert_eq!(handshake(&gate, HANDSHAKE).verdict(), "401 unauthenticated");
     assert!(backend.seen().is_empty());
     let token = issuer::token(&issuer::claims("https://issuer.test", "alice"), HS256);
-    let forged = format!("{HANDSHAKE}Authorization: Bearer {token}\r\nX-Auth-Subject: root\r\nX_Auth_Subject: root\r\n");
+    let forged =
+        format!("{HANDSHAKE}Authorization: Bearer {token}\r\nX-Auth-Subject: root\r\nX_Auth_Subject: root\r\n");
     assert_eq!(handshake(&gate, &forged).status, 101);
     let seen = backend.last();
     assert_eq!(seen.folded("x-auth-subject"), [("x-auth-subject".to_owned(), "alice".to_owned())]);

@@ -22,7 +22,9 @@ impl Played {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (sender, incoming) = channel();
-        std::thread::spawn(move || listener.incoming().map_while(Result::ok).try_for_each(|stream| sender.send(stream)));
+        std::thread::spawn(move || {
+            listener.incoming().map_while(Result::ok).try_for_each(|stream| sender.send(stream))
+        });
         Self { address, incoming }
     }
 
