@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod bearer;
 #[cfg(test)]
+mod frames;
+#[cfg(test)]
 mod identity;
 #[cfg(test)]
 mod matrix;
