@@ -4,7 +4,7 @@
 use super::support::backend::Backend;
 use super::support::client::Response;
 use super::support::gate::Gate;
-use super::support::issuer::{self, with, Issuer, ES256, HS256, JWKS, RS256, SECRET};
+use super::support::issuer::{self, with, Issuer, ES256, HS256, RS256, SECRET};
 use jsonwebtoken::Algorithm;
 use serde_json::{json, Value};
 
@@ -13,7 +13,6 @@ const OTHER: &str = "https://other.test";
 const ROUTES: &str = "[[route]]\npath = \"/public/**\"\naccess = \"public\"\n\n\
                       [[route]]\npath = \"/api/**\"\naccess = \"authenticated\"\n\n\
                       [[route]]\npath = \"/optional/**\"\naccess = \"optional\"\n\n";
-/// Another kind of caller: what does not hold for one issuer still does for others.
 const KEYS_IN_FILE: &str = "jwks_file = \"jwks.json\"";
 
 struct Stage {
@@ -333,18 +332,12 @@ fn no_token_is_ever_written_down() {
         stage.api(token);
         stage.gate.get(&format!("/api/a?access_token={token}"), "");
     }
-    let last = stage.gate.get("/public/last", "");
-    stage.gate.access(
-        last.text()
-            .lines()
-            .find_map(|line| line.to_lowercase().strip_prefix("x-request-id: ").map(str::to_owned))
-            .unwrap()
-            .as_str(),
-    );
+    // lines are written in order, so that the last one has all others before it
+    stage.gate.get("/public/last", "");
+    stage.gate.access(&stage.backend.last().header("x-request-id").unwrap());
     let written = [stage.gate.journal.all(), stage.gate.messages.all()].concat().join("\n");
     for token in tokens.iter().filter(|token| token.len() > 40) {
         let payload = token.split('.').nth(1).unwrap_or(token);
         assert!(!written.contains(payload), "a token in a log");
     }
-    assert!(JWKS.contains("rsa-a"));
 }

@@ -14,6 +14,8 @@ mod drain;
 #[cfg(test)]
 mod forwarding;
 #[cfg(test)]
+mod frames;
+#[cfg(test)]
 mod identity;
 #[cfg(test)]
 mod listeners;

@@ -2,6 +2,7 @@
 
 pub(crate) mod backend;
 pub(crate) mod client;
+pub(crate) mod frames;
 pub(crate) mod gate;
 pub(crate) mod golden;
 pub(crate) mod h2;
