@@ -271,6 +271,9 @@ async fn read_anew(
     let owned = path.to_owned();
     let loaded = tokio::task::spawn_blocking(move || config::load(&owned)).await.map_err(|error| error.to_string())?;
     let loaded = loaded.map_err(|mistakes| mistakes.to_string())?;
+    if loaded.settings.routes.routes().is_empty() && !current.routes.routes().is_empty() {
+        return Err("the file has no route any more: it looks cut short".to_owned());
+    }
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
