@@ -1,11 +1,16 @@
 use super::*;
 use crate::config::{from_text, Secrets, World};
+use crate::domain::request::RawHead;
 use crate::domain::token::fixture::{claims_with, hs256, keys, rs256, token, NOW};
-use http::{HeaderName, HeaderValue};
+use crate::pipeline::Desk;
+use crate::ports::{KeySource, Keys, Looked};
+use async_trait::async_trait;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::json;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Where the keys of the issuer are.
 const BY_FILE: &str = r#"jwks_file = "jwks.json""#;
