@@ -117,7 +117,7 @@ mod tests {
             name = "app"
             url = "http://127.0.0.1:3000"
             [[issuer]]
-            name = "local"
+            name = "id"
             issuer = "http://localhost"
             secret = "0123456789abcdef0123456789abcdef"
             audience = ["app"]
@@ -126,25 +126,25 @@ mod tests {
             path = "/"
             access = "public"
             [[route]]
-            host = "app.example.com"
+            host = "a.example"
             path = "/admin/**"
             methods = ["GET", "POST"]
-            roles = ["admin", "root"]
-            from = ["local"]
+            roles = ["x", "y"]
+            from = ["id"]
             max_body = "1536KiB"
             when = '''
-                request.method == "GET" ||
-                claims.sub == "root"'''
+                claims.n >
+                2'''
         "#;
         let world = World { env: &|_| None, secrets: Secrets::Literal };
         let loaded = from_text(file, std::path::Path::new("/nowhere"), &world).unwrap();
-        let expected = r#"
-   METHODS   ROUTE                     ACCESS                                                                                               CREDENTIALS  LIMITS        UPSTREAM
-!  common    /                         public                                                                                               -            body 10MiB    app
-   GET,POST  app.example.com/admin/**  authenticated, from local, role admin or root, when request.method == "GET" || claims.sub == "root"  bearer       body 1536KiB  app
+        let expected = "
+   METHODS   ROUTE               ACCESS                                                  CREDENTIALS  LIMITS        UPSTREAM
+!  common    /                   public                                                  -            body 10MiB    app
+   GET,POST  a.example/admin/**  authenticated, from id, role x or y, when claims.n > 2  bearer       body 1536KiB  app
 
 2 routes, 1 of them public (!)
-"#;
+";
         assert_eq!(table(&loaded.settings), expected.trim_start_matches('\n'));
     }
 }

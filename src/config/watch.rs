@@ -154,7 +154,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("a.toml");
         fs::write(&file, "1").unwrap();
-        let mut watch = Watch::new(&[file.clone()]);
+        let mut watch = Watch::new(std::slice::from_ref(&file));
         fs::write(&file, "2").unwrap();
         assert!(is_noticed(&mut watch).await);
     }
@@ -189,7 +189,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("a.toml");
         fs::write(&file, "1").unwrap();
-        let mut watch = Watch::new(&[file.clone()]);
+        let mut watch = Watch::new(std::slice::from_ref(&file));
         watch.watcher = None;
         fs::write(&file, "2").unwrap();
         assert!(is_noticed(&mut watch).await);
@@ -200,7 +200,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("a.toml");
         fs::write(&file, "1").unwrap();
-        let mut watch = Watch::new(&[file.clone()]);
+        let mut watch = Watch::new(std::slice::from_ref(&file));
         fs::write(&file, "2").unwrap();
         watch.follow(&[file, dir.path().join("b.toml")]);
         assert!(is_noticed(&mut watch).await);

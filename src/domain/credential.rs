@@ -61,7 +61,7 @@ mod tests {
 
     fn read(value: &'static str) -> Result<bool, Code> {
         let mut headers = HeaderMap::new();
-        headers.insert(AUTHORIZATION, HeaderValue::from_static(value));
+        headers.insert(AUTHORIZATION, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         presented(&headers).map(|p| p == Presented::Bearer("abc.def")).map_err(|denial| denial.code)
     }
 

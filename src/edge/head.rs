@@ -46,8 +46,8 @@ impl HeadEdit for Inbound<'_> {
 /// Runs `edit` on the parts of a head that is about to be sent. Pingora's own type keeps every name a second time, as
 /// it was spelt; taking the parts out drops that copy, which HTTP does not need and every edit would have to maintain.
 pub(super) fn edit(head: &mut RequestHeader, edit: impl FnOnce(&mut http::request::Parts)) {
-    let Ok(empty) = RequestHeader::build_no_case(http::Method::GET, b"/", Some(0)) else { return };
-    let mut parts = http::request::Parts::from(mem::replace(head, empty));
+    let nothing = http::Request::new(()).into_parts().0;
+    let mut parts = http::request::Parts::from(mem::replace(head, RequestHeader::from(nothing)));
     edit(&mut parts);
     *head = RequestHeader::from(parts);
 }

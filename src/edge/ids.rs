@@ -21,11 +21,7 @@ impl Ids {
     pub(super) fn of(headers: &HeaderMap, trusted: bool) -> Self {
         let (trace, span) = (fastrand::u128(1..), fastrand::u64(1..));
         if !trusted {
-            return Self {
-                request_id: request_id(trace),
-                traceparent: begin(trace, span),
-                continued: false,
-            };
+            return Self { request_id: request_id(trace), traceparent: begin(trace, span), continued: false };
         }
         let brought = headers.get(X_REQUEST_ID).filter(|id| request_id_is_sound(id.as_bytes())).cloned();
         let parent = headers.get(TRACEPARENT).and_then(|value| Traceparent::parse(value.as_bytes()));

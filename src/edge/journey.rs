@@ -17,6 +17,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// What nginx made customary for a client that left before the answer; nobody ever receives it.
+const CLIENT_CLOSED: u16 = 499;
+
 /// Pingora's per-request context: how far a request has come, and the books.
 pub struct Journey {
     pub(super) snapshot: Arc<Snapshot>,
@@ -43,6 +46,14 @@ pub(super) struct Onward {
     pub(super) failure: Option<Denial>,
     /// Bytes of request body seen so far.
     pub(super) body: u64,
+}
+
+/// What a backend is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    Header,
+    /// The next piece.
+    Body,
 }
 
 /// What is written down on the way.
@@ -85,6 +96,27 @@ impl Journey {
             Stage::Admitted(onward) => Some(onward),
             Stage::Arrived | Stage::Answered(_) => None,
         }
+    }
+
+    /// From now on the backend has its time for what comes next. False when the client speaks HTTP/2: its stream
+    /// cannot watch the backend, and Pingora must.
+    pub(super) fn expect_upstream(&self, wait: Wait) -> bool {
+        let Some(connection) = self.connection.as_ref().filter(|connection| !connection.has_frames()) else {
+            return false;
+        };
+        let Stage::Admitted(onward) = &self.stage else { return false };
+        let Some(pool) = self.snapshot.upstreams.get(onward.permit.upstream()) else { return false };
+        let settings = pool.settings();
+        connection.expect_upstream(match wait {
+            Wait::Header => settings.read_timeout,
+            Wait::Body => settings.stream_idle,
+        });
+        true
+    }
+
+    pub(super) fn upstream_overdue(&self) -> bool {
+        let due = self.connection.as_ref().and_then(|connection| connection.upstream_due());
+        due.is_some_and(|due| due <= Instant::now())
     }
 
     pub(super) fn request_id(&self) -> &str {
@@ -151,6 +183,8 @@ impl Drop for Journey {
             }
         };
         let gate = self.books.decided.unwrap_or_default();
+        let decision = self.decision();
+        let status = if decision == Decision::Aborted { CLIENT_CLOSED } else { self.books.status };
         let authority = uri.authority().map(|authority| authority.as_str().as_bytes());
         self.snapshot.journal.account(&Record {
             request_id: ids.request_id(),
@@ -160,9 +194,9 @@ impl Drop for Journey {
             host: authority.or(host.as_ref().map(HeaderValue::as_bytes)).unwrap_or_default(),
             path: uri.path().as_bytes(),
             route,
-            decision: self.decision(),
+            decision,
             denial,
-            status: self.books.status,
+            status,
             auth,
             bytes_in: self.books.bytes_in,
             bytes_out: self.books.bytes_out,

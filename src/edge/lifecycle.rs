@@ -24,6 +24,8 @@ use tokio::task::JoinSet;
 
 /// Pingora counts attempts by itself; ours ends after two, and only where nothing was sent.
 const MAX_RETRIES: usize = 2;
+/// Between the last accept and the end of idle connections.
+const LAST_CALL: Duration = Duration::from_millis(500);
 const UPSTREAM_POOL: usize = 256;
 const H2_STREAM_WINDOW: u32 = 1 << 20;
 const H2_CONNECTION_WINDOW: u32 = 4 << 20;
@@ -72,9 +74,13 @@ impl Edge {
             tokio::time::sleep(drain.pre_stop).await;
         }
         stop_accepting.send_replace(true);
+        let mut all_done = std::pin::pin!(async { while serving.join_next().await.is_some() {} });
+        // Whoever connected a moment ago still has a request to send.
+        if tokio::time::timeout(LAST_CALL.min(drain.max), &mut all_done).await.is_ok() {
+            return;
+        }
         finish.send_replace(true);
         front.proxy.http_cleanup().await;
-        let all_done = async { while serving.join_next().await.is_some() {} };
         if tokio::time::timeout(drain.max, all_done).await.is_err() {
             tracing::warn!("connections were still open at the end of the drain and are cut");
         }

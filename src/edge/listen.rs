@@ -100,6 +100,10 @@ pub(super) async fn serve(listener: Listener, front: Arc<Front>, mut stop: watch
             () = told(&mut stop) => break,
         }
     }
+    // What the kernel has accepted for us already would be reset with the listener.
+    while let Ok(Ok((socket, ip))) = tokio::time::timeout(Duration::ZERO, listener.accept()).await {
+        open.spawn(Arc::clone(&front).connection(socket, ip));
+    }
     drop(listener);
     while open.join_next().await.is_some() {}
 }

@@ -1,9 +1,9 @@
 //! Pingora's phases, each handed on in a few lines.
 
 use super::head::{edit, raw, Inbound};
-use super::journey::{Journey, Onward, Stage};
+use super::journey::{Journey, Onward, Stage, Wait};
 use super::snapshot::Snapshot;
-use super::upstream::Want;
+use super::upstream::Watch;
 use super::{outcome, respond, tunnel};
 use crate::domain::denial::{Code, Denial};
 use crate::domain::headers::{backward, rewrite};
@@ -21,13 +21,15 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::HttpPeer;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
-use pingora::{Error, ErrorType, Result};
+use pingora::{Error, ErrorSource, ErrorType, Result};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Connection attempts for one request, the first included.
 const ATTEMPTS: u8 = 2;
+/// Room for what we set on a request, made at once.
+const ADDED_HEADERS: usize = 16;
 /// A client that takes nothing for this long is gone.
 const CLIENT_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -97,7 +99,8 @@ impl ProxyHttp for Proxy {
                 let upgrade = permit.upgrade();
                 journey.stage = Stage::Admitted(Onward::new(permit));
                 if upgrade == Upgrade::WebSocket {
-                    tunnel::run(self, session, journey).await?;
+                    // Boxed: the tunnel's state is large, and every request would carry room for it.
+                    Box::pin(tunnel::run(self, session, journey)).await?;
                     return Ok(true);
                 }
                 Ok(false)
@@ -116,6 +119,7 @@ impl ProxyHttp for Proxy {
 
     async fn upstream_peer(&self, session: &mut Session, journey: &mut Journey) -> Result<Box<HttpPeer>> {
         let snapshot = Arc::clone(&journey.snapshot);
+        let watch = if journey.expect_upstream(Wait::Header) { Watch::Ours } else { watch(session) };
         let Some(onward) = journey.onward() else {
             return Error::e_explain(ErrorType::InternalError, "forwarding without a permit");
         };
@@ -125,7 +129,7 @@ impl ProxyHttp for Proxy {
         let Some(target) = pool.pick() else {
             return Err(outcome::no_address());
         };
-        let peer = pool.peer(&target, want(&session.req_header().headers));
+        let peer = pool.peer(&target, watch);
         onward.attempts += 1;
         onward.target = Some(target);
         Ok(peer)
@@ -155,6 +159,9 @@ impl ProxyHttp for Proxy {
             *body = None;
         }
         let snapshot = Arc::clone(&journey.snapshot);
+        if body.is_some() {
+            journey.expect_upstream(Wait::Header);
+        }
         let (Some(piece), Some(onward)) = (body.as_ref(), journey.onward()) else { return Ok(()) };
         onward.body += piece.len() as u64;
         let most = snapshot.gate.route(&onward.permit).map_or(0, |route| route.forwarding.max_body);
@@ -168,6 +175,7 @@ impl ProxyHttp for Proxy {
     async fn response_filter(&self, _: &mut Session, head: &mut ResponseHeader, journey: &mut Journey) -> Result<()> {
         if !head.status.is_informational() {
             journey.books.answered(head.status.as_u16());
+            journey.expect_upstream(Wait::Body);
         }
         let snapshot = Arc::clone(&journey.snapshot);
         let Some(onward) = journey.onward() else { return Ok(()) };
@@ -178,25 +186,57 @@ impl ProxyHttp for Proxy {
         Ok(())
     }
 
+    fn response_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        end: bool,
+        journey: &mut Journey,
+    ) -> Result<Option<Duration>> {
+        if body.is_some() && !end {
+            journey.expect_upstream(Wait::Body);
+        }
+        Ok(None)
+    }
+
+    async fn response_trailer_filter(
+        &self,
+        _: &mut Session,
+        trailers: &mut HeaderMap,
+        journey: &mut Journey,
+    ) -> Result<Option<Bytes>> {
+        rewrite::erase_from_trailers(trailers, journey.snapshot.gate.managed());
+        Ok(None)
+    }
+
     async fn logging(&self, session: &mut Session, _: Option<&Error>, journey: &mut Journey) {
         let downstream = session.as_downstream();
         journey.books.bytes_in = downstream.body_bytes_read() as u64;
         journey.books.bytes_out = downstream.body_bytes_sent() as u64;
     }
 
+    /// A connection attempt that failed sent nothing, so any request may be tried once more, elsewhere if there is
+    /// an elsewhere.
     fn fail_to_connect(&self, _: &mut Session, _: &HttpPeer, journey: &mut Journey, mut e: Box<Error>) -> Box<Error> {
         let snapshot = Arc::clone(&journey.snapshot);
         let Some(onward) = journey.onward() else { return e };
         if let (Some(pool), Some(target)) = (snapshot.upstreams.get(onward.permit.upstream()), &onward.target) {
             pool.failed(target);
         }
-        // Nothing was sent yet, so any request may be tried elsewhere.
         e.set_retry(onward.attempts < ATTEMPTS);
         e
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, e: &Error, journey: &mut Journey) -> FailToProxy {
-        let denial = outcome::of(e, journey.onward().and_then(|onward| onward.failure.take()));
+        let snapshot = Arc::clone(&journey.snapshot);
+        let onward = journey.onward();
+        if let (Some(onward), ErrorSource::Upstream) = (&onward, e.esource()) {
+            if let (Some(pool), Some(target)) = (snapshot.upstreams.get(onward.permit.upstream()), &onward.target) {
+                pool.failed(target);
+            }
+        }
+        let known = onward.and_then(|onward| onward.failure.take());
+        let denial = outcome::of(e, known.or_else(|| journey.upstream_overdue().then(outcome::overdue)));
         let error_code = denial.as_ref().map_or(0, |denial| denial.code.status());
         if let Some(denial) = denial {
             fail(session, journey, denial).await;
@@ -230,6 +270,7 @@ pub(super) fn forward_head(head: &mut RequestHeader, journey: &mut Journey, upgr
     };
     let host = snapshot.upstreams.get(permit.upstream()).and_then(|pool| pool.host());
     edit(head, |parts| {
+        parts.headers.reserve(ADDED_HEADERS);
         if let Some(target) = permit.target() {
             parts.uri = http::Uri::from(target.clone());
         }
@@ -283,13 +324,17 @@ fn declared_length(headers: &HeaderMap) -> u64 {
     declared.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
-/// Event streams and gRPC calls may be silent for as long as `stream_idle`.
-fn want(headers: &HeaderMap) -> Want {
+/// For HTTP/2 clients, where only Pingora can watch the backend: event streams, gRPC calls and uploads may keep it
+/// silent for as long as `stream_idle`.
+fn watch(session: &mut Session) -> Watch {
     let is = |value: Option<&HeaderValue>, what: &[u8]| {
         value.is_some_and(|value| value.as_bytes().windows(what.len()).any(|part| part.eq_ignore_ascii_case(what)))
     };
-    if is(headers.get(ACCEPT), b"text/event-stream") || is(headers.get(CONTENT_TYPE), b"application/grpc") {
-        return Want::Stream;
+    let headers = &session.req_header().headers;
+    let events = is(headers.get(ACCEPT), b"text/event-stream") || is(headers.get(CONTENT_TYPE), b"application/grpc");
+    if events || !session.as_downstream_mut().is_body_empty() {
+        Watch::Stream
+    } else {
+        Watch::Answer
     }
-    Want::Answer
 }

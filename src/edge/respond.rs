@@ -45,9 +45,6 @@ fn refusal(header: &mut ResponseHeader, denial: &Denial, session: &Session, requ
     if denial.code.status() == 503 {
         header.insert_header(RETRY_AFTER, RETRY)?;
     }
-    if denial.code == Code::BadFraming {
-        header.insert_header(http::header::CONNECTION, HeaderValue::from_static("close"))?;
-    }
     if wants_page(&session.req_header().headers) {
         for (name, value) in page::HEADERS {
             header.insert_header(name, HeaderValue::from_static(value))?;

@@ -10,6 +10,7 @@ use super::route::RouteMetrics;
 use crate::domain::denial::Code;
 use crate::domain::principal::Principal;
 use crate::pipeline::account::{Auth, Record};
+use crate::pipeline::permit::Memory;
 use crate::ports::{EdgeEvents, Journal, Stream};
 use std::sync::Arc;
 
@@ -52,13 +53,13 @@ impl Observers {
         let results = self.metrics.auth.of(record.auth.method());
         match record.auth {
             Auth::Nobody => {}
-            Auth::Accepted { remembered, .. } => {
+            Auth::Accepted { memory, .. } => {
                 results.accepted.inc();
                 let cache = &self.metrics.token_cache;
-                if remembered {
-                    cache.hit.inc()
-                } else {
-                    cache.miss.inc()
+                match memory {
+                    Memory::Hit => cache.hit.inc(),
+                    Memory::Miss => cache.miss.inc(),
+                    Memory::Stale => cache.stale.inc(),
                 }
             }
             Auth::Refused if record.denial.is_some_and(|denial| denial.code == Code::ProviderUnavailable) => {

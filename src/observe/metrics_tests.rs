@@ -1,5 +1,5 @@
-use super::super::route::Decision;
 use super::*;
+use crate::pipeline::account::Decision;
 use std::time::Duration;
 
 #[test]

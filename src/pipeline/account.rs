@@ -1,7 +1,7 @@
 //! What a finished request leaves behind.
 
 use super::answer::Kind;
-use super::permit::Caller;
+use super::permit::{Caller, Memory};
 use super::{Answer, Permit};
 use crate::domain::denial::{Code, Denial};
 use crate::domain::principal::{AuthMethod, Principal};
@@ -56,7 +56,7 @@ pub enum Auth<'a> {
     Nobody,
     Accepted {
         principal: &'a Principal,
-        remembered: bool,
+        memory: Memory,
     },
     Refused,
 }
@@ -92,9 +92,7 @@ impl Permit {
     pub fn auth(&self) -> Auth<'_> {
         match self.caller() {
             Caller::Anonymous => Auth::Nobody,
-            Caller::Known { verified, remembered } => {
-                Auth::Accepted { principal: &verified.principal, remembered: *remembered }
-            }
+            Caller::Known { verified, memory } => Auth::Accepted { principal: &verified.principal, memory: *memory },
         }
     }
 }

@@ -1,7 +1,7 @@
 //! From what the caller presents to who the caller is.
 
 use super::cache::Verified;
-use super::permit::Caller;
+use super::permit::{Caller, Memory};
 use super::{Arrival, Desk, Gate};
 use crate::domain::credential::{presented, Presented};
 use crate::domain::denial::{Code, Denial};
@@ -28,18 +28,21 @@ impl Gate {
     }
 
     async fn bearer(&self, token: &str, now: UnixTime) -> Result<Caller, Denial> {
+        let mut memory = Memory::Miss;
         if let Some(seen) = self.cache.find(token) {
             if seen.principal.expires <= now {
                 self.cache.forget(&seen);
                 return Err(Denial::new(Code::TokenExpired, "the token has expired since it was last seen"));
             }
             if self.issuers.get(seen.issuer).is_some_and(|desk| desk.keys.generation() == seen.generation) {
-                return Ok(Caller::Known { verified: seen, remembered: true });
+                return Ok(Caller::Known { verified: seen, memory: Memory::Hit });
             }
+            memory = Memory::Stale;
         }
-        let verified = Arc::new(self.verify_anew(token, now).await?);
+        // Boxed: rare, and large for a future that every request carries.
+        let verified = Arc::new(Box::pin(self.verify_anew(token, now)).await?);
         self.cache.remember(Arc::clone(&verified));
-        Ok(Caller::Known { verified, remembered: false })
+        Ok(Caller::Known { verified, memory })
     }
 
     async fn verify_anew(&self, token: &str, now: UnixTime) -> Result<Verified, Denial> {

@@ -16,11 +16,17 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub enum Caller {
     Anonymous,
-    Known {
-        verified: Arc<Verified>,
-        /// Found in the cache: no signature was checked for this request.
-        remembered: bool,
-    },
+    Known { verified: Arc<Verified>, memory: Memory },
+}
+
+/// What the cache of verified credentials knew of the caller's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// Known: no signature was checked for this request.
+    Hit,
+    Miss,
+    /// Known, but verified with keys that have been replaced since.
+    Stale,
 }
 
 /// Permission to forward one request. Only [`super::Gate::admit`] makes one.

@@ -1,6 +1,6 @@
 //! `[identity]`: what the backend is told about the caller.
 
-use super::shape::{table, Field, Later};
+use super::shape::{table, Field};
 use std::collections::BTreeMap;
 
 table! {
@@ -8,8 +8,6 @@ table! {
     Identity {
         /// Send a signed JWT about the caller.
         assertion: bool = false,
-        /// The header that carries it.
-        assertion_header: Later<String>,
         /// Pass the caller's own Authorization header on.
         forward_authorization: bool = false,
         /// Header = claim path. These replace the default set.
@@ -23,5 +21,9 @@ table! {
             "X-Auth-Method" = "method",
             "X-Auth-Provider" = "provider"
         },
+    }
+    later {
+        /// The header that carries it.
+        assertion_header: String,
     }
 }

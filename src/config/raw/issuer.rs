@@ -1,6 +1,6 @@
 //! `[[issuer]]`: whose bearer tokens are accepted.
 
-use super::shape::{table, Field, Later, List};
+use super::shape::{table, Field, List};
 use super::value::{words, FilePath, FromText, Name};
 use crate::config::reading::Reading;
 use crate::config::secrets::Text;
@@ -37,13 +37,15 @@ table! {
         max_token_life: Duration = "24h",
         /// How its tokens are checked.
         verify: Verify = "jwks",
-        introspection_url: Later<String>,
-        client_id: Later<String>,
-        client_secret: Later<String>,
         /// Where our names are found in its tokens: roles = "realm_access.roles".
         claims: BTreeMap<String, Field<String>> = {},
         /// Its `email` may be passed on without `email_verified`.
         trust_email: bool = false,
+    }
+    later {
+        introspection_url: String,
+        client_id: String,
+        client_secret: String,
     }
 }
 

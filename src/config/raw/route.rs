@@ -1,6 +1,6 @@
 //! `[[route]]` and `[route_defaults]`.
 
-use super::shape::{table, Field, Later, List};
+use super::shape::{table, Field, List};
 use super::value::{words, Name, Size};
 use crate::domain::policy::pattern::{HostPattern, PathPattern};
 use http::{HeaderName, HeaderValue, Method};
@@ -30,24 +30,16 @@ table! {
         when: String,
         /// Credentials that count here.
         accept: List<Credential> = ["bearer"],
-        /// Rate limits by name.
-        limits: Later<List<String>>,
         /// How many requests may be under way at once; 0 is any number.
         max_in_flight: usize = 0,
         /// Ask for strict revocation freshness.
         sensitive: bool = false,
-        /// Ask for a stronger or fresher sign-in.
-        step_up: Later<super::later::StepUp>,
         /// What callers without a credential get.
         on_unauthenticated: OnUnauthenticated = "auto",
         /// false: an upgrade is refused and never reaches the backend.
         websocket: bool = true,
-        /// Whether cookies need proof of where the request comes from.
-        csrf: Later<bool>,
         /// Cross-origin requests; with origins set, preflights are answered by the gate.
         cors: Cors = {},
-        /// Whether requests here keep a session alive.
-        activity: Later<bool>,
         /// "reject" refuses %2F in a path; "keep" passes it as plain data within a segment.
         encoded_slash: EncodedSlash = "reject",
         /// Taken off the front of the path.
@@ -56,6 +48,16 @@ table! {
         request_headers: RequestHeaders = {},
         /// The largest request body; server.max_body when not given.
         max_body: Size,
+    }
+    later {
+        /// Rate limits by name.
+        limits: List<String>,
+        /// Ask for a stronger or fresher sign-in.
+        step_up: super::later::StepUp,
+        /// Whether cookies need proof of where the request comes from.
+        csrf: bool,
+        /// Whether requests here keep a session alive.
+        activity: bool,
     }
 }
 

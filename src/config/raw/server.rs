@@ -1,6 +1,6 @@
 //! `[server]`, `[admin]` and `[store]`.
 
-use super::shape::{table, Later, List};
+use super::shape::{table, List};
 use super::value::{FilePath, OneOrMore, Size};
 use std::time::Duration;
 
@@ -17,12 +17,6 @@ table! {
         trusted_proxies: List<String> = [],
         /// Read a PROXY protocol header, from trusted proxies only.
         proxy_protocol: bool = false,
-        /// Other origins that may send unsafe requests with our cookies.
-        csrf_origins: Later<List<String>>,
-        /// Other origins that sign-in may return to.
-        return_to_origins: Later<List<String>>,
-        /// Networks of proxies that may ask /verify on the main port.
-        verify_from: Later<List<String>>,
         /// Worker threads; 0 means the CPUs of the cgroup.
         threads: usize = 0,
         /// The largest request header.
@@ -37,6 +31,14 @@ table! {
         drain: Drain = {},
         /// TLS for every listener.
         tls: Tls,
+    }
+    later {
+        /// Other origins that may send unsafe requests with our cookies.
+        csrf_origins: List<String>,
+        /// Other origins that sign-in may return to.
+        return_to_origins: List<String>,
+        /// Networks of proxies that may ask /verify on the main port.
+        verify_from: List<String>,
     }
 }
 
@@ -57,10 +59,12 @@ table! {
         cert: FilePath,
         /// PEM file with the private key.
         key: FilePath,
+    }
+    later {
         /// PEM file with the CA of client certificates.
-        client_ca: Later<String>,
+        client_ca: String,
         /// Whether clients must show a certificate.
-        client_auth: Later<String>,
+        client_auth: String,
     }
 }
 
@@ -71,12 +75,14 @@ table! {
         listen: String = "127.0.0.1:9901",
         /// The same three for the kubelet and Prometheus, on any address: "[::]:9902".
         health: String = "",
+    }
+    later {
         /// The operator's token.
-        token: Later<String>,
+        token: String,
         /// Further tokens.
-        tokens: Later<List<super::later::AdminToken>>,
+        tokens: List<super::later::AdminToken>,
         /// Accepted Host names besides the listen address and localhost.
-        hosts: Later<List<String>>,
+        hosts: List<String>,
     }
 }
 
@@ -85,15 +91,17 @@ table! {
     Store {
         /// "memory:" keeps it in this process.
         url: String = "memory:",
+    }
+    later {
         /// In front of every key.
-        prefix: Later<String>,
+        prefix: String,
         /// Longest wait for an answer.
-        timeout: Later<Duration>,
+        timeout: Duration,
         /// A replica that could not confirm the revocation log for longer is stale.
-        max_staleness: Later<Duration>,
+        max_staleness: Duration,
         /// Directory for what must survive a restart.
-        state_dir: Later<String>,
+        state_dir: String,
         /// 32 bytes shared by all replicas, or a list: the first seals, all open.
-        secret: Later<OneOrMore<String>>,
+        secret: OneOrMore<String>,
     }
 }

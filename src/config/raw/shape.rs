@@ -7,7 +7,6 @@ use crate::config::mistakes::{did_you_mean, Place};
 use crate::config::reading::Reading;
 use serde_json::{json, Map, Value as Json};
 use std::collections::BTreeMap;
-use std::marker::PhantomData;
 use toml::de::{DeTable, DeValue};
 use toml::Spanned;
 
@@ -42,56 +41,65 @@ pub(crate) enum Given {
 
 pub(crate) type List<T> = Vec<Field<T>>;
 
-/// A key that is refused wherever it stands, because what it asks for is not built yet. Ignoring it would let an
-/// operator believe in a protection that is not there.
-#[derive(Clone, Debug)]
-pub(crate) struct Later<T>(PhantomData<T>);
-
 /// Declares a table: `key: Type,` or `key: Type = default,` with the default as it would be typed in the file.
-/// The doc comment of a key is its description in the JSON Schema. `later` tables are only described.
+/// The doc comment of a key is its description in the JSON Schema.
+///
+/// Keys under `later` are refused wherever they stand, because what they ask for is not built yet: ignoring one would
+/// let an operator believe in a protection that is not there. A table marked `later` is only described.
 macro_rules! table {
-    (later $(#[doc = $about:literal])* $name:ident {
-        $($(#[doc = $doc:literal])* $key:ident : $type:ty $(= $default:tt)?),* $(,)?
-    }) => {
+    (later $(#[doc = $about:literal])* $name:ident { $($keys:tt)* }) => {
         $(#[doc = $about])*
         #[derive(Clone, Debug)]
         pub(crate) enum $name {}
-        impl $crate::config::raw::shape::Shape for $name {
-            fn schema() -> serde_json::Value {
-                use $crate::config::raw::shape::{describe, describe_table, Shape};
-                describe_table(concat!($($about),*), vec![
-                    $((stringify!($key), describe(<$type as Shape>::schema(), concat!($($doc),*), None $(.or(Some(stringify!($default))))?))),*
-                ])
-            }
-        }
+        $crate::config::raw::shape::table!(schema $name [$($about),*] { $($keys)* });
     };
     ($(#[doc = $about:literal])* $name:ident {
         $($(#[doc = $doc:literal])* $key:ident : $type:ty $(= $default:tt)?),* $(,)?
-    }) => {
+    } $(later {
+        $($(#[doc = $later_doc:literal])* $later:ident : $later_type:ty),* $(,)?
+    })?) => {
         $(#[doc = $about])*
         #[derive(Clone, Debug)]
         pub(crate) struct $name {
             $($(#[doc = $doc])* pub(crate) $key: $crate::config::raw::shape::Field<$type>),*
         }
-        impl $crate::config::raw::shape::Shape for $name {
-            fn schema() -> serde_json::Value {
-                use $crate::config::raw::shape::{describe, describe_table, Shape};
-                describe_table(concat!($($about),*), vec![
-                    $((stringify!($key), describe(<$type as Shape>::schema(), concat!($($doc),*), None $(.or(Some(stringify!($default))))?))),*
-                ])
-            }
-        }
+        $crate::config::raw::shape::table!(schema $name [$($about),*] {
+            $($(#[doc = $doc])* $key: $type $(= $default)?),*
+        } $(later { $($(#[doc = $later_doc])* $later: $later_type),* })?);
         impl $crate::config::raw::shape::Read for $name {
             fn read(
                 node: &$crate::config::raw::shape::Node<'_>,
                 place: &$crate::config::mistakes::Place,
                 reading: &mut $crate::config::reading::Reading<'_>,
             ) -> Option<Self> {
-                use $crate::config::raw::shape::{field, open};
-                let table = open(node, place, reading, &[$(stringify!($key)),*])?;
+                let later = [$($(stringify!($later)),*)?];
+                let table = $crate::config::raw::shape::open(node, place, (&[$(stringify!($key)),*], &later), reading)?;
                 Some(Self {
-                    $($key: field(table, (place, stringify!($key)), None $(.or(Some(stringify!($default))))?, reading)),*
+                    $($key: $crate::config::raw::shape::field(
+                        table, (place, stringify!($key)), None $(.or(Some(stringify!($default))))?, reading,
+                    )),*
                 })
+            }
+        }
+    };
+    (schema $name:ident [$($about:literal),*] {
+        $($(#[doc = $doc:literal])* $key:ident : $type:ty $(= $default:tt)?),* $(,)?
+    } $(later {
+        $($(#[doc = $later_doc:literal])* $later:ident : $later_type:ty),* $(,)?
+    })?) => {
+        impl $crate::config::raw::shape::Shape for $name {
+            fn schema() -> serde_json::Value {
+                use $crate::config::raw::shape::{describe, describe_table, Shape};
+                describe_table(concat!($($about),*), vec![
+                    $((
+                        stringify!($key),
+                        describe(<$type as Shape>::schema(), concat!($($doc),*), None $(.or(Some(stringify!($default))))?),
+                    ),)*
+                    $($((
+                        stringify!($later),
+                        $crate::config::raw::shape::not_yet(<$later_type as Shape>::schema(), concat!($($later_doc),*)),
+                    ),)*)?
+                ])
             }
         }
     };
@@ -103,22 +111,22 @@ impl<T> Field<T> {
         self.given == Given::InFile
     }
 
-    /// This key if the file says it, else `other`.
+    /// `other` where only that is said by the file.
     pub(crate) fn or<'f>(&'f self, other: &'f Self) -> &'f Self {
-        if self.is_given() {
-            self
-        } else {
+        if other.is_given() && !self.is_given() {
             other
+        } else {
+            self
         }
     }
 }
 
-/// The table at `node`, after noting every key that is not one of `known`.
+/// The table at `node`, after noting every key that is unknown or not available yet.
 pub(crate) fn open<'n>(
     node: &'n Node<'_>,
     place: &Place,
+    (known, later): (&[&'static str], &[&'static str]),
     reading: &mut Reading<'_>,
-    known: &[&'static str],
 ) -> Option<&'n DeTable<'n>> {
     let Some(table) = node.get_ref().as_table() else {
         reading.mistake(place, format!("a table is expected here, not {}", kind(node)));
@@ -126,9 +134,12 @@ pub(crate) fn open<'n>(
     };
     for key in table.keys() {
         let name = key.get_ref().as_ref();
-        if !known.contains(&name) {
-            let at = place.key(name).at_line(reading.line(key.span().start));
-            reading.mistake(&at, format!("unknown key{}", did_you_mean(name, known.iter().copied())));
+        let at = place.key(name).at_line(reading.line(key.span().start));
+        if later.contains(&name) {
+            reading.mistake(&at, "is not available yet; take it out");
+        } else if !known.contains(&name) {
+            let hint = did_you_mean(name, known.iter().chain(later).copied());
+            reading.mistake(&at, format!("unknown key{hint}"));
         }
     }
     Some(table)
@@ -192,23 +203,6 @@ impl<T: Read> Read for BTreeMap<String, Field<T>> {
     }
 }
 
-impl<T: Shape> Shape for Later<T> {
-    fn schema() -> Json {
-        let mut schema = T::schema();
-        if let Some(schema) = schema.as_object_mut() {
-            schema.insert("not".to_owned(), json!({}));
-        }
-        schema
-    }
-}
-
-impl<T: Shape> Read for Later<T> {
-    fn read(_: &Node<'_>, place: &Place, reading: &mut Reading<'_>) -> Option<Self> {
-        reading.mistake(place, "not available yet; take it out");
-        None
-    }
-}
-
 /// What stands at `node`, for people.
 pub(crate) fn kind(node: &Node<'_>) -> &'static str {
     match node.get_ref() {
@@ -229,8 +223,6 @@ pub(crate) fn describe_table(about: &str, keys: Vec<(&str, Json)>) -> Json {
 
 pub(crate) fn describe(schema: Json, doc: &str, default: Option<&str>) -> Json {
     let Json::Object(mut schema) = schema else { return schema };
-    let later = if schema.contains_key("not") { " Not available yet." } else { "" };
-    let doc = format!("{}{later}", doc.trim());
     if !doc.is_empty() {
         schema.insert("description".to_owned(), doc.trim().into());
     }
@@ -240,6 +232,15 @@ pub(crate) fn describe(schema: Json, doc: &str, default: Option<&str>) -> Json {
         }
     }
     Json::Object(schema)
+}
+
+/// Described for whoever reads on, and refused.
+pub(crate) fn not_yet(schema: Json, doc: &str) -> Json {
+    let mut schema = describe(schema, format!("{doc} Not available yet.").trim(), None);
+    if let Some(schema) = schema.as_object_mut() {
+        schema.insert("not".to_owned(), json!({}));
+    }
+    schema
 }
 
 fn as_json(node: &Node<'_>) -> Json {

@@ -1,6 +1,6 @@
 //! How a route changes and bounds what it forwards, and its answer to other origins.
 
-use super::headers::{folded, not_for_routes};
+use super::headers::not_for_routes;
 use super::route::{is_under, Surroundings};
 use super::server::is_plain_prefix;
 use super::values;
@@ -85,11 +85,7 @@ fn request_headers(raw: &raw::RequestHeaders, around: &Surroundings<'_>, finding
 }
 
 fn check_name(name: &HeaderName, place: &Place, around: &Surroundings<'_>, findings: &mut Findings) {
-    let identity = around.identity.into_iter().flat_map(|identity| &identity.entries);
-    let carries_identity = identity.into_iter().any(|(known, _)| folded(known) == folded(name));
-    let why =
-        not_for_routes(name).or_else(|| carries_identity.then_some("carries identity, which is the gate's alone"));
-    if let Some(why) = why {
+    if let Some(why) = not_for_routes(name, &around.managed) {
         findings.mistake(place, format!("{name} {why}"));
     }
 }

@@ -1,5 +1,6 @@
 //! Header names that are not the operator's to choose.
 
+use crate::domain::headers::managed::Managed;
 use http::HeaderName;
 
 /// Headers that frame the message or belong to one connection (RFC 9110 section 7.6.1). Setting or removing one
@@ -25,11 +26,11 @@ const FRAMING: [&str; 14] = [
 const OURS: [&str; 4] = ["forwarded", "x-request-id", "traceparent", "tracestate"];
 
 /// Why `name` may not be set or removed by a route, if so.
-pub(super) fn not_for_routes(name: &HeaderName) -> Option<&'static str> {
+pub(super) fn not_for_routes(name: &HeaderName, managed: &Managed) -> Option<&'static str> {
     if is_framing(name) {
         return Some("frames the message, and is the gate's alone");
     }
-    if is_ours(name) || is_managed(name) {
+    if is_ours(name) || managed.covers(name.as_str()) {
         return Some("is managed by the gate: it is erased and set by it alone");
     }
     None
@@ -58,9 +59,4 @@ fn is_framing(name: &HeaderName) -> bool {
 fn is_ours(name: &HeaderName) -> bool {
     let folded = folded(name);
     OURS.contains(&folded.as_str()) || folded.starts_with("x-forwarded")
-}
-
-/// Erased from every request, so that a route could only be misled by touching it.
-fn is_managed(name: &HeaderName) -> bool {
-    folded(name).starts_with("x-auth-")
 }

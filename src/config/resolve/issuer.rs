@@ -5,12 +5,13 @@ use super::{ca, distinct, required, values};
 use crate::config::include::Findings;
 use crate::config::mistakes::Place;
 use crate::config::origin::Origin;
-use crate::config::raw::issuer as raw;
+use crate::config::raw::issuer::{self as raw, Verify};
 use crate::config::raw::shape::{Field, List};
 use crate::config::secrets::read_bytes;
 use crate::config::settings::{IssuerSettings, KeyOrigin, Remote};
 use crate::domain::principal::SourceName;
 use crate::domain::token::issuer::Issuer;
+use crate::domain::token::keys::KeySet;
 use jsonwebtoken::Algorithm;
 use std::path::Path;
 use std::sync::Arc;
@@ -49,6 +50,7 @@ fn issuer(raw: &raw::Issuer, findings: &mut Findings) -> Option<IssuerSettings> 
         findings.mistake(&raw.max_token_life.place, "refuses every token");
     }
     let keys = keys(raw, findings);
+    let Verify::Jwks = raw.verify.value?;
     Some(IssuerSettings {
         issuer: Arc::new(Issuer {
             name: SourceName::new(&name?.0),
@@ -181,19 +183,11 @@ fn jwks_file(raw: &raw::Issuer, findings: &mut Findings) -> Option<KeyOrigin> {
         findings.mistake(place, "is empty; write the file with its keys");
         return None;
     };
-    match read_bytes(&path, 1024 * 1024).map(|bytes| usable_keys(&bytes)) {
+    let keys = read_bytes(&path, 1024 * 1024).and_then(|bytes| KeySet::from_jwks(&bytes).map_err(|e| e.to_string()));
+    match keys {
         Err(why) => findings.mistake(place, format!("{}: {why}", path.display())),
-        Ok(0) => findings.mistake(place, format!("{}: holds no key we can use", path.display())),
+        Ok(keys) if keys.is_empty() => findings.mistake(place, format!("{}: holds no key we can use", path.display())),
         Ok(_) => findings.files.push(Path::to_owned(&path)),
     }
     Some(KeyOrigin::JwksFile(path))
-}
-
-/// How many keys of this JWK set (RFC 7517 section 5) could verify a signature.
-fn usable_keys(bytes: &[u8]) -> usize {
-    let set: Option<serde_json::Value> = serde_json::from_slice(bytes).ok();
-    let keys = set.as_ref().and_then(|set| set.get("keys")?.as_array());
-    let usable =
-        |key: &&serde_json::Value| matches!(key.get("kty").and_then(|kty| kty.as_str()), Some("RSA" | "EC" | "OKP"));
-    keys.map_or(0, |keys| keys.iter().filter(usable).count())
 }

@@ -15,7 +15,6 @@ use super::raw::shape::{Field, List};
 use super::raw::File;
 use super::secrets::read_bytes;
 use super::{Loaded, Settings};
-use rustls_pki_types::pem::PemObject as _;
 use std::collections::HashMap;
 use std::path::Path;
 

@@ -9,6 +9,7 @@ use crate::config::raw::route::{self as raw, Route as Raw};
 use crate::config::raw::shape::{Field, List};
 use crate::config::raw::File;
 use crate::domain::headers::identity::IdentityHeaders;
+use crate::domain::headers::managed::Managed;
 use crate::domain::policy::pattern::HostPattern;
 use crate::domain::policy::route::OnUnauthenticated;
 use crate::domain::policy::table::ties;
@@ -22,7 +23,7 @@ pub(super) struct Surroundings<'f> {
     upstreams: Vec<&'f str>,
     prefix: &'f str,
     pub(super) max_body: u64,
-    pub(super) identity: Option<&'f IdentityHeaders>,
+    pub(super) managed: Managed,
 }
 
 pub(super) fn routes(file: &File, identity: Option<&IdentityHeaders>, findings: &mut Findings) -> Option<RouteTable> {
@@ -33,7 +34,7 @@ pub(super) fn routes(file: &File, identity: Option<&IdentityHeaders>, findings: 
         upstreams: names(&file.upstream, |upstream| Some(upstream.name.value.as_ref()?.0.as_str())),
         prefix: server.prefix.value.as_deref().unwrap_or("/.auth"),
         max_body: server.max_body.value.map_or(0, |size| size.0),
-        identity,
+        managed: Managed::new(identity.into_iter().flat_map(IdentityHeaders::names)),
     };
     let list = file.route.value.as_ref()?;
     if list.is_empty() {
