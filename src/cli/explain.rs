@@ -23,6 +23,7 @@ pub struct Args {
     /// The configuration file.
     #[arg(long, env = "DOORWARD_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// GET, POST, …
     pub method: String,
     /// A path, or a URL with the host it is for.
     pub url: String,

@@ -57,10 +57,10 @@ caller     "é" from "id", roles ["admin", "b,c"], scopes []
 verdict    allow
 why        the caller meets the whole rule
 backend    app /admin?y
-           x-auth-subject: %C3%A9
-           x-auth-roles: admin,b%2Cc
            x-auth-method: bearer
            x-auth-provider: id
+           x-auth-roles: admin,b%2Cc
+           x-auth-subject: %C3%A9
 "#;
     assert_eq!(explained(&words), expected.trim_start());
 }
@@ -106,6 +106,8 @@ fn a_token_whose_keys_are_far_away_is_said_to_be_unchecked() {
     assert!(text.contains("THE SIGNATURE WAS NOT CHECKED: the keys of \"id\""), "{text}");
     let as_header = format!("Authorization: Bearer {token}");
     assert_eq!(explained(&["GET", "/admin", "--header", &as_header]), text);
+    let text = explained(&["GET", "/public/", "--token", &token]);
+    assert!(!text.contains("SIGNATURE"), "nobody looks at it there: {text}");
 }
 
 #[test]

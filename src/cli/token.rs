@@ -68,8 +68,9 @@ fn report(token: &str, refused: Option<&str>, now: UnixTime) -> String {
     if let Some(payload) = payload {
         let (value, shown) = part(payload);
         let _ = writeln!(text, "payload\n{shown}\n");
-        for line in value.iter().flat_map(|value| times(value, now)) {
-            let _ = writeln!(text, "{line}");
+        let times: Vec<String> = value.iter().flat_map(|value| times(value, now)).collect();
+        if !times.is_empty() {
+            let _ = writeln!(text, "{}\n", times.join("\n"));
         }
     }
     let _ = match refused {

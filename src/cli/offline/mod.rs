@@ -67,7 +67,7 @@ pub(super) struct Finding<'o> {
     pub route: Option<&'o Route>,
     /// Whoever the credential speaks for, when it was accepted.
     pub caller: Option<Principal>,
-    /// The issuer whose keys cannot be had here: its signature was not checked.
+    /// The issuer whose keys cannot be had here, though its signature should have been checked.
     pub unchecked: Option<&'o str>,
     pub question: Question,
 }
@@ -112,7 +112,9 @@ impl<'s> Offline<'s> {
         let verdict = self.admit(gate, &question);
         let at = verdict.as_ref().map_or_else(|answer| answer.route, |permit| Some(permit.route()));
         let route = at.and_then(|at| self.settings.routes.routes().get(at));
-        let caller = self.caller(&verdict, &question, route);
+        let looks = route.filter(|route| route.rule.access != Access::Public);
+        let caller = looks.and_then(|_| self.caller(&verdict, &question));
+        let unchecked = unchecked.filter(|_| looks.is_some());
         Ok(Finding { gate, verdict, route, caller, unchecked, question })
     }
 
@@ -194,24 +196,17 @@ impl<'s> Offline<'s> {
         Ok(format!("{input}.{}", signature.map_err(|error| error.to_string())?))
     }
 
-    /// A refusal keeps no caller. But only somebody known is forbidden anything, where a credential is looked at.
-    fn caller(
-        &self,
-        verdict: &Result<Permit, Answer>,
-        question: &Question,
-        route: Option<&Route>,
-    ) -> Option<Principal> {
-        match verdict {
-            Ok(permit) => permit.caller().principal().cloned(),
-            Err(answer) => {
-                let looked = route.is_some_and(|route| route.rule.access != Access::Public);
-                let forbidden = answer.denial().is_some_and(|denial| denial.code == Code::Forbidden);
-                let Ok(Presented::Bearer(token)) = presented(&question.headers) else { return None };
-                let token = Unverified::parse(token).ok().filter(|_| looked && forbidden)?;
-                let terms = &self.by_iss(token.unverified_issuer()?)?.issuer;
-                claims::principal(token.unverified_claims(), token.unverified_kind(), terms, self.now).ok()
-            }
-        }
+    /// A refusal keeps no caller; but where credentials are looked at, only somebody known is forbidden anything.
+    fn caller(&self, verdict: &Result<Permit, Answer>, question: &Question) -> Option<Principal> {
+        let answer = match verdict {
+            Ok(permit) => return permit.caller().principal().cloned(),
+            Err(answer) => answer,
+        };
+        answer.denial().filter(|denial| denial.code == Code::Forbidden)?;
+        let Ok(Presented::Bearer(token)) = presented(&question.headers) else { return None };
+        let token = Unverified::parse(token).ok()?;
+        let terms = &self.by_iss(token.unverified_issuer()?)?.issuer;
+        claims::principal(token.unverified_claims(), token.unverified_kind(), terms, self.now).ok()
     }
 }
 

@@ -10,11 +10,14 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::json;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// Where the keys of the issuer are.
 const BY_FILE: &str = r#"jwks_file = "jwks.json""#;
 const BY_DISCOVERY: &str = "";
+
+static WITH_KEYS: LazyLock<Settings> = LazyLock::new(|| settings(BY_FILE));
+static WITHOUT_KEYS: LazyLock<Settings> = LazyLock::new(|| settings(BY_DISCOVERY));
 
 const FILE: &str = r#"
 [[upstream]]
@@ -107,10 +110,10 @@ fn seen(gate: &Gate, verdict: &Result<Permit, Answer>) -> Seen {
 
 /// What the gate with the true keys says to a request that carries the true token.
 fn truth(method: &Method, target: &str, headers: &HeaderMap) -> Seen {
-    let settings = settings(BY_FILE);
+    let settings = &*WITH_KEYS;
     let keys = Arc::new(Keys { set: keys(), generation: 7 });
     let terms = Arc::clone(&settings.issuers[0].issuer);
-    let gate = app::gate(&settings, vec![Desk { terms, keys: Arc::new(Fixed(keys)) }]);
+    let gate = app::gate(settings, vec![Desk { terms, keys: Arc::new(Fixed(keys)) }]);
     let head =
         RawHead { version: Version::HTTP_11, method, target: target.as_bytes(), authority: None, headers, wire: None };
     let arrival = Arrival { head, peer: Peer { ip: Some(CALLER), trusted: false, tls: false }, now: NOW };
@@ -137,7 +140,7 @@ impl KeySource for Fixed {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     /// Four ways to ask: with the keys at hand, with keys that are elsewhere, with the claims alone, and the truth.
     #[test]
@@ -174,16 +177,15 @@ proptest! {
         }
         let truth = truth(&Method::from_bytes(method.as_bytes()).unwrap(), target, &sent);
 
-        let (by_file, by_discovery) = (settings(BY_FILE), settings(BY_DISCOVERY));
         let question = || Question::new(method, target, sent.clone()).unwrap();
-        for settings in [&by_file, &by_discovery] {
+        for settings in [&WITH_KEYS, &WITHOUT_KEYS] {
             let offline = Offline::new(settings, NOW).unwrap();
             let finding = offline.ask(question(), None).unwrap();
             prop_assert_eq!(&seen(finding.gate, &finding.verdict), &truth);
             prop_assert_eq!(finding.route.map(|route| route.index), truth.route);
         }
         if !anonymous {
-            let offline = Offline::new(&by_discovery, NOW).unwrap();
+            let offline = Offline::new(&WITHOUT_KEYS, NOW).unwrap();
             let mut question = question();
             question.headers.remove(AUTHORIZATION);
             let finding = offline.ask(question, Some(claimed(&claims))).unwrap();
