@@ -101,7 +101,7 @@ pub(super) fn one_line(text: &str) -> String {
 /// Bytes as they would be written in the file: in the largest unit that leaves nothing over.
 fn size(bytes: u64) -> String {
     let units = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
-    let unit = units.into_iter().find(|(_, unit)| bytes >= *unit && bytes % unit == 0);
+    let unit = units.into_iter().find(|(_, unit)| bytes >= *unit && bytes.is_multiple_of(*unit));
     unit.map_or_else(|| format!("{bytes}B"), |(name, unit)| format!("{}{name}", bytes / unit))
 }
 

@@ -89,7 +89,9 @@ fn claimed(claims: &Value) -> Claimed {
 /// Everything about a verdict that a caller, a backend or an operator could see.
 #[derive(Debug, PartialEq)]
 struct Seen {
-    verdict: Result<Vec<(HeaderName, HeaderValue)>, (u16, Option<Denial>)>,
+    status: Option<u16>,
+    denial: Option<Denial>,
+    identity: Vec<(HeaderName, HeaderValue)>,
     route: Option<usize>,
     target: Option<String>,
 }
@@ -97,14 +99,19 @@ struct Seen {
 fn seen(gate: &Gate, verdict: &Result<Permit, Answer>) -> Seen {
     match verdict {
         Ok(permit) => Seen {
-            verdict: Ok(gate.identity_of(permit).to_vec()),
+            status: None,
+            denial: None,
+            identity: gate.identity_of(permit).to_vec(),
             route: Some(permit.route()),
             target: permit.target().map(ToString::to_string),
         },
-        Err(answer) => {
-            let refusal = (answer.status(), answer.denial().cloned());
-            Seen { verdict: Err(refusal), route: answer.route, target: None }
-        }
+        Err(answer) => Seen {
+            status: Some(answer.status()),
+            denial: answer.denial().cloned(),
+            identity: Vec::new(),
+            route: answer.route,
+            target: None,
+        },
     }
 }
 
