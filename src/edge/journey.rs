@@ -175,7 +175,7 @@ impl Drop for Journey {
         let (Some((method, uri, host, version)), Some(ids)) = (&self.books.request, &self.books.ids) else { return };
         let (route, denial, auth, client, upstream) = match &self.stage {
             Stage::Arrived => (None, None, Auth::Nobody, None, None),
-            Stage::Answered(answer) => (answer.route, answer.denial(), answer.auth(), None, None),
+            Stage::Answered(answer) => (answer.route, answer.denial(), answer.auth(), answer.client, None),
             Stage::Admitted(onward) => {
                 let permit = &onward.permit;
                 let upstream = onward.target.is_some().then_some(permit.upstream());

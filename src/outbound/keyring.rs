@@ -252,9 +252,12 @@ async fn keep(name: String, shared: Arc<Shared>, mut source: Box<dyn KeySource>)
                 let empty = set.is_empty();
                 last_good = Instant::now();
                 failures = if empty { failures.saturating_add(1) } else { 0 };
-                report(&name, &shared, &set);
+                let (changed, count) = (shared.keys.load().set != set, set.len());
                 // an issuer that withdrew every key is taken at its word, and asked again soon
                 shared.publish(set);
+                if changed {
+                    report(&name, count);
+                }
                 if empty {
                     source.retry_in(failures)
                 } else {
@@ -283,14 +286,11 @@ async fn keep(name: String, shared: Arc<Shared>, mut source: Box<dyn KeySource>)
     }
 }
 
-fn report(name: &str, shared: &Shared, set: &KeySet) {
-    if shared.keys.load().set == *set {
-        return;
-    }
-    if set.is_empty() {
+fn report(name: &str, count: usize) {
+    if count == 0 {
         tracing::warn!(issuer = name, "the issuer has no usable key");
     } else {
-        tracing::info!(issuer = name, keys = set.len(), "keys have changed");
+        tracing::info!(issuer = name, keys = count, "keys have changed");
     }
 }
 

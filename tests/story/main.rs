@@ -4,7 +4,36 @@
 //! waits, waits for a line or for bytes, and gives up after [`support::PATIENCE`].
 
 #[cfg(test)]
-mod support;
-
+mod bearer;
+#[cfg(test)]
+mod cors;
+#[cfg(test)]
+mod deadlines;
+#[cfg(test)]
+mod drain;
+#[cfg(test)]
+mod forwarding;
+#[cfg(test)]
+mod frames;
+#[cfg(test)]
+mod identity;
+#[cfg(test)]
+mod listeners;
+#[cfg(test)]
+mod matrix;
+#[cfg(test)]
+mod observe;
+#[cfg(test)]
+mod parser;
+#[cfg(test)]
+mod parser_rows;
+#[cfg(test)]
+mod reload;
 #[cfg(test)]
 mod smoke;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod upstreams;
+#[cfg(test)]
+mod websocket;

@@ -38,7 +38,7 @@ fn a_new_file_counts_when_it_resolves_and_an_old_connection_sees_it() {
     assert_eq!([ask("/public/a"), ask("/open/a")], ["200", "404 no_route"]);
     assert!(!gate.reload("[[route]]\npath = \"no slash\"\n"));
     assert_eq!(ask("/public/a"), "200");
-    assert!(gate.reload(&[&backend.upstream("app"), &PUBLIC.replace("public/", "open/")].concat()));
+    assert!(gate.reload(&(backend.upstream("app") + &PUBLIC.replace("public/", "open/"))));
     assert_eq!([ask("/public/a"), ask("/open/a")], ["404 no_route", "200"]);
 }
 

@@ -98,7 +98,7 @@ impl Backend {
 
 /// What was received, as the body of a 200; a WebSocket where one was asked for.
 pub(crate) fn echo(seen: &Seen, stream: &mut TcpStream) -> io::Result<After> {
-    if seen.header("sec-websocket-key").is_some() && seen.header("upgrade").is_some() {
+    if !seen.all("upgrade").is_empty() {
         return websocket(seen, stream);
     }
     let head_only = seen.head.starts_with(b"HEAD ");

@@ -10,7 +10,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 /// The public halves of every key in `tests/keys`.
-pub(crate) const JWKS: &str = include_str!("../../keys/jwks.json");
+const JWKS: &str = include_str!("../../keys/jwks.json");
 pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
 pub(crate) const AUDIENCE: &str = "api";
 

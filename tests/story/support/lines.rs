@@ -67,12 +67,11 @@ impl Lines {
         let deadline = Instant::now() + PATIENCE;
         let mut state = self.0 .0.lock();
         loop {
-            if let Some(found) = find(&state) {
-                return Some(found);
+            let found = find(&state);
+            if found.is_some() || state.ended || Instant::now() >= deadline {
+                return found;
             }
-            if self.0 .1.wait_until(&mut state, deadline).timed_out() {
-                return find(&state);
-            }
+            self.0 .1.wait_until(&mut state, deadline);
         }
     }
 }

@@ -2,12 +2,15 @@
 
 pub(crate) mod backend;
 pub(crate) mod client;
+pub(crate) mod frames;
 pub(crate) mod gate;
 pub(crate) mod golden;
 pub(crate) mod h2;
 pub(crate) mod issuer;
 pub(crate) mod lines;
+pub(crate) mod played;
 pub(crate) mod seen;
+pub(crate) mod tls;
 
 use std::time::Duration;
 

@@ -13,7 +13,7 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// Reads one request; `None` when the connection ends instead.
+    /// Reads one request; `None` when the connection ends before the request does.
     pub(crate) fn read(stream: &mut impl BufRead, connection: usize) -> io::Result<Option<Self>> {
         let mut seen = Self { connection, ..Self::default() };
         while !seen.head.ends_with(b"\r\n\r\n") {
@@ -25,7 +25,9 @@ impl Seen {
             seen.read_chunks(stream)?;
         } else if let Some(length) = seen.header("content-length") {
             let length = length.parse().map_err(io::Error::other)?;
-            stream.take(length).read_to_end(&mut seen.body)?;
+            if stream.take(length).read_to_end(&mut seen.body)? as u64 != length {
+                return Ok(None);
+            }
         }
         Ok(Some(seen))
     }
@@ -43,14 +45,15 @@ impl Seen {
         }
         while !self.body.ends_with(b"\r\n\r\n") {
             if stream.read_until(b'\n', &mut self.body)? == 0 {
-                break;
+                return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
         Ok(())
     }
 
+    /// The head, each byte a character: nothing is lost that is no UTF-8.
     pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.head).into_owned()
+        self.head.iter().map(|byte| char::from(*byte)).collect()
     }
 
     /// `GET /a HTTP/1.1`.
