@@ -187,13 +187,7 @@ impl Composer {
         let names = settings.upstreams.iter().map(|upstream| upstream.name.clone()).collect();
         let logs = (self.access.clone(), self.audit.clone());
         Ok(Snapshot {
-            gate: Gate::new(Plan {
-                routes: settings.routes.clone(),
-                issuers: self.desks(settings),
-                identity: Arc::clone(&settings.identity),
-                trusted: server.trusted.clone(),
-                prefix: server.prefix.clone(),
-            }),
+            gate: gate(settings, self.desks(settings)),
             upstreams,
             journal: Arc::new(Observers::new(Arc::clone(&self.metrics), logs, routes, names)),
             limits: Limits {
@@ -231,6 +225,17 @@ impl Composer {
             counted.add(keyring.fetches().saturating_sub(counted.value()));
         }
     }
+}
+
+/// The gate of these settings with these keys. Whoever wants to know what the gate would say asks one made here.
+pub(crate) fn gate(settings: &Settings, issuers: Vec<Desk>) -> Gate {
+    Gate::new(Plan {
+        routes: settings.routes.clone(),
+        issuers,
+        identity: Arc::clone(&settings.identity),
+        trusted: settings.server.trusted.clone(),
+        prefix: settings.server.prefix.clone(),
+    })
 }
 
 /// On SIGHUP or a change of any file: read everything anew, and either all of it counts or none.

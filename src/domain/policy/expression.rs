@@ -61,6 +61,12 @@ impl Expression {
         Ok(Self { text: text.into(), program: Arc::new(program), env: Arc::new(Env::stdlib()) })
     }
 
+    /// As the operator wrote it.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Whether the expression is true of `caller` and `facts`.
     ///
     /// # Errors
