@@ -61,13 +61,14 @@ struct Composer {
 }
 
 impl App {
-    /// Binds every listener and composes the first snapshot. `path` is the file to watch for changes, if there is one.
+    /// Binds every listener and composes the first snapshot. `file` is the one to read again when the watch on it, which
+    /// began before it was read, tells of a change.
     ///
     /// # Errors
     /// In words: a port that is taken, a certificate that cannot be read.
     pub fn prepare(
         settings: Settings,
-        path: Option<PathBuf>,
+        file: Option<(PathBuf, Watch)>,
         output: Box<dyn Write + Send>,
     ) -> Result<Self, StartError> {
         let metrics = Metrics::new();
@@ -103,8 +104,8 @@ impl App {
         std::thread::Builder::new().name("control".to_owned()).spawn(move || {
             control.block_on(async {
                 let housekeeping = keep_house(Arc::clone(&composer), Arc::clone(&snapshot));
-                match path {
-                    Some(path) => tokio::join!(housekeeping, reload(&composer, &snapshot, settings, path)).0,
+                match file {
+                    Some(file) => tokio::join!(housekeeping, reload(&composer, &snapshot, settings, file)).0,
                     None => housekeeping.await,
                 }
             });
@@ -219,8 +220,12 @@ impl Composer {
 }
 
 /// On SIGHUP or a change of any file: read everything anew, and either all of it counts or none.
-async fn reload(composer: &Composer, snapshot: &ArcSwap<Snapshot>, mut current: Settings, path: PathBuf) {
-    let mut watch = Watch::new(&current.files);
+async fn reload(
+    composer: &Composer,
+    snapshot: &ArcSwap<Snapshot>,
+    mut current: Settings,
+    (path, mut watch): (PathBuf, Watch),
+) {
     let mut generation = 1;
     let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
     loop {

@@ -1,7 +1,7 @@
 //! `doorward run`: the gate.
 
 use crate::app::{App, StartError};
-use crate::config;
+use crate::config::{self, watch::Watch};
 use crate::observe::log::{self, Format};
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -27,7 +27,10 @@ pub fn run(args: &Args) -> u8 {
         let _ = writeln!(io::stderr(), "--log {}: {error}", args.log);
         return super::USAGE;
     }
-    let loaded = match config::load(path) {
+    // Absolute, as the settings name it; from before it is read, so that a change in between is seen.
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+    let mut watch = Watch::new(std::slice::from_ref(&path));
+    let loaded = match config::load(&path) {
         Ok(loaded) => loaded,
         Err(mistakes) => {
             let _ = writeln!(io::stderr(), "{mistakes}");
@@ -37,7 +40,8 @@ pub fn run(args: &Args) -> u8 {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    match App::prepare(loaded.settings, Some(path.clone()), Box::new(io::stdout())).and_then(serve) {
+    watch.follow(&loaded.settings.files);
+    match App::prepare(loaded.settings, Some((path, watch)), Box::new(io::stdout())).and_then(serve) {
         Ok(()) => 0,
         Err(error) => {
             tracing::error!("{error}");

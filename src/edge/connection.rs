@@ -4,8 +4,9 @@ use pingora::http::ResponseHeader;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::Digest;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// The turn of an HTTP/2 connection; odd, so that it never awaits a head.
 const FRAMES: u32 = u32::MAX;
@@ -18,12 +19,15 @@ pub struct Connection {
     pub tls: bool,
     /// Odd while an HTTP/1 request is being served, even while one is awaited.
     turn: AtomicU32,
+    opened: Instant,
+    /// When the backend must have sent something, in milliseconds since `opened`; 0 when nothing is expected.
+    upstream_due: AtomicU64,
 }
 
 impl Connection {
     #[must_use]
     pub fn new(ip: Option<IpAddr>, tls: bool) -> Arc<Self> {
-        Arc::new(Self { ip, tls, turn: AtomicU32::new(0) })
+        Arc::new(Self { ip, tls, turn: AtomicU32::new(0), opened: Instant::now(), upstream_due: AtomicU64::new(0) })
     }
 
     /// A request head is complete: the stream stops waiting for one.
@@ -34,9 +38,28 @@ impl Connection {
     /// The request is over: what comes next is another head.
     pub fn end(&self) {
         let turn = self.turn.load(Ordering::Relaxed);
+        self.upstream_due.store(0, Ordering::Relaxed);
         if turn & 1 == 1 && turn != FRAMES {
             self.turn.store(turn.wrapping_add(1), Ordering::Relaxed);
         }
+    }
+
+    /// The backend is to send something within `patience`, or the stream of this connection reports an error.
+    /// Pingora has one timeout for the response header and for every piece of the body, running while the request
+    /// body is still being sent; only here are they told apart.
+    pub(super) fn expect_upstream(&self, patience: Duration) {
+        let due = (self.opened.elapsed() + patience).as_millis();
+        self.upstream_due.store(u64::try_from(due).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    pub(super) fn upstream_due(&self) -> Option<Instant> {
+        let due = self.upstream_due.load(Ordering::Relaxed);
+        (due != 0).then(|| self.opened + Duration::from_millis(due))
+    }
+
+    /// Whether the client speaks HTTP/2, whose streams cannot be told anything through their connection.
+    pub(super) fn has_frames(&self) -> bool {
+        self.turn() == FRAMES
     }
 
     /// From here on the client speaks HTTP/2: frames are not heads, so no head is ever awaited again. Pingora's idle

@@ -2,7 +2,8 @@
 //! HTTP/2 preface; this stream stands under everything (below TLS too) and ends such connections.
 //!
 //! While a request head is awaited, it must be complete within the header timeout from its first byte, or from the
-//! beginning of the connection, and within the byte cap. While a request is served nothing is timed here.
+//! beginning of the connection, and within the byte cap. While an HTTP/1 request is served, the backend's deadlines are
+//! watched here: Pingora reads from the client all the while, to notice when it leaves.
 
 use super::connection::Connection;
 use crate::ports::EdgeEvents;
@@ -17,11 +18,11 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{ready, Context, Poll};
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::time::Sleep;
+use tokio::time::{sleep_until, Instant, Sleep};
 
 /// Enough for a response head and a small body in one segment; larger writes go straight through.
 const WRITE_BUFFER: usize = 4096;
@@ -54,6 +55,8 @@ pub(super) struct Guarded {
     head_bytes: usize,
     turn: u32,
     deadline: Option<Pin<Box<Sleep>>>,
+    /// Set to a moment no later than the backend is due; looked at again when it rings.
+    alarm: Option<Pin<Box<Sleep>>>,
     events: Arc<dyn EdgeEvents>,
 }
 
@@ -80,6 +83,7 @@ impl Guarded {
             head_bytes: 0,
             turn: 0,
             deadline: None,
+            alarm: None,
             events,
         }
     }
@@ -142,6 +146,24 @@ impl Guarded {
         deadline.as_mut().poll(cx).map(|()| io::ErrorKind::TimedOut.into())
     }
 
+    /// Rings when the backend is overdue. The alarm is set anew only when it rings too early or would ring too late,
+    /// so a busy connection touches its timer once in a while, not once a request.
+    fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let due = self.connection.as_ref().and_then(|connection| connection.upstream_due()).map(Instant::from_std);
+        let Some(due) = due else { return Poll::Pending };
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        if alarm.deadline() > due {
+            alarm.as_mut().reset(due);
+        }
+        while alarm.as_mut().poll(cx).is_ready() {
+            if alarm.deadline() >= due {
+                return Poll::Ready(io::ErrorKind::TimedOut.into());
+            }
+            alarm.as_mut().reset(due);
+        }
+        Poll::Pending
+    }
+
     fn poll_socket(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match &mut self.socket {
             Socket::Tcp(stream) => Pin::new(stream.get_mut()).poll_read(cx, buf),
@@ -172,7 +194,10 @@ impl AsyncRead for Guarded {
                 Poll::Pending => return self.poll_deadline(cx).map(Err),
             }
         } else {
-            ready!(self.poll_socket(cx, buf))?;
+            match self.poll_socket(cx, buf) {
+                Poll::Ready(read) => read?,
+                Poll::Pending => return self.poll_overdue(cx).map(Err),
+            }
         }
         if awaits_head {
             self.head_bytes += buf.filled().len() - before;

@@ -5,7 +5,6 @@ use crate::domain::request::RawHead;
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
-use pingora::Result;
 use std::mem;
 
 /// The head as it came off the wire. `wire` are the bytes themselves, which Pingora keeps for HTTP/1.
@@ -46,10 +45,9 @@ impl HeadEdit for Inbound<'_> {
 
 /// Runs `edit` on the parts of a head that is about to be sent. Pingora's own type keeps every name a second time, as
 /// it was spelt; taking the parts out drops that copy, which HTTP does not need and every edit would have to maintain.
-pub(super) fn edit(head: &mut RequestHeader, edit: impl FnOnce(&mut http::request::Parts)) -> Result<()> {
-    let empty = RequestHeader::build_no_case(http::Method::GET, b"/", Some(0))?;
-    let mut parts = http::request::Parts::from(mem::replace(head, empty));
+pub(super) fn edit(head: &mut RequestHeader, edit: impl FnOnce(&mut http::request::Parts)) {
+    let nothing = http::Request::new(()).into_parts().0;
+    let mut parts = http::request::Parts::from(mem::replace(head, RequestHeader::from(nothing)));
     edit(&mut parts);
     *head = RequestHeader::from(parts);
-    Ok(())
 }

@@ -48,6 +48,14 @@ pub(super) struct Onward {
     pub(super) body: u64,
 }
 
+/// What a backend is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    Header,
+    /// The next piece.
+    Body,
+}
+
 /// What is written down on the way.
 pub(super) struct Books {
     pub(super) ids: Option<Ids>,
@@ -88,6 +96,27 @@ impl Journey {
             Stage::Admitted(onward) => Some(onward),
             Stage::Arrived | Stage::Answered(_) => None,
         }
+    }
+
+    /// From now on the backend has its time for what comes next. False when the client speaks HTTP/2: its stream
+    /// cannot watch the backend, and Pingora must.
+    pub(super) fn expect_upstream(&self, wait: Wait) -> bool {
+        let Some(connection) = self.connection.as_ref().filter(|connection| !connection.has_frames()) else {
+            return false;
+        };
+        let Stage::Admitted(onward) = &self.stage else { return false };
+        let Some(pool) = self.snapshot.upstreams.get(onward.permit.upstream()) else { return false };
+        let settings = pool.settings();
+        connection.expect_upstream(match wait {
+            Wait::Header => settings.read_timeout,
+            Wait::Body => settings.stream_idle,
+        });
+        true
+    }
+
+    pub(super) fn upstream_overdue(&self) -> bool {
+        let due = self.connection.as_ref().and_then(|connection| connection.upstream_due());
+        due.is_some_and(|due| due <= Instant::now())
     }
 
     pub(super) fn request_id(&self) -> &str {
@@ -146,7 +175,7 @@ impl Drop for Journey {
         let (Some((method, uri, host, version)), Some(ids)) = (&self.books.request, &self.books.ids) else { return };
         let (route, denial, auth, client, upstream) = match &self.stage {
             Stage::Arrived => (None, None, Auth::Nobody, None, None),
-            Stage::Answered(answer) => (answer.route, answer.denial(), answer.auth(), None, None),
+            Stage::Answered(answer) => (answer.route, answer.denial(), answer.auth(), answer.client, None),
             Stage::Admitted(onward) => {
                 let permit = &onward.permit;
                 let upstream = onward.target.is_some().then_some(permit.upstream());

@@ -5,7 +5,7 @@ use pingora::ErrorType::{
     BindError, ConnectError, ConnectNoRoute, ConnectRefused, ConnectTimedout, ConnectionClosed, HTTPStatus, ReadError,
     ReadTimedout, SocketError, TLSHandshakeTimedout, WriteError, WriteTimedout,
 };
-use pingora::{Error, ErrorSource, ErrorType};
+use pingora::{Error, ErrorSource};
 
 /// The refusal for a request that was admitted but could not be forwarded, or `None` when the client is gone and
 /// there is nobody to tell. `known` is what our own hooks found out before.
@@ -17,7 +17,7 @@ pub(super) fn of(error: &Error, known: Option<Denial>) -> Option<Denial> {
     match (error.etype(), error.esource()) {
         (HTTPStatus(503), _) => denial(Code::UpstreamUnavailable, "the upstream has no address"),
         (ConnectTimedout | ReadTimedout | WriteTimedout | TLSHandshakeTimedout, ErrorSource::Upstream) => {
-            denial(Code::UpstreamTimeout, "the upstream took too long")
+            Some(overdue())
         }
         (ConnectRefused | ConnectNoRoute | ConnectError | SocketError | BindError, ErrorSource::Upstream) => {
             denial(Code::UpstreamUnavailable, "the upstream does not accept connections")
@@ -31,7 +31,12 @@ pub(super) fn of(error: &Error, known: Option<Denial>) -> Option<Denial> {
     }
 }
 
+/// The upstream was silent for longer than it may be.
+pub(super) fn overdue() -> Denial {
+    Denial::new(Code::UpstreamTimeout, "the upstream took too long")
+}
+
 /// Every name of the upstream is unknown right now.
 pub(super) fn no_address() -> Box<Error> {
-    Error::explain(ErrorType::HTTPStatus(503), "the upstream has no address")
+    Error::explain(HTTPStatus(503), "the upstream has no address")
 }

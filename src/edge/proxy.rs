@@ -1,9 +1,9 @@
 //! Pingora's phases, each handed on in a few lines.
 
 use super::head::{edit, raw, Inbound};
-use super::journey::{Journey, Onward, Stage};
+use super::journey::{Journey, Onward, Stage, Wait};
 use super::snapshot::Snapshot;
-use super::upstream::Want;
+use super::upstream::Watch;
 use super::{outcome, respond, tunnel};
 use crate::domain::denial::{Code, Denial};
 use crate::domain::headers::{backward, rewrite};
@@ -28,6 +28,8 @@ use std::time::Duration;
 
 /// Connection attempts for one request, the first included.
 const ATTEMPTS: u8 = 2;
+/// Room for what we set on a request, made at once.
+const ADDED_HEADERS: usize = 16;
 /// A client that takes nothing for this long is gone.
 const CLIENT_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -97,7 +99,8 @@ impl ProxyHttp for Proxy {
                 let upgrade = permit.upgrade();
                 journey.stage = Stage::Admitted(Onward::new(permit));
                 if upgrade == Upgrade::WebSocket {
-                    tunnel::run(self, session, journey).await?;
+                    // Boxed: the tunnel's state is large, and every request would carry room for it.
+                    Box::pin(tunnel::run(self, session, journey)).await?;
                     return Ok(true);
                 }
                 Ok(false)
@@ -116,6 +119,7 @@ impl ProxyHttp for Proxy {
 
     async fn upstream_peer(&self, session: &mut Session, journey: &mut Journey) -> Result<Box<HttpPeer>> {
         let snapshot = Arc::clone(&journey.snapshot);
+        let watch = if journey.expect_upstream(Wait::Header) { Watch::Ours } else { watch(session) };
         let Some(onward) = journey.onward() else {
             return Error::e_explain(ErrorType::InternalError, "forwarding without a permit");
         };
@@ -125,7 +129,7 @@ impl ProxyHttp for Proxy {
         let Some(target) = pool.pick() else {
             return Err(outcome::no_address());
         };
-        let peer = pool.peer(&target, want(&session.req_header().headers));
+        let peer = pool.peer(&target, watch);
         onward.attempts += 1;
         onward.target = Some(target);
         Ok(peer)
@@ -155,6 +159,9 @@ impl ProxyHttp for Proxy {
             *body = None;
         }
         let snapshot = Arc::clone(&journey.snapshot);
+        if body.is_some() {
+            journey.expect_upstream(Wait::Header);
+        }
         let (Some(piece), Some(onward)) = (body.as_ref(), journey.onward()) else { return Ok(()) };
         onward.body += piece.len() as u64;
         let most = snapshot.gate.route(&onward.permit).map_or(0, |route| route.forwarding.max_body);
@@ -168,6 +175,7 @@ impl ProxyHttp for Proxy {
     async fn response_filter(&self, _: &mut Session, head: &mut ResponseHeader, journey: &mut Journey) -> Result<()> {
         if !head.status.is_informational() {
             journey.books.answered(head.status.as_u16());
+            journey.expect_upstream(Wait::Body);
         }
         let snapshot = Arc::clone(&journey.snapshot);
         let Some(onward) = journey.onward() else { return Ok(()) };
@@ -176,6 +184,19 @@ impl ProxyHttp for Proxy {
         }
         backward::rewrite(&mut Inbound(head), snapshot.gate.managed(), &onward.permit.backward());
         Ok(())
+    }
+
+    fn response_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        end: bool,
+        journey: &mut Journey,
+    ) -> Result<Option<Duration>> {
+        if body.is_some() && !end {
+            journey.expect_upstream(Wait::Body);
+        }
+        Ok(None)
     }
 
     async fn response_trailer_filter(
@@ -214,7 +235,8 @@ impl ProxyHttp for Proxy {
                 pool.failed(target);
             }
         }
-        let denial = outcome::of(e, onward.and_then(|onward| onward.failure.take()));
+        let known = onward.and_then(|onward| onward.failure.take());
+        let denial = outcome::of(e, known.or_else(|| journey.upstream_overdue().then(outcome::overdue)));
         let error_code = denial.as_ref().map_or(0, |denial| denial.code.status());
         if let Some(denial) = denial {
             fail(session, journey, denial).await;
@@ -248,6 +270,7 @@ pub(super) fn forward_head(head: &mut RequestHeader, journey: &mut Journey, upgr
     };
     let host = snapshot.upstreams.get(permit.upstream()).and_then(|pool| pool.host());
     edit(head, |parts| {
+        parts.headers.reserve(ADDED_HEADERS);
         if let Some(target) = permit.target() {
             parts.uri = http::Uri::from(target.clone());
         }
@@ -266,7 +289,8 @@ pub(super) fn forward_head(head: &mut RequestHeader, journey: &mut Journey, upgr
                 upgrade,
             },
         );
-    })
+    });
+    Ok(())
 }
 
 /// Tells the client that its admitted request came to nothing. Once an answer has begun, the honest thing left is to
@@ -300,13 +324,17 @@ fn declared_length(headers: &HeaderMap) -> u64 {
     declared.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
-/// Event streams and gRPC calls may be silent for as long as `stream_idle`.
-fn want(headers: &HeaderMap) -> Want {
+/// For HTTP/2 clients, where only Pingora can watch the backend: event streams, gRPC calls and uploads may keep it
+/// silent for as long as `stream_idle`.
+fn watch(session: &mut Session) -> Watch {
     let is = |value: Option<&HeaderValue>, what: &[u8]| {
         value.is_some_and(|value| value.as_bytes().windows(what.len()).any(|part| part.eq_ignore_ascii_case(what)))
     };
-    if is(headers.get(ACCEPT), b"text/event-stream") || is(headers.get(CONTENT_TYPE), b"application/grpc") {
-        return Want::Stream;
+    let headers = &session.req_header().headers;
+    let events = is(headers.get(ACCEPT), b"text/event-stream") || is(headers.get(CONTENT_TYPE), b"application/grpc");
+    if events || !session.as_downstream_mut().is_body_empty() {
+        Watch::Stream
+    } else {
+        Watch::Answer
     }
-    Want::Answer
 }

@@ -48,7 +48,8 @@ async fn read_v1(stream: &mut Guarded) -> io::Result<Source> {
         if seen.len() < wanted {
             break;
         }
-        if let Some(line) = seen.strip_suffix(b"\r\n") {
+        // What follows may have come in the same segment.
+        if let Some(line) = seen.get(..wanted).and_then(|line| line.strip_suffix(b"\r\n")) {
             let source = parse_v1(line)?;
             stream.consume(wanted);
             return Ok(source);

@@ -5,7 +5,6 @@
 
 use super::journey::Journey;
 use super::proxy::{fail, forward_head, Proxy};
-use super::upstream::Want;
 use super::websocket::{close, Frames};
 use super::{head::Inbound, outcome};
 use crate::domain::denial::{Code, Denial};
@@ -70,13 +69,12 @@ async fn connect(proxy: &Proxy, session: &Session, journey: &mut Journey) -> std
     let onward = journey.onward().ok_or_else(unavailable)?;
     let pool = snapshot.upstreams.get(onward.permit.upstream()).ok_or_else(unavailable)?;
     let target = pool.pick().ok_or_else(unavailable)?;
-    let peer = pool.peer(&target, Want::Tunnel);
     onward.target = Some(Arc::clone(&target));
     let read_timeout = pool.settings().read_timeout;
     let handshake = async {
         head.insert_header(CONNECTION, HeaderValue::from_static("Upgrade"))?;
         head.insert_header(UPGRADE, HeaderValue::from_static("websocket"))?;
-        let mut upstream = HttpSession::new(proxy.connector.new_stream(&*peer).await?);
+        let mut upstream = HttpSession::new(proxy.connector.new_stream(&target.tunnel).await?);
         upstream.read_timeout = Some(read_timeout);
         upstream.write_timeout = Some(WRITE_TIMEOUT);
         upstream.write_request_header(Box::new(head)).await?;

@@ -54,7 +54,7 @@ pub(super) struct Target {
     place: Place,
     peer: HttpPeer,
     /// For WebSocket handshakes, which need HTTP/1.1.
-    tunnel: HttpPeer,
+    pub(super) tunnel: HttpPeer,
     failures: AtomicU32,
     /// Milliseconds since the pool began; before that the address rests.
     rests_until: AtomicUsize,
@@ -66,13 +66,15 @@ enum Place {
     Socket(PathBuf),
 }
 
-/// What a request wants of its connection.
+/// How long the connection for one request may be silent, as far as Pingora is to watch that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Want {
+pub(super) enum Watch {
+    /// The client's stream does, header and body apart.
+    Ours,
+    /// To the response header and between two pieces of the body.
     Answer,
-    /// Events for as long as they come: silence is bounded by `stream_idle`, not by `read_timeout`.
+    /// Only for `stream_idle`: events, gRPC, and requests whose body takes its time.
     Stream,
-    Tunnel,
 }
 
 impl Pool {
@@ -131,11 +133,13 @@ impl Pool {
         awake.or_else(|| in_turn().next()).map(Arc::clone)
     }
 
-    pub(super) fn peer(&self, target: &Target, want: Want) -> Box<HttpPeer> {
-        let mut peer = Box::new(if want == Want::Tunnel { target.tunnel.clone() } else { target.peer.clone() });
-        if want == Want::Stream {
-            peer.options.read_timeout = Some(self.settings.stream_idle);
-        }
+    pub(super) fn peer(&self, target: &Target, watch: Watch) -> Box<HttpPeer> {
+        let mut peer = Box::new(target.peer.clone());
+        peer.options.read_timeout = match watch {
+            Watch::Ours => None,
+            Watch::Answer => Some(self.settings.read_timeout),
+            Watch::Stream => Some(self.settings.stream_idle),
+        };
         peer
     }
 
@@ -165,7 +169,6 @@ impl Pool {
         let options = &mut peer.options;
         options.connection_timeout = Some(self.settings.connect_timeout);
         options.total_connection_timeout = Some(self.settings.connect_timeout * 2);
-        options.read_timeout = Some(self.settings.read_timeout);
         options.write_timeout = Some(WRITE_TIMEOUT);
         options.idle_timeout = Some(KEEP_ALIVE);
         options.max_h2_streams = H2_STREAMS;

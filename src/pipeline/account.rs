@@ -87,13 +87,19 @@ impl Auth<'_> {
     }
 }
 
+impl Caller {
+    fn auth(&self) -> Auth<'_> {
+        match self {
+            Self::Anonymous => Auth::Nobody,
+            Self::Known { verified, memory } => Auth::Accepted { principal: &verified.principal, memory: *memory },
+        }
+    }
+}
+
 impl Permit {
     #[must_use]
     pub fn auth(&self) -> Auth<'_> {
-        match self.caller() {
-            Caller::Anonymous => Auth::Nobody,
-            Caller::Known { verified, memory } => Auth::Accepted { principal: &verified.principal, memory: *memory },
-        }
+        self.caller().auth()
     }
 }
 
@@ -110,7 +116,7 @@ impl Answer {
     pub fn auth(&self) -> Auth<'_> {
         match self.denial().map(|denial| denial.code) {
             Some(Code::TokenInvalid | Code::TokenExpired | Code::ProviderUnavailable) => Auth::Refused,
-            _ => Auth::Nobody,
+            _ => self.caller.as_ref().map_or(Auth::Nobody, Caller::auth),
         }
     }
 }

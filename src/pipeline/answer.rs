@@ -1,5 +1,6 @@
 //! What we answer ourselves instead of forwarding.
 
+use super::Caller;
 use crate::domain::denial::{Code, Denial};
 use crate::domain::policy::cors::{Grant, Preflight};
 use crate::domain::policy::table::{Chosen, MethodNotAllowed};
@@ -7,6 +8,7 @@ use crate::domain::policy::Route;
 use crate::domain::request::RawHead;
 use http::header::ALLOW;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use std::net::IpAddr;
 
 /// An answer of the gate's own.
 #[derive(Debug)]
@@ -15,6 +17,9 @@ pub struct Answer {
     /// The route it concerns, where one was chosen.
     pub route: Option<usize>,
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// For the logs: who was answered, as far as that was found out before the answer was.
+    pub caller: Option<Caller>,
+    pub client: Option<IpAddr>,
 }
 
 #[derive(Debug)]
@@ -26,20 +31,21 @@ pub enum Kind {
 
 impl From<Denial> for Answer {
     fn from(denial: Denial) -> Self {
-        Self { kind: Kind::Refusal(denial), route: None, headers: Vec::new() }
+        Self::of(Kind::Refusal(denial), None, Vec::new())
     }
 }
 
 impl Answer {
+    fn of(kind: Kind, route: Option<usize>, headers: Vec<(HeaderName, HeaderValue)>) -> Self {
+        Self { kind, route, headers, caller: None, client: None }
+    }
+
     /// A refusal on a route, readable across origins where the route allows that.
     #[must_use]
     pub fn refused(denial: Denial, route: &Route, headers: &HeaderMap) -> Self {
         let grant = route.cors.as_ref().map(|cors| cors.grant(headers));
-        Self {
-            kind: Kind::Refusal(denial),
-            route: Some(route.index),
-            headers: grant.map(|grant| grant.headers().collect()).unwrap_or_default(),
-        }
+        let headers = grant.map(|grant| grant.headers().collect()).unwrap_or_default();
+        Self::of(Kind::Refusal(denial), Some(route.index), headers)
     }
 
     pub(super) fn method_not_allowed(chosen: Chosen<'_>, refusal: &MethodNotAllowed, headers: &HeaderMap) -> Self {
@@ -59,10 +65,10 @@ impl Answer {
         let route = chosen.for_method(&preflight.method).ok().filter(|route| route.cors.is_some())?;
         let cors = route.cors.as_ref()?;
         Some(match cors.preflight(&preflight) {
-            Ok(headers) => Self { kind: Kind::Preflight, route: Some(route.index), headers },
+            Ok(headers) => Self::of(Kind::Preflight, Some(route.index), headers),
             Err(denial) => {
                 let headers = Grant::refused().headers().collect();
-                Self { kind: Kind::Refusal(denial), route: Some(route.index), headers }
+                Self::of(Kind::Refusal(denial), Some(route.index), headers)
             }
         })
     }

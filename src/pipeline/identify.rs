@@ -39,7 +39,8 @@ impl Gate {
             }
             memory = Memory::Stale;
         }
-        let verified = Arc::new(self.verify_anew(token, now).await?);
+        // Boxed: rare, and large for a future that every request carries.
+        let verified = Arc::new(Box::pin(self.verify_anew(token, now)).await?);
         self.cache.remember(Arc::clone(&verified));
         Ok(Caller::Known { verified, memory })
     }

@@ -102,6 +102,17 @@ impl Gate {
     pub async fn admit(&self, arrival: &Arrival<'_>) -> Result<Permit, Answer> {
         let request = canonicalise(&arrival.head)?;
         let client = client(arrival.head.headers, &arrival.peer, |ip| self.trusted.trusts(ip), request.authority);
+        let ip = client.ip;
+        let admitted = self.admit_client(&request, client, arrival).await;
+        admitted.map_err(|answer| Answer { client: ip, ..answer })
+    }
+
+    async fn admit_client(
+        &self,
+        request: &Canonical<'_>,
+        client: Client,
+        arrival: &Arrival<'_>,
+    ) -> Result<Permit, Answer> {
         if self.is_ours(&request.path) {
             return Err(Denial::new(Code::NoRoute, "our own endpoints: nothing here yet").into());
         }
@@ -110,8 +121,7 @@ impl Gate {
             return Err(preflight);
         }
         let route = method_route(chosen, &arrival.head)?;
-        let admitted = self.admit_to(route, &request, client, arrival).await;
-        admitted.map_err(|denial| Answer::refused(denial, route, arrival.head.headers))
+        self.admit_to(route, request, client, arrival).await
     }
 
     /// The steps that stand on a route: whatever they refuse is answered in the route's own manner.
@@ -121,11 +131,12 @@ impl Gate {
         request: &Canonical<'_>,
         client: Client,
         arrival: &Arrival<'_>,
-    ) -> Result<Permit, Denial> {
+    ) -> Result<Permit, Answer> {
+        let refused = |denial| Answer::refused(denial, route, arrival.head.headers);
         if request.encoded_slash && route.forwarding.encoded_slash == EncodedSlash::Reject {
-            return Err(Denial::new(Code::BadPath, "%2F in the path, which this route does not keep"));
+            return Err(refused(Denial::new(Code::BadPath, "%2F in the path, which this route does not keep")));
         }
-        let caller = self.identify(&route.rule, arrival).await?;
+        let caller = self.identify(&route.rule, arrival).await.map_err(refused)?;
         let facts = Facts {
             method: arrival.head.method.as_str(),
             host: &request.host,
@@ -135,8 +146,10 @@ impl Gate {
             ip: client.ip,
             now: arrival.now,
         };
-        route.rule.decide(caller.principal(), &facts)?;
-        Permit::new(route, caller, client, request, arrival.head.headers)
+        if let Err(denial) = route.rule.decide(caller.principal(), &facts) {
+            return Err(Answer { caller: Some(caller), ..refused(denial) });
+        }
+        Permit::new(route, caller, client, request, arrival.head.headers).map_err(refused)
     }
 
     /// The route a permit was given on.

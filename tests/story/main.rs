@@ -6,16 +6,34 @@
 #[cfg(test)]
 mod bearer;
 #[cfg(test)]
+mod cors;
+#[cfg(test)]
+mod deadlines;
+#[cfg(test)]
+mod drain;
+#[cfg(test)]
+mod forwarding;
+#[cfg(test)]
 mod frames;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod listeners;
+#[cfg(test)]
 mod matrix;
+#[cfg(test)]
+mod observe;
 #[cfg(test)]
 mod parser;
 #[cfg(test)]
 mod parser_rows;
 #[cfg(test)]
+mod reload;
+#[cfg(test)]
 mod smoke;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod upstreams;
+#[cfg(test)]
+mod websocket;

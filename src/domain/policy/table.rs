@@ -3,23 +3,25 @@
 use super::pattern::{HostPattern, Segment};
 use super::route::Route;
 use crate::domain::denial::{Code, Denial};
+use foldhash::fast::RandomState;
 use http::Method;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// All routes, arranged so that a request finds its own in one walk along its path.
 #[derive(Clone, Debug, Default)]
 pub struct RouteTable {
     routes: Vec<Route>,
-    exact: HashMap<String, Node>,
+    exact: HashMap<String, Node, RandomState>,
     /// Longest suffix first: `*.a.example.com` stands before `*.example.com`.
-    under: Vec<(String, Node)>,
+    under: BTreeMap<(Reverse<usize>, String), Node>,
     any: Option<Node>,
 }
 
 /// A place in the tree of path segments.
 #[derive(Clone, Debug, Default)]
 struct Node {
-    literal: HashMap<String, Node>,
+    literal: HashMap<String, Node, RandomState>,
     param: Option<Box<Node>>,
     /// Routes whose pattern ends here; those that list their methods stand first.
     here: Vec<usize>,
@@ -49,7 +51,7 @@ impl RouteTable {
         for (index, route) in routes.iter().enumerate() {
             let root = match &route.host {
                 HostPattern::Exact(name) => table.exact.entry(name.clone()).or_default(),
-                HostPattern::Under(suffix) => under_entry(&mut table.under, suffix),
+                HostPattern::Under(suffix) => table.under.entry((Reverse(suffix.len()), suffix.clone())).or_default(),
                 HostPattern::Any => table.any.get_or_insert_default(),
             };
             let node = route.path.segments.iter().fold(root, Node::descend);
@@ -57,7 +59,6 @@ impl RouteTable {
             list.push(index);
             list.sort_by_key(|at| routes.get(*at).is_some_and(|r| r.methods.is_none()));
         }
-        table.under.sort_by_key(|(suffix, _)| std::cmp::Reverse(suffix.len()));
         table.routes = routes;
         table
     }
@@ -81,7 +82,8 @@ impl RouteTable {
         if let Some(node) = self.exact.get(host) {
             return Some(node);
         }
-        let wild = self.under.iter().find(|(suffix, _)| host.len() > suffix.len() && host.ends_with(suffix.as_str()));
+        let under = |suffix: &str| host.len() > suffix.len() && host.ends_with(suffix);
+        let wild = self.under.iter().find(|((_, suffix), _)| under(suffix));
         wild.map(|(_, node)| node).or(self.any.as_ref())
     }
 }
@@ -140,14 +142,6 @@ impl Node {
         });
         found.or_else(|| (!self.below.is_empty()).then_some(self.below.as_slice()))
     }
-}
-
-fn under_entry<'u>(under: &'u mut Vec<(String, Node)>, suffix: &str) -> &'u mut Node {
-    let at = under.iter().position(|(known, _)| known == suffix).unwrap_or_else(|| {
-        under.push((suffix.to_owned(), Node::default()));
-        under.len() - 1
-    });
-    &mut under[at].1
 }
 
 /// Pairs of routes of which no request could say which is meant: same host, same pattern (whatever its parameters

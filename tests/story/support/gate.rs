@@ -25,6 +25,7 @@ pub(crate) struct Gate {
 pub(crate) struct Setup {
     directory: TempDir,
     listen: Vec<String>,
+    drain: String,
     server: String,
     variables: Vec<(String, String)>,
 }
@@ -34,6 +35,12 @@ impl Setup {
     pub(crate) fn server(mut self, keys: &str) -> Self {
         self.server.push_str(keys);
         self.server.push('\n');
+        self
+    }
+
+    /// Instead of leaving at once and within 5 s.
+    pub(crate) fn drain(mut self, pre_stop: &str, max: &str) -> Self {
+        self.drain = format!("{{ pre_stop = {pre_stop:?}, max = {max:?} }}");
         self
     }
 
@@ -86,8 +93,8 @@ impl Setup {
     /// The whole file at once, as an editor or Kubernetes does: nobody reads half of it.
     fn write(&self, tables: &str) {
         let text = format!(
-            "[server]\nlisten = {:?}\npublic_url = \"http://localhost\"\n{}\n[admin]\nlisten = \"127.0.0.1:0\"\n\n{tables}",
-            self.listen, self.server
+            "[server]\nlisten = {:?}\npublic_url = \"http://localhost\"\ndrain = {}\n{}\n[admin]\nlisten = \"127.0.0.1:0\"\n\n{tables}",
+            self.listen, self.drain, self.server
         );
         let draft = self.path("doorward.toml.draft");
         std::fs::write(&draft, text).unwrap();
@@ -98,8 +105,8 @@ impl Setup {
 impl Gate {
     pub(crate) fn setup() -> Setup {
         let listen = vec!["127.0.0.1:0".to_owned()];
-        let server = "drain = { pre_stop = \"0s\", max = \"5s\" }\n".to_owned();
-        Setup { directory: tempfile::tempdir().unwrap(), listen, server, variables: Vec::new() }
+        let (directory, server) = (tempfile::tempdir().unwrap(), String::new());
+        Setup { directory, listen, drain: String::new(), server, variables: Vec::new() }.drain("0s", "5s")
     }
 
     pub(crate) fn start(tables: &str) -> Self {
@@ -148,6 +155,11 @@ impl Gate {
         self.journal.wait(|line| line["request_id"] == request_id && line["kind"] == "audit")
     }
 
+    /// Replaces the file and waits for nothing.
+    pub(crate) fn rewrite(&self, tables: &str) {
+        self.setup.write(tables);
+    }
+
     /// Replaces the file and waits for the verdict: whether the new settings were taken.
     pub(crate) fn reload(&self, tables: &str) -> bool {
         let mark = self.messages.mark();
@@ -175,7 +187,7 @@ impl Gate {
         self.signal("TERM");
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         assert!(Command::new("kill").args(["-s", name, &self.pid().to_string()]).status().unwrap().success());
     }
 

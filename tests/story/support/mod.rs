@@ -8,7 +8,9 @@ pub(crate) mod golden;
 pub(crate) mod h2;
 pub(crate) mod issuer;
 pub(crate) mod lines;
+pub(crate) mod played;
 pub(crate) mod seen;
+pub(crate) mod tls;
 
 use std::time::Duration;
 

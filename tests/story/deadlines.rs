@@ -1,0 +1,154 @@
+//! Clients that stall: nobody holds a connection by saying nothing, or too little, and nobody slow is mistaken for one.
+
+use super::support::backend::Backend;
+use super::support::client::Client;
+use super::support::gate::Gate;
+use super::support::played::{Played, Scene};
+use super::support::tls::Authority;
+use std::net::TcpStream;
+
+const PUBLIC: &str = "[[route]]\npath = \"/**\"\naccess = \"public\"\n\n";
+const GET: &str = "GET / HTTP/1.1\r\nHost: app.test\r\n\r\n";
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+
+fn impatient(backend: &str) -> Gate {
+    let limits = "header_timeout = \"300ms\"\nidle_timeout = \"1s\"\nmax_header = \"4KiB\"";
+    Gate::setup().server(limits).start(&[backend, PUBLIC].concat())
+}
+
+fn connect(gate: &Gate) -> Scene {
+    Scene::of(TcpStream::connect(gate.http).unwrap())
+}
+
+#[test]
+fn a_connection_that_never_says_enough_is_closed() {
+    let backend = Backend::echo();
+    let gate = impatient(&backend.upstream("app"));
+    let beginnings = ["", "G", "GET / HTTP/1.1\r\nHo", "GET / HTTP/1.1\r\nHost: app.test\r\n", "PRI * HT"];
+    for beginning in beginnings {
+        let mut client = connect(&gate);
+        client.say(beginning);
+        assert!(client.is_left(), "{beginning:?}");
+    }
+    assert!(backend.seen().is_empty());
+    assert!(gate.metric("doorward_parse_failures_total") >= 3.0);
+}
+
+#[test]
+fn a_handshake_that_never_goes_on_is_closed() {
+    let pair = Authority::new().issue("app.test");
+    let setup = Gate::setup().file("tls.crt", pair.cert).file("tls.key", pair.key);
+    let tls = "header_timeout = \"300ms\"\n[server.tls]\ncert = \"tls.crt\"\nkey = \"tls.key\"";
+    let gate = setup.server(tls).start(&[&Backend::echo().upstream("app"), PUBLIC].concat());
+    for beginning in ["", "\x16", "\x16\x03\x01\x02\x00\x01"] {
+        let mut client = connect(&gate);
+        client.say(beginning);
+        assert!(client.is_left(), "{beginning:?}");
+    }
+}
+
+#[test]
+fn a_head_that_drips_is_cut_however_steadily() {
+    let backend = Backend::echo();
+    let gate = impatient(&backend.upstream("app"));
+    let mut fresh = connect(&gate);
+    fresh.say("GET / HTTP/1.1\r\n");
+    assert!(fresh.drips("X"), "the first head");
+    let mut kept = connect(&gate);
+    kept.say(GET);
+    kept.until("\r\n\r\n");
+    kept.until("\r\n\r\n");
+    assert!(kept.drips("X"), "a later head on the same connection");
+}
+
+#[test]
+fn a_kept_connection_is_closed_when_nothing_comes() {
+    let gate = impatient(&Backend::echo().upstream("app"));
+    let mut client = Client::connect(gate.http);
+    client.send(GET);
+    assert_eq!(client.receive().unwrap().status, 200);
+    assert_eq!(client.rest(), Some(Vec::new()));
+}
+
+#[test]
+fn an_http2_connection_is_closed_when_nothing_comes() {
+    let gate = impatient(&Backend::echo().upstream("app"));
+    let mut client = Client::connect(gate.http);
+    client.send([PREFACE, SETTINGS].concat());
+    assert!(client.rest().is_some());
+}
+
+#[test]
+fn a_body_that_stalls_ends_the_request() {
+    let backend = Played::start();
+    let gate = impatient(&backend.upstream("app", ""));
+    let mut client = Client::connect(gate.http);
+    client.send("POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: 10\r\n\r\nhalf");
+    let mut scene = backend.next();
+    scene.until("half");
+    assert_eq!(client.receive().unwrap().verdict(), "408 request_timeout");
+    assert_eq!(client.rest(), Some(Vec::new()));
+    assert!(scene.is_left(), "half a request is not left standing at the backend");
+}
+
+#[test]
+fn an_http2_body_that_stalls_ends_the_request() {
+    let backend = Played::start();
+    let gate = impatient(&backend.upstream("app", "read_timeout = \"1s\""));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let address = gate.http;
+    let stalled = runtime.spawn(async move {
+        let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let (sender, connection) = h2::client::handshake(stream).await.unwrap();
+        tokio::spawn(connection);
+        let mut sender = sender.ready().await.unwrap();
+        let request = http::Request::post("http://app.test/").body(()).unwrap();
+        let (answer, mut body) = sender.send_request(request, false).unwrap();
+        body.send_data(bytes::Bytes::from_static(b"half"), false).unwrap();
+        let ended = answer.await.map(|answer| answer.status().as_u16());
+        drop(body);
+        ended
+    });
+    let mut scene = backend.next();
+    scene.until("half");
+    let ended = runtime.block_on(async { tokio::time::timeout(super::support::PATIENCE, stalled).await });
+    let status = ended.expect("it hangs").unwrap();
+    assert!(matches!(status, Err(_) | Ok(408 | 504)), "{status:?}");
+    scene.until("\r\n");
+}
+
+#[test]
+fn a_body_that_is_slow_but_steady_arrives() {
+    let backend = Played::start();
+    let gate = impatient(&backend.upstream("app", ""));
+    let mut client = Client::connect(gate.http);
+    client.send("POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: 20\r\n\r\n");
+    let mut scene = backend.next();
+    scene.head();
+    for _ in 0..20 {
+        // longer than the header timeout in sum, shorter than the idle timeout each
+        std::thread::sleep(std::time::Duration::from_millis(60));
+        client.send("x");
+        scene.until("x");
+    }
+    scene.say("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(client.receive().unwrap().status, 200);
+}
+
+#[test]
+fn a_head_above_the_limit_is_refused() {
+    let backend = Backend::echo();
+    let gate = impatient(&backend.upstream("app"));
+    assert_eq!(gate.get("/", &format!("X-Long: {}\r\n", "x".repeat(3000))).status, 200);
+    assert_eq!(gate.get("/", &format!("X-Long: {}\r\n", "x".repeat(5000))).verdict(), "431 header_too_large");
+    assert_eq!(backend.seen().len(), 1);
+}
+
+#[test]
+fn a_head_without_end_is_cut() {
+    let gate = Gate::start(&[&Backend::echo().upstream("app"), PUBLIC].concat());
+    let mut client = connect(&gate);
+    client.say("GET / HTTP/1.1\r\n");
+    assert!(client.drips(&format!("X: {}\r\n", "x".repeat(64 * 1024))));
+}
