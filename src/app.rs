@@ -25,7 +25,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{signal, SignalKind};
+use tokio::signal::unix::{signal, Signal, SignalKind};
 
 /// How often names are looked up again.
 const RESOLVE_EVERY: u32 = 10;
@@ -49,6 +49,14 @@ pub struct App {
     state: Arc<AdminState>,
     admin: AdminServer,
     logs: LogSink,
+    signals: Signals,
+}
+
+/// Waited for from before anybody is told that we run: a signal that comes earlier would end the process at once.
+#[derive(Debug)]
+struct Signals {
+    term: Signal,
+    interrupt: Signal,
 }
 
 /// Makes snapshots of settings, and keeps what outlives them.
@@ -88,6 +96,8 @@ impl App {
         let state = Arc::new(AdminState { metrics: Arc::clone(&metrics), readiness: Readiness::new() });
         let admin = admin::serve(settings.admin.listen, settings.admin.health, Arc::clone(&state))?;
         let listeners = bind(&workers, &settings.server.listen)?;
+        let signals = Signals::listen(&workers)?;
+        let hangup = file.is_some().then(|| hangups(&control)).transpose()?;
         let snapshot = control.block_on(async {
             let snapshot = composer.compose(&settings).map_err(StartError::Settings)?;
             let _ = tokio::time::timeout(FIRST_LOOKUP, resolve_all(&snapshot)).await;
@@ -104,13 +114,15 @@ impl App {
         std::thread::Builder::new().name("control".to_owned()).spawn(move || {
             control.block_on(async {
                 let housekeeping = keep_house(Arc::clone(&composer), Arc::clone(&snapshot));
-                match file {
-                    Some(file) => tokio::join!(housekeeping, reload(&composer, &snapshot, settings, file)).0,
+                match file.zip(hangup) {
+                    Some((file, hangup)) => {
+                        tokio::join!(housekeeping, reload(&composer, &snapshot, settings, (file, hangup))).0;
+                    }
                     None => housekeeping.await,
                 }
             });
         })?;
-        Ok(Self { edge, workers, state, admin, logs })
+        Ok(Self { edge, workers, state, admin, logs, signals })
     }
 
     /// Where clients are listened for; ports that were 0 are known now.
@@ -125,13 +137,10 @@ impl App {
     }
 
     /// Serves until SIGTERM or SIGINT, drains, and returns. A second signal ends the drain.
-    ///
-    /// # Errors
-    /// When signals cannot be waited for.
-    pub fn run(self) -> Result<(), StartError> {
-        let Self { edge, workers, state, admin, logs } = self;
+    pub fn run(self) {
+        let Self { edge, workers, state, admin, logs, signals } = self;
+        let Signals { mut term, mut interrupt } = signals;
         workers.block_on(async {
-            let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
             let (said, mut heard) = tokio::sync::watch::channel(None);
             let leave = async move {
                 // The sender lives as long as this runs.
@@ -152,12 +161,17 @@ impl App {
                     break;
                 }
             }
-            Ok::<_, io::Error>(())
-        })?;
+        });
         logs.flush();
         workers.shutdown_timeout(Duration::from_millis(200));
         drop(admin);
-        Ok(())
+    }
+}
+
+impl Signals {
+    fn listen(on: &Runtime) -> io::Result<Self> {
+        let _guard = on.enter();
+        Ok(Self { term: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 }
 
@@ -224,10 +238,9 @@ async fn reload(
     composer: &Composer,
     snapshot: &ArcSwap<Snapshot>,
     mut current: Settings,
-    (path, mut watch): (PathBuf, Watch),
+    ((path, mut watch), mut hangup): ((PathBuf, Watch), Signal),
 ) {
     let mut generation = 1;
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
     loop {
         tokio::select! {
             () = watch.changed() => {}
@@ -290,6 +303,11 @@ async fn resolve_all(snapshot: &Snapshot) {
 /// One thread for everything that is not a request: keys, names, reloads.
 fn control_runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
+}
+
+fn hangups(on: &Runtime) -> io::Result<Signal> {
+    let _guard = on.enter();
+    signal(SignalKind::hangup())
 }
 
 fn bind(workers: &Runtime, listen: &[Listen]) -> Result<Vec<Listener>, StartError> {

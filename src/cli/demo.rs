@@ -34,7 +34,7 @@ pub struct Args {
 #[must_use]
 pub fn run(args: &Args) -> u8 {
     let _ = log::init("warn", Format::Text);
-    match prepare(args.listen).and_then(App::run) {
+    match prepare(args.listen).map(App::run) {
         Ok(()) => 0,
         Err(error) => {
             let _ = writeln!(io::stderr(), "doorward demo: {error}");

@@ -1,6 +1,6 @@
 //! `doorward run`: the gate.
 
-use crate::app::{App, StartError};
+use crate::app::App;
 use crate::config::{self, watch::Watch};
 use crate::observe::log::{self, Format};
 use std::io::{self, Write};
@@ -41,7 +41,7 @@ pub fn run(args: &Args) -> u8 {
         tracing::warn!("{warning}");
     }
     watch.follow(&loaded.settings.files);
-    match App::prepare(loaded.settings, Some((path, watch)), Box::new(io::stdout())).and_then(serve) {
+    match App::prepare(loaded.settings, Some((path, watch)), Box::new(io::stdout())).map(serve) {
         Ok(()) => 0,
         Err(error) => {
             tracing::error!("{error}");
@@ -50,10 +50,10 @@ pub fn run(args: &Args) -> u8 {
     }
 }
 
-fn serve(app: App) -> Result<(), StartError> {
+fn serve(app: App) {
     for address in app.addresses() {
         tracing::info!(%address, "listening");
     }
     tracing::info!(address = %app.admin_address(), "admin listening");
-    app.run()
+    app.run();
 }

@@ -67,9 +67,9 @@ impl Edge {
             serving.spawn(serve(listener, Arc::clone(&front), stopped.clone()));
         }
         let leave = leave.await;
-        unready();
         let drain = self.snapshot.load().drain;
         draining.store(true, Ordering::Relaxed);
+        unready();
         if leave == Leave::Gracefully {
             tokio::time::sleep(drain.pre_stop).await;
         }

@@ -119,7 +119,9 @@ impl ProxyHttp for Proxy {
 
     async fn upstream_peer(&self, session: &mut Session, journey: &mut Journey) -> Result<Box<HttpPeer>> {
         let snapshot = Arc::clone(&journey.snapshot);
-        let watch = if journey.expect_upstream(Wait::Header) { Watch::Ours } else { watch(session) };
+        // While the client still has to send, it is the client that is waited for.
+        let first = if session.as_downstream_mut().is_body_empty() { Wait::Header } else { Wait::Body };
+        let watch = if journey.expect_upstream(first) { Watch::Ours } else { watch(session) };
         let Some(onward) = journey.onward() else {
             return Error::e_explain(ErrorType::InternalError, "forwarding without a permit");
         };
@@ -159,9 +161,8 @@ impl ProxyHttp for Proxy {
             *body = None;
         }
         let snapshot = Arc::clone(&journey.snapshot);
-        if body.is_some() {
-            journey.expect_upstream(Wait::Header);
-        }
+        let answered = journey.books.status != 0;
+        journey.expect_upstream(if end && !answered { Wait::Header } else { Wait::Body });
         let (Some(piece), Some(onward)) = (body.as_ref(), journey.onward()) else { return Ok(()) };
         onward.body += piece.len() as u64;
         let most = snapshot.gate.route(&onward.permit).map_or(0, |route| route.forwarding.max_body);

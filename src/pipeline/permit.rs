@@ -124,7 +124,8 @@ fn target(route: &Route, request: &Canonical<'_>) -> Result<Option<PathAndQuery>
         return Ok(None);
     }
     let target = request.target();
-    let rest = target.strip_prefix(prefix).unwrap_or(&target);
+    let whole_segments = |rest: &&str| rest.is_empty() || rest.starts_with(['/', '?']);
+    let rest = target.strip_prefix(prefix).filter(whole_segments).unwrap_or(&target);
     let rooted = if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") };
     let parsed = PathAndQuery::try_from(rooted);
     parsed.map(Some).map_err(|_| Denial::new(Code::BadPath, "the canonical target is no valid request target"))

@@ -82,7 +82,8 @@ fn an_http2_connection_is_closed_when_nothing_comes() {
 #[test]
 fn a_body_that_stalls_ends_the_request() {
     let backend = Played::start();
-    let gate = impatient(&backend.upstream("app", ""));
+    // a backend that waits for the rest is not to blame
+    let gate = impatient(&backend.upstream("app", "read_timeout = \"300ms\""));
     let mut client = Client::connect(gate.http);
     client.send("POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: 10\r\n\r\nhalf");
     let mut scene = backend.next();
@@ -95,7 +96,7 @@ fn a_body_that_stalls_ends_the_request() {
 #[test]
 fn an_http2_body_that_stalls_ends_the_request() {
     let backend = Played::start();
-    let gate = impatient(&backend.upstream("app", "read_timeout = \"1s\""));
+    let gate = impatient(&backend.upstream("app", "stream_idle = \"1s\""));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let address = gate.http;
     let stalled = runtime.spawn(async move {
@@ -121,7 +122,7 @@ fn an_http2_body_that_stalls_ends_the_request() {
 #[test]
 fn a_body_that_is_slow_but_steady_arrives() {
     let backend = Played::start();
-    let gate = impatient(&backend.upstream("app", ""));
+    let gate = impatient(&backend.upstream("app", "read_timeout = \"300ms\""));
     let mut client = Client::connect(gate.http);
     client.send("POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: 20\r\n\r\n");
     let mut scene = backend.next();
@@ -134,6 +135,24 @@ fn a_body_that_is_slow_but_steady_arrives() {
     }
     scene.say("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     assert_eq!(client.receive().unwrap().status, 200);
+}
+
+#[test]
+fn an_answer_that_has_begun_may_pause_whatever_the_client_still_sends() {
+    let backend = Played::start();
+    let gate = impatient(&backend.upstream("app", "read_timeout = \"100ms\""));
+    let mut client = Client::connect(gate.http);
+    client.send("POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: 8\r\n\r\nhalf");
+    let mut scene = backend.next();
+    scene.until("half");
+    scene.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    assert_eq!(client.receive_head().unwrap().status, 200);
+    client.send("half");
+    scene.until("half");
+    // longer than a header may take
+    std::thread::sleep(std::time::Duration::from_millis(400));
+    scene.say("3\r\nend\r\n0\r\n\r\n");
+    assert_eq!(client.chunk().as_deref(), Some(b"end".as_slice()));
 }
 
 #[test]

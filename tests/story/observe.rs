@@ -93,6 +93,17 @@ fn a_refusal_is_written_down_with_the_reason_its_caller_was_not_told() {
 }
 
 #[test]
+fn a_refusal_behind_a_trusted_proxy_is_written_down_under_the_client_s_address() {
+    let setup = Gate::setup().server("trusted_proxies = [\"127.0.0.0/8\"]");
+    let gate =
+        setup.start(&[&Backend::echo().upstream("app"), "[[route]]\npath = \"/\"\naccess = \"public\"\n"].concat());
+    let answer = gate.get("/elsewhere", "X-Forwarded-For: 192.0.2.9\r\nX-Request-Id: behind-1\r\n");
+    assert_eq!(answer.verdict(), "404 no_route");
+    assert_eq!(gate.audit("behind-1")["client_ip"], "192.0.2.9");
+    assert_eq!(gate.access("behind-1")["client_ip"], "192.0.2.9");
+}
+
+#[test]
 fn an_admitted_request_that_comes_to_nothing_is_a_failure_in_both_logs() {
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let upstream = format!("[[upstream]]\nname = \"app\"\nurl = \"http://{gone}\"\n\n");
