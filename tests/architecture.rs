@@ -3,6 +3,8 @@
 //! It reads the sources as text and links nothing, so it costs no build. Comments are left out; a path in a string would
 //! be taken for a real one, which nobody has needed yet.
 
+#![cfg(test)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -191,7 +193,7 @@ fn paths(text: &str, root: &str) -> Vec<(usize, String)> {
                 continue;
             }
             let rest = &line[start + root.len()..];
-            let members = rest.strip_prefix('{').map_or(vec![rest], |group| group.split(", ").collect());
+            let members = rest.strip_prefix('{').map_or_else(|| vec![rest], |group| group.split(", ").collect());
             let path = |member: &str| member.chars().take_while(|c| c.is_alphanumeric() || "_:".contains(*c)).collect();
             found.extend(members.into_iter().map(|member| (at + 1, path(member))));
         }

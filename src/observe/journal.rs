@@ -9,8 +9,7 @@ use super::metrics::Metrics;
 use super::route::RouteMetrics;
 use crate::domain::denial::Code;
 use crate::domain::principal::Principal;
-use crate::pipeline::account::{Auth, Record};
-use crate::pipeline::permit::Memory;
+use crate::pipeline::account::{Auth, Memory, Record};
 use crate::ports::{EdgeEvents, Journal, Stream};
 use std::sync::Arc;
 

@@ -1,7 +1,8 @@
 //! What a finished request leaves behind.
 
 use super::answer::Kind;
-use super::permit::{Caller, Memory};
+use super::permit::Caller;
+pub use super::permit::Memory;
 use super::{Answer, Permit};
 use crate::domain::denial::{Code, Denial};
 use crate::domain::principal::{AuthMethod, Principal};

@@ -190,7 +190,9 @@ async fn an_issuer_that_cannot_be_asked_is_503_and_only_for_its_tokens() {
 #[tokio::test]
 async fn a_refused_token_is_never_retried_as_anonymous() {
     let gate = gate(Hand::holding(keys()));
-    for token in ["x", "a.b.c", "a, Bearer b", "a b", "a\tb", &rs256(&claims_with(json!({"iss": "https://other.test"})))] {
+    for token in
+        ["x", "a.b.c", "a, Bearer b", "a b", "a\tb", &rs256(&claims_with(json!({"iss": "https://other.test"})))]
+    {
         assert_eq!(ask(&gate, "/maybe", Some(token)).await.unwrap_err(), Code::TokenInvalid, "{token}");
     }
     assert!(ask(&gate, "/maybe", None).await.is_ok());

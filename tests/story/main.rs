@@ -18,6 +18,8 @@ mod frames;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod issuers;
+#[cfg(test)]
 mod listeners;
 #[cfg(test)]
 mod matrix;
@@ -26,7 +28,7 @@ mod observe;
 #[cfg(test)]
 mod parser;
 #[cfg(test)]
-mod parser_rows;
+mod provenance;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]

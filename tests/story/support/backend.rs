@@ -1,12 +1,10 @@
 //! Backends on raw sockets: they keep what they received, and answer as the story wants.
 
 use super::seen::Seen;
-use super::PATIENCE;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use std::io::{self, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::time::Instant;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocket};
 
@@ -21,7 +19,7 @@ pub(crate) enum After {
 #[derive(Clone)]
 pub(crate) struct Backend {
     pub(crate) address: SocketAddr,
-    seen: Arc<(Mutex<Vec<Seen>>, Condvar)>,
+    seen: Arc<Mutex<Vec<Seen>>>,
 }
 
 impl Backend {
@@ -53,28 +51,17 @@ impl Backend {
 
     /// Everything received so far.
     pub(crate) fn seen(&self) -> Vec<Seen> {
-        self.seen.0.lock().clone()
+        self.seen.lock().clone()
     }
 
     /// Forgets what was received, and gives it.
     pub(crate) fn take(&self) -> Vec<Seen> {
-        std::mem::take(&mut *self.seen.0.lock())
+        std::mem::take(&mut *self.seen.lock())
     }
 
     /// The last request received.
     pub(crate) fn last(&self) -> Seen {
         self.seen().pop().expect("the backend received nothing")
-    }
-
-    /// Waits until `count` requests were received since the last [`Self::take`].
-    pub(crate) fn wait(&self, count: usize) -> Vec<Seen> {
-        let deadline = Instant::now() + PATIENCE;
-        let mut seen = self.seen.0.lock();
-        while seen.len() < count {
-            let late = self.seen.1.wait_until(&mut seen, deadline).timed_out();
-            assert!(!late || seen.len() >= count, "{} requests came instead of {count}", seen.len());
-        }
-        seen.clone()
     }
 
     fn serve(
@@ -86,8 +73,7 @@ impl Backend {
         stream.set_nodelay(true).ok()?;
         let mut reader = BufReader::new(stream.try_clone().ok()?);
         while let Some(seen) = Seen::read(&mut reader, connection).ok()? {
-            self.seen.0.lock().push(seen.clone());
-            self.seen.1.notify_all();
+            self.seen.lock().push(seen.clone());
             if answer(&seen, &mut stream).ok()? == After::Close {
                 break;
             }
@@ -137,21 +123,6 @@ pub(crate) fn text(headers: &str, body: &str) -> impl Fn(&Seen, &mut TcpStream) 
 /// These exact bytes, and then the end of the connection: broken answers, silence, half a head.
 pub(crate) fn bytes(answer: &'static [u8]) -> impl Fn(&Seen, &mut TcpStream) -> io::Result<After> {
     move |_, stream| stream.write_all(answer).map(|()| After::Close)
-}
-
-/// Begins an event stream and then sends whatever comes through `events`, one chunk each; ends it when the sender is
-/// gone. For one request at a time.
-pub(crate) fn events(events: std::sync::mpsc::Receiver<String>) -> impl Fn(&Seen, &mut TcpStream) -> io::Result<After> {
-    let events = Mutex::new(events);
-    move |_, stream| {
-        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
-        stream.write_all(head.as_bytes())?;
-        let events = events.lock();
-        while let Ok(event) = events.recv() {
-            write!(stream, "{:x}\r\n{event}\r\n", event.len())?;
-        }
-        stream.write_all(b"0\r\n\r\n").map(|()| After::Keep)
-    }
 }
 
 /// Answers as `then` does, but only once `go` was told to: a backend that is as slow as the story needs.

@@ -130,12 +130,6 @@ impl Client {
         None
     }
 
-    /// Exactly this many bytes; `None` when the connection ends before.
-    pub(crate) fn bytes(&mut self, count: usize) -> Option<Vec<u8>> {
-        let mut bytes = vec![0; count];
-        self.stream.read_exact(&mut bytes).ok().map(|()| bytes)
-    }
-
     /// Everything until the connection ends; `None` when it does not.
     pub(crate) fn rest(&mut self) -> Option<Vec<u8>> {
         let mut rest = Vec::new();

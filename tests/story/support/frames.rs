@@ -39,7 +39,7 @@ impl Frames {
     }
 
     /// Sends one request on stream `id`: these fields, each as a literal, and these DATA frames.
-    pub(crate) fn request(&mut self, id: u32, fields: &[(Vec<u8>, Vec<u8>)], data: &[&[u8]]) {
+    pub(crate) fn request(&mut self, id: u32, fields: &[(Vec<u8>, Vec<u8>)], data: &[Vec<u8>]) {
         let block: Vec<u8> = fields.iter().flat_map(|(name, value)| literal(name, value)).collect();
         let ends = if data.is_empty() { END_STREAM } else { 0 };
         self.send(HEADERS, END_HEADERS | ends, id, &block);

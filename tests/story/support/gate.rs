@@ -12,7 +12,6 @@ pub(crate) struct Gate {
     process: Child,
     /// The first listener.
     pub(crate) http: SocketAddr,
-    pub(crate) listeners: Vec<SocketAddr>,
     pub(crate) admin: SocketAddr,
     /// Access and audit lines.
     pub(crate) journal: Lines,
@@ -81,9 +80,9 @@ impl Setup {
         let messages = Lines::of(process.stderr.take().unwrap());
         let admin = address(&messages.wait(|line| line["message"] == "admin listening"));
         let said: Vec<Value> = messages.all().iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
-        let listeners: Vec<_> = said.iter().filter(|line| line["message"] == "listening").map(address).collect();
-        let http = listeners.first().copied().unwrap_or(admin);
-        Gate { process, http, listeners, admin, journal, messages, setup: self }
+        // a gate that listens on unix sockets only has no other address
+        let http = said.iter().find(|line| line["message"] == "listening").map_or(admin, address);
+        Gate { process, http, admin, journal, messages, setup: self }
     }
 
     fn file_path(&self) -> PathBuf {
