@@ -6,7 +6,7 @@ use super::snapshot::Snapshot;
 use super::upstream::Watch;
 use super::{outcome, respond, tunnel};
 use crate::domain::denial::{Code, Denial};
-use crate::domain::headers::{backward, rewrite};
+use crate::domain::headers::{self, backward, rewrite};
 use crate::domain::request::Upgrade;
 use crate::domain::time::UnixTime;
 use crate::pipeline::{Answer, Arrival, Permit};
@@ -34,7 +34,7 @@ const ADDED_HEADERS: usize = 16;
 const CLIENT_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The proxy. One for the life of the process; what it decides with is in the snapshot.
-pub struct Proxy {
+pub(super) struct Proxy {
     pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
     pub(super) events: Arc<dyn EdgeEvents>,
     pub(super) connector: TransportConnector,
@@ -208,7 +208,7 @@ impl ProxyHttp for Proxy {
         trailers: &mut HeaderMap,
         journey: &mut Journey,
     ) -> Result<Option<Bytes>> {
-        rewrite::erase_from_trailers(trailers, journey.snapshot.gate.managed());
+        headers::rewrite::erase_from_trailers(trailers, journey.snapshot.gate.managed());
         Ok(None)
     }
 
@@ -277,9 +277,9 @@ pub(super) fn forward_head(head: &mut RequestHeader, journey: &mut Journey, upgr
         if let Some(target) = permit.target() {
             parts.uri = http::Uri::from(target.clone());
         }
-        rewrite::rewrite(
+        rewrite(
             &mut parts.headers,
-            &rewrite::Onward {
+            &headers::Onward {
                 managed: snapshot.gate.managed(),
                 identity: snapshot.gate.identity_of(permit),
                 forward_authorization: snapshot.gate.forwards_authorization(),
