@@ -187,13 +187,7 @@ impl Composer {
         let names = settings.upstreams.iter().map(|upstream| upstream.name.clone()).collect();
         let logs = (self.access.clone(), self.audit.clone());
         Ok(Snapshot {
-            gate: Gate::new(Plan {
-                routes: settings.routes.clone(),
-                issuers: self.desks(settings),
-                identity: Arc::clone(&settings.identity),
-                trusted: server.trusted.clone(),
-                prefix: server.prefix.clone(),
-            }),
+            gate: gate(settings, self.desks(settings)),
             upstreams,
             journal: Arc::new(Observers::new(Arc::clone(&self.metrics), logs, routes, names)),
             limits: Limits {
@@ -231,6 +225,17 @@ impl Composer {
             counted.add(keyring.fetches().saturating_sub(counted.value()));
         }
     }
+}
+
+/// The gate of these settings with these keys. Whoever wants to know what the gate would say asks one made here.
+pub(crate) fn gate(settings: &Settings, issuers: Vec<Desk>) -> Gate {
+    Gate::new(Plan {
+        routes: settings.routes.clone(),
+        issuers,
+        identity: Arc::clone(&settings.identity),
+        trusted: settings.server.trusted.clone(),
+        prefix: settings.server.prefix.clone(),
+    })
 }
 
 /// On SIGHUP or a change of any file: read everything anew, and either all of it counts or none.
@@ -271,6 +276,9 @@ async fn read_anew(
     let owned = path.to_owned();
     let loaded = tokio::task::spawn_blocking(move || config::load(&owned)).await.map_err(|error| error.to_string())?;
     let loaded = loaded.map_err(|mistakes| mistakes.to_string())?;
+    if loaded.settings.routes.routes().is_empty() && !current.routes.routes().is_empty() {
+        return Err("the file has no route any more: it looks cut short".to_owned());
+    }
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }

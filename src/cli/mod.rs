@@ -3,10 +3,14 @@
 
 pub mod check;
 pub mod demo;
+pub mod explain;
 pub mod init;
+mod offline;
 pub mod routes;
 pub mod run;
 pub mod schema;
+pub mod test_policy;
+pub mod token;
 
 use clap::{Parser, Subcommand};
 
@@ -24,8 +28,11 @@ enum Action {
     Demo(demo::Args),
     Init(init::Args),
     Check(check::Args),
+    Explain(explain::Args),
     Routes(routes::Args),
+    TestPolicy(test_policy::Args),
     Schema(schema::Args),
+    Token(token::Args),
 }
 
 /// Wrong usage (sysexits.h, EX_USAGE).
@@ -52,8 +59,11 @@ impl Command {
             Action::Demo(args) => demo::run(args),
             Action::Init(args) => init::run(args),
             Action::Check(args) => check::run(args),
+            Action::Explain(args) => explain::run(args),
             Action::Routes(args) => routes::run(args),
+            Action::TestPolicy(args) => test_policy::run(args),
             Action::Schema(args) => schema::run(args),
+            Action::Token(args) => token::run(args),
         }
     }
 }

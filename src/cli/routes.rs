@@ -30,7 +30,7 @@ pub fn run(args: &Args) -> u8 {
     }
 }
 
-const HEAD: [&str; 6] = ["", "METHODS", "ROUTE", "ACCESS", "CREDENTIALS", "UPSTREAM"];
+const HEAD: [&str; 7] = ["", "METHODS", "ROUTE", "ACCESS", "CREDENTIALS", "LIMITS", "UPSTREAM"];
 
 /// One line a route, in the order of the file; `!` marks what anybody may reach.
 fn table(settings: &Settings) -> String {
@@ -52,7 +52,7 @@ fn table(settings: &Settings) -> String {
     text
 }
 
-fn line(route: &Route, settings: &Settings) -> [String; 6] {
+fn line(route: &Route, settings: &Settings) -> [String; 7] {
     let public = route.rule.access == Access::Public;
     let methods = route.methods.as_ref().map_or_else(
         || "common".to_owned(),
@@ -66,11 +66,13 @@ fn line(route: &Route, settings: &Settings) -> [String; 6] {
         format!("{}{}", route.host, route.path.as_str()),
         access(&route.rule),
         credentials.to_owned(),
+        format!("body {}", size(route.forwarding.max_body)),
         upstream.unwrap_or_default(),
     ]
 }
 
-fn access(rule: &Rule) -> String {
+/// A rule in one line, as much of it as there is.
+pub(super) fn access(rule: &Rule) -> String {
     let mut text = match rule.access {
         Access::Public => "public",
         Access::Optional => "optional",
@@ -85,10 +87,22 @@ fn access(rule: &Rule) -> String {
             let _ = write!(text, ", {word} {}", list.join(joined));
         }
     }
-    if rule.when.is_some() {
-        text.push_str(", when …");
+    if let Some(when) = &rule.when {
+        let _ = write!(text, ", when {}", one_line(when.text()));
     }
     text
+}
+
+/// An expression may run over several lines in the file; a table has one for it.
+pub(super) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Bytes as they would be written in the file: in the largest unit that leaves nothing over.
+fn size(bytes: u64) -> String {
+    let units = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    let unit = units.into_iter().find(|(_, unit)| bytes >= *unit && bytes.is_multiple_of(*unit));
+    unit.map_or_else(|| format!("{bytes}B"), |(name, unit)| format!("{}{name}", bytes / unit))
 }
 
 #[cfg(test)]
@@ -103,7 +117,7 @@ mod tests {
             name = "app"
             url = "http://127.0.0.1:3000"
             [[issuer]]
-            name = "local"
+            name = "id"
             issuer = "http://localhost"
             secret = "0123456789abcdef0123456789abcdef"
             audience = ["app"]
@@ -112,22 +126,25 @@ mod tests {
             path = "/"
             access = "public"
             [[route]]
-            host = "app.example.com"
+            host = "a.example"
             path = "/admin/**"
             methods = ["GET", "POST"]
-            roles = ["admin", "root"]
-            from = ["local"]
+            roles = ["x", "y"]
+            from = ["id"]
+            max_body = "1536KiB"
+            when = '''
+                claims.n >
+                2'''
         "#;
         let world = World { env: &|_| None, secrets: Secrets::Literal };
         let loaded = from_text(file, std::path::Path::new("/nowhere"), &world).unwrap();
-        let expected = [
-            "   METHODS   ROUTE                     ACCESS                                         CREDENTIALS  UPSTREAM",
-            "!  common    /                         public                                         -            app",
-            "   GET,POST  app.example.com/admin/**  authenticated, from local, role admin or root  bearer       app",
-            "",
-            "2 routes, 1 of them public (!)",
-            "",
-        ];
-        assert_eq!(table(&loaded.settings), expected.join("\n"));
+        let expected = "
+   METHODS   ROUTE               ACCESS                                                  CREDENTIALS  LIMITS        UPSTREAM
+!  common    /                   public                                                  -            body 10MiB    app
+   GET,POST  a.example/admin/**  authenticated, from id, role x or y, when claims.n > 2  bearer       body 1536KiB  app
+
+2 routes, 1 of them public (!)
+";
+        assert_eq!(table(&loaded.settings), expected.trim_start_matches('\n'));
     }
 }

@@ -88,20 +88,21 @@ methods = ["get", "TRACE"]
 "#;
     let expected = [
         "server.lisen (line 3): unknown key; did you mean \"listen\"?",
+        "server.threads (line 4): a whole number",
         "server.max_header (line 5): \"32 KB\" is no size",
         "server.drain.now (line 6): unknown key",
         "server.drain.pre_stop (line 6): \"soon\" is no span of time",
-        "server.threads (line 4): a whole number",
         "route[0].path (line 9): a path begins with",
         "route[0].access (line 10): \"open\" is none of \"public\", \"optional\", \"authenticated\"",
+        "route[1] (line 12): says nothing about access",
         "route[1].methods[0] (line 14): methods are told apart by case; write \"GET\"",
         "route[1].methods[1] (line 14): TRACE never passes",
-        "route[1] (line 12): says nothing about access",
     ];
     let found = wrong(text);
-    for start in expected {
-        assert!(found.iter().any(|text| text.starts_with(start)), "{start} is not in {found:#?}");
-    }
+    // and neither route has an upstream to forward to
+    assert_eq!(found.len(), expected.len() + 2, "{found:#?}");
+    let places = expected.iter().filter(|start| found.iter().any(|text| text.starts_with(*start)));
+    assert_eq!(places.count(), expected.len(), "{found:#?}");
 }
 
 #[test]
@@ -429,4 +430,34 @@ fn only_what_a_reload_cannot_change_asks_for_a_restart() {
     let new =
         good("[server]\nlisten = [\"[::]:1\"]\nthreads = 77\n[admin]\nlisten = \"127.0.0.1:2\"\nhealth = \"[::]:3\"\n");
     assert_eq!(restart_needed(&old, &new), ["server.listen", "server.threads", "admin.listen", "admin.health"]);
+}
+
+#[test]
+fn the_default_headers_are_those_the_domain_calls_default() {
+    let mut domain = crate::domain::headers::identity::IdentityHeaders::default();
+    domain.entries.sort_by(|a, b| a.0.as_str().cmp(b.0.as_str()));
+    assert_eq!(*good("").identity, domain);
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn a_torn_file_becomes_settings_or_mistakes(at in 0usize..9000, gap in 0usize..40, patch in "[\\[\\]{}\"'=.,#\n a-z0-9-]{0,6}") {
+        let text = include_str!("../../conf/doorward.toml");
+        let (from, to) = (at.min(text.len()), (at + gap).min(text.len()));
+        let (from, to) = (text.floor_char_boundary(from), text.floor_char_boundary(to));
+        let torn = format!("{}{patch}{}", &text[..from], &text[to..]);
+        if let Err(mistakes) = read(&torn) {
+            proptest::prop_assert!(!mistakes.is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_file_nested_beyond_reason_is_a_mistake() {
+    let deep = "[".repeat(100_000);
+    assert!(!wrong(&format!("a = {deep}")).is_empty());
+    let deep = "(".repeat(20_000);
+    assert!(!wrong(&with_route(&format!("when = \"{deep}\""))).is_empty());
 }

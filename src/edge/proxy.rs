@@ -15,7 +15,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Version};
 use pingora::connectors::TransportConnector;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
@@ -174,6 +174,8 @@ impl ProxyHttp for Proxy {
     }
 
     async fn response_filter(&self, _: &mut Session, head: &mut ResponseHeader, journey: &mut Journey) -> Result<()> {
+        // Ours is the protocol of this hop, whatever the backend speaks.
+        head.set_version(Version::HTTP_11);
         if !head.status.is_informational() {
             journey.books.answered(head.status.as_u16());
             journey.expect_upstream(Wait::Body);

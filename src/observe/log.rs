@@ -68,7 +68,14 @@ where
 /// Libraries that see credentials on the wire. A prefix covers what belongs to it: `pingora_core`, `hyper_util`.
 const TALKATIVE: [&str; 7] = ["pingora", "h2", "hyper", "rustls", "reqwest", "tungstenite", "tokio_tungstenite"];
 
+/// What it reports is what clients do: half a head, a reset, a frame too many. Anybody could fill a disk with it; the
+/// access log, the audit log and the metrics tell the same in bounded lines.
+const REPORTS_STRANGERS: &str = "pingora_proxy";
+
 fn is_harmless(metadata: &Metadata<'_>) -> bool {
+    if metadata.target().starts_with(REPORTS_STRANGERS) {
+        return false;
+    }
     *metadata.level() <= Level::WARN || !TALKATIVE.iter().any(|name| metadata.target().starts_with(name))
 }
 

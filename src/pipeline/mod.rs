@@ -143,6 +143,7 @@ impl Gate {
             path: &request.path,
             query: request.query,
             headers: arrival.head.headers,
+            managed: &self.managed,
             ip: client.ip,
             now: arrival.now,
         };

@@ -148,31 +148,29 @@ fn what_is_for_somebody_is_kept_from_shared_caches() {
     assert_eq!(gate("Cache-Control: max-age=5\r\n").get_as("/", &token).all("cache-control"), ["max-age=5"]);
 }
 
-/// A backend of HTTP/2 in clear text that sends every message back and ends with a trailer; it tells how many
-/// trailers of the request it got.
-async fn echo_calls(listener: tokio::net::TcpListener) {
-    while let Ok((stream, _)) = listener.accept().await {
-        tokio::spawn(async move {
-            let mut connection = h2::server::handshake(stream).await.unwrap();
-            while let Some(Ok((request, mut respond))) = connection.accept().await {
-                tokio::spawn(async move {
-                    let head = Response::builder().header("content-type", "application/grpc").body(()).unwrap();
-                    let mut answer = respond.send_response(head, false).unwrap();
-                    let mut body = request.into_body();
-                    while let Some(Ok(piece)) = body.data().await {
-                        let _ = body.flow_control().release_capacity(piece.len());
-                        answer.send_data(piece, false).unwrap();
-                    }
-                    let came = body.trailers().await.ok().flatten().map_or(0, |trailers| trailers.len());
-                    let mut trailers = HeaderMap::new();
-                    trailers.insert("grpc-status", HeaderValue::from_static("0"));
-                    trailers.insert("request-trailers", HeaderValue::from(came));
-                    trailers.insert("x-auth-subject", HeaderValue::from_static("root"));
-                    answer.send_trailers(trailers).unwrap();
-                });
-            }
-        });
+/// A backend of HTTP/2 in clear text.
+async fn take_calls(listener: tokio::net::TcpListener) {
+    let (stream, _) = listener.accept().await.unwrap();
+    let mut connection = h2::server::handshake(stream).await.unwrap();
+    while let Some(Ok((request, respond))) = connection.accept().await {
+        tokio::spawn(echo(request.into_body(), respond));
     }
+}
+
+/// Sends every message back, and tells in a trailer how many trailers the request had.
+async fn echo(mut body: h2::RecvStream, mut respond: h2::server::SendResponse<Bytes>) {
+    let head = Response::builder().header("content-type", "application/grpc").body(()).unwrap();
+    let mut answer = respond.send_response(head, false).unwrap();
+    while let Some(Ok(piece)) = body.data().await {
+        let _ = body.flow_control().release_capacity(piece.len());
+        answer.send_data(piece, false).unwrap();
+    }
+    let came = body.trailers().await.ok().flatten().map_or(0, |trailers| trailers.len());
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", HeaderValue::from_static("0"));
+    trailers.insert("request-trailers", HeaderValue::from(came));
+    trailers.insert("x-auth-subject", HeaderValue::from_static("root"));
+    answer.send_trailers(trailers).unwrap();
 }
 
 #[test]
@@ -180,7 +178,7 @@ fn a_call_streams_both_ways_and_ends_with_its_trailers() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
     let url = format!("h2c://{}", listener.local_addr().unwrap());
-    runtime.spawn(echo_calls(listener));
+    runtime.spawn(take_calls(listener));
     let gate = Gate::start(&[upstream(&url, "").as_str(), PUBLIC].concat());
     let call = async {
         let stream = tokio::net::TcpStream::connect(gate.http).await.unwrap();

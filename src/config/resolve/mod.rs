@@ -15,15 +15,14 @@ use super::raw::shape::{Field, List};
 use super::raw::File;
 use super::secrets::read_bytes;
 use super::{Loaded, Settings};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 pub(super) fn resolve(file: Option<&File>, mut findings: Findings) -> Result<Loaded, Mistakes> {
     let settings = file.and_then(|file| settings(file, &mut findings));
     let mut mistakes = findings.mistakes;
-    // a key of [route_defaults] is looked at with every route
-    once_each(&mut mistakes.0);
-    once_each(&mut findings.warnings);
+    in_order(&mut mistakes.0);
+    in_order(&mut findings.warnings);
     match settings {
         Some(mut settings) if mistakes.is_empty() => {
             findings.files.sort();
@@ -61,15 +60,12 @@ fn settings(file: &File, findings: &mut Findings) -> Option<Settings> {
     })
 }
 
-fn once_each(mistakes: &mut Vec<Mistake>) {
-    let mut seen: Vec<Mistake> = Vec::with_capacity(mistakes.len());
-    let mut known = std::collections::HashSet::new();
-    for mistake in mistakes.drain(..) {
-        if known.insert(mistake.to_string()) {
-            seen.push(mistake);
-        }
-    }
-    *mistakes = seen;
+/// As an operator reads: file by file, from top to bottom, and once each, for a key of `[route_defaults]` is looked at
+/// with every route.
+fn in_order(mistakes: &mut Vec<Mistake>) {
+    let mut known = HashSet::new();
+    mistakes.retain(|mistake| known.insert(mistake.to_string()));
+    mistakes.sort_by_key(|mistake| (mistake.place.file.clone(), mistake.place.line));
 }
 
 /// The values of a list; those that were mistakes have been noted.

@@ -2,10 +2,12 @@
 
 use super::rule::forbidden;
 use crate::domain::denial::Denial;
+use crate::domain::headers::Managed;
 use crate::domain::principal::Principal;
 use crate::domain::time::UnixTime;
 use cel::{Context, Env, Program, Value};
-use http::HeaderMap;
+use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION};
+use http::{HeaderMap, HeaderName};
 use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
@@ -22,9 +24,14 @@ pub struct Facts<'r> {
     pub path: &'r str,
     pub query: Option<&'r str>,
     pub headers: &'r HeaderMap,
+    /// Names that are ours to set: what came under them was forged, and an expression never sees it.
+    pub managed: &'r Managed,
     pub ip: Option<IpAddr>,
     pub now: UnixTime,
 }
+
+/// Whoever holds these is the caller; a policy asks about claims instead.
+const CREDENTIALS: [HeaderName; 3] = [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE];
 
 /// A compiled expression.
 #[derive(Clone)]
@@ -52,6 +59,12 @@ impl Expression {
             }
         }
         Ok(Self { text: text.into(), program: Arc::new(program), env: Arc::new(Env::stdlib()) })
+    }
+
+    /// As the operator wrote it.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// Whether the expression is true of `caller` and `facts`.
@@ -84,7 +97,8 @@ impl Facts<'_> {
         for (name, value) in form_urlencoded::parse(self.query.unwrap_or_default().as_bytes()) {
             query.entry(name.into_owned()).or_insert_with(|| value.as_ref().into());
         }
-        let headers = self.headers.keys().filter_map(|name| {
+        let shown = self.headers.keys().filter(|name| !CREDENTIALS.contains(name) && !self.managed.covers(name.as_str()));
+        let headers = shown.filter_map(|name| {
             let first = self.headers.get(name)?.to_str().ok()?;
             Some((name.as_str().to_owned(), Value::from(first)))
         });

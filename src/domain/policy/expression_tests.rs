@@ -24,12 +24,16 @@ fn ada() -> Principal {
 fn holds(text: &str) -> Result<(), Code> {
     let mut headers = HeaderMap::new();
     headers.insert("x-tenant", "t1".parse().unwrap());
+    headers.insert("x_auth_subject", "root".parse().unwrap());
+    headers.insert("authorization", "Bearer abc".parse().unwrap());
+    let managed = Managed::new([]);
     let facts = Facts {
         method: "GET",
         host: "app.example.com",
         path: "/orgs/o1",
         query: Some("page=2&page=3&q=a%20b"),
         headers: &headers,
+        managed: &managed,
         ip: Some("192.0.2.7".parse().unwrap()),
         now: UnixTime(1_700_000_000),
     };
@@ -48,6 +52,7 @@ fn an_expression_may_ask_about_claims_and_the_request() {
         r#"request.query.page == "2" && request.query.q == "a b""#,
         r#"request.time > timestamp("2023-01-01T00:00:00Z")"#,
         r#"has(claims.email) && !has(claims.missing)"#,
+        r#"!("x_auth_subject" in request.headers) && !("authorization" in request.headers)"#,
     ] {
         assert_eq!(holds(text), Ok(()), "{text}");
     }
