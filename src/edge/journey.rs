@@ -30,7 +30,10 @@ pub struct Journey {
 }
 
 /// There is no way back, and no half-way: only a request that was admitted has a permit to forward with.
-#[expect(clippy::large_enum_variant, reason = "most requests are admitted: a box would cost each of them an allocation")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most requests are admitted: a box would cost each of them an allocation"
+)]
 pub(super) enum Stage {
     Arrived,
     Answered(Answer),

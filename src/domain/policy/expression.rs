@@ -97,7 +97,8 @@ impl Facts<'_> {
         for (name, value) in form_urlencoded::parse(self.query.unwrap_or_default().as_bytes()) {
             query.entry(name.into_owned()).or_insert_with(|| value.as_ref().into());
         }
-        let shown = self.headers.keys().filter(|name| !CREDENTIALS.contains(name) && !self.managed.covers(name.as_str()));
+        let shown =
+            self.headers.keys().filter(|name| !CREDENTIALS.contains(name) && !self.managed.covers(name.as_str()));
         let headers = shown.filter_map(|name| {
             let first = self.headers.get(name)?.to_str().ok()?;
             Some((name.as_str().to_owned(), Value::from(first)))
