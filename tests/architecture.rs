@@ -58,7 +58,11 @@ const ROOMS: [Room; 10] = [
         never: &["pingora", "reqwest", "hyper", "toml", "clap"],
     },
     Room { name: "admin", knows: &["domain", "ports", "observe"], never: &["pingora", "reqwest", "toml", "clap"] },
-    Room { name: "cli", knows: &["app", "config", "domain", "observe", "pipeline"], never: &PINGORA_IS_THE_EDGES },
+    Room {
+        name: "cli",
+        knows: &["app", "config", "domain", "observe", "pipeline", "ports"],
+        never: &PINGORA_IS_THE_EDGES,
+    },
     // the composition root knows every room, and still not what Pingora looks like
     Room {
         name: "app",
