@@ -144,6 +144,11 @@ impl Gate {
         line.map_or(0.0, |value| value.parse().unwrap())
     }
 
+    /// Waits until this many requests are accounted for, in metrics and log: that comes after their answers.
+    pub(crate) fn accounted(&self, requests: usize) {
+        self.journal.wait_count(requests, |line| line["kind"] != "audit");
+    }
+
     /// The access line of the request with this `X-Request-Id`.
     pub(crate) fn access(&self, request_id: &str) -> Value {
         self.journal.wait(|line| line["request_id"] == request_id && line["kind"] != "audit")

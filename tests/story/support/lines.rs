@@ -58,6 +58,15 @@ impl Lines {
         .unwrap_or_else(|| panic!("the line never came; there are:\n{}", self.all().join("\n")))
     }
 
+    /// Waits until there are this many JSON lines that `counts` accepts.
+    pub(crate) fn wait_count(&self, count: usize, counts: impl Fn(&Value) -> bool) {
+        let enough = self.wait_for(|state| {
+            let values = state.lines.iter().filter_map(|line| serde_json::from_str(line).ok());
+            (values.filter(|value| counts(value)).count() >= count).then_some(())
+        });
+        assert!(enough.is_some(), "{count} lines never came; there are:\n{}", self.all().join("\n"));
+    }
+
     /// Whether the writer has closed its end in time.
     pub(crate) fn wait_end(&self) -> bool {
         self.wait_for(|state| state.ended.then_some(())).is_some()
