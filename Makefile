@@ -22,8 +22,8 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: deps-demo ## build the gate and open it in front of an echo backend
-	cargo build --locked --profile quick --bin doorward
-	exec $(TARGET)/quick/doorward demo $(ARGS)
+	cargo build --locked --bin doorward
+	exec $(TARGET)/debug/doorward demo $(ARGS)
 
 run: deps-demo ## run the gate with CONFIG=doorward.toml
 	cargo build --locked --profile quick --bin doorward
