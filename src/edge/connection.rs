@@ -20,40 +20,42 @@ pub struct Connection {
     /// Odd while an HTTP/1 request is being served, even while one is awaited.
     turn: AtomicU32,
     opened: Instant,
-    /// When the backend must have sent something, in milliseconds since `opened`; 0 when nothing is expected.
-    upstream_due: AtomicU64,
+    /// When something must have come, in milliseconds since `opened`; 0 when nothing is expected. While a request is
+    /// served it is the backend's to send, between two requests the client's.
+    due: AtomicU64,
 }
 
 impl Connection {
     #[must_use]
     pub fn new(ip: Option<IpAddr>, tls: bool) -> Arc<Self> {
-        Arc::new(Self { ip, tls, turn: AtomicU32::new(0), opened: Instant::now(), upstream_due: AtomicU64::new(0) })
+        Arc::new(Self { ip, tls, turn: AtomicU32::new(0), opened: Instant::now(), due: AtomicU64::new(0) })
     }
 
     /// A request head is complete: the stream stops waiting for one.
     pub fn begin(&self) {
+        self.due.store(0, Ordering::Relaxed);
         self.turn.fetch_or(1, Ordering::Relaxed);
     }
 
-    /// The request is over: what comes next is another head.
-    pub fn end(&self) {
+    /// The request is over: what comes next is another head, within `idle`.
+    pub fn end(&self, idle: Duration) {
         let turn = self.turn.load(Ordering::Relaxed);
-        self.upstream_due.store(0, Ordering::Relaxed);
         if turn & 1 == 1 && turn != FRAMES {
+            self.expect(idle);
             self.turn.store(turn.wrapping_add(1), Ordering::Relaxed);
         }
     }
 
-    /// The backend is to send something within `patience`, or the stream of this connection reports an error.
+    /// Whoever's turn it is must send something within `patience`, or the stream of this connection reports an error.
     /// Pingora has one timeout for the response header and for every piece of the body, running while the request
     /// body is still being sent; only here are they told apart.
-    pub(super) fn expect_upstream(&self, patience: Duration) {
+    pub(super) fn expect(&self, patience: Duration) {
         let due = (self.opened.elapsed() + patience).as_millis();
-        self.upstream_due.store(u64::try_from(due).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.due.store(u64::try_from(due).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    pub(super) fn upstream_due(&self) -> Option<Instant> {
-        let due = self.upstream_due.load(Ordering::Relaxed);
+    pub(super) fn due(&self) -> Option<Instant> {
+        let due = self.due.load(Ordering::Relaxed);
         (due != 0).then(|| self.opened + Duration::from_millis(due))
     }
 

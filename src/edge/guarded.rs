@@ -55,7 +55,7 @@ pub(super) struct Guarded {
     head_bytes: usize,
     turn: u32,
     deadline: Option<Pin<Box<Sleep>>>,
-    /// Set to a moment no later than the backend is due; looked at again when it rings.
+    /// Set to a moment no later than something is due; looked at again when it rings.
     alarm: Option<Pin<Box<Sleep>>>,
     events: Arc<dyn EdgeEvents>,
 }
@@ -136,20 +136,20 @@ impl Guarded {
         turn & 1 == 0
     }
 
-    /// Between two requests Pingora's keep-alive timeout counts; before the first and within a head, ours does.
+    /// Between two requests the client may idle for a while; before the first and within a head it must get on.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         if self.turn > 0 && self.head_bytes == 0 {
-            return Poll::Pending;
+            return self.poll_overdue(cx);
         }
         let limit = self.limits.within;
         let deadline = self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
         deadline.as_mut().poll(cx).map(|()| io::ErrorKind::TimedOut.into())
     }
 
-    /// Rings when the backend is overdue. The alarm is set anew only when it rings too early or would ring too late,
+    /// Rings when what the connection expects is overdue. The alarm is set anew only when it rings too early or would ring too late,
     /// so a busy connection touches its timer once in a while, not once a request.
     fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        let due = self.connection.as_ref().and_then(|connection| connection.upstream_due()).map(Instant::from_std);
+        let due = self.connection.as_ref().and_then(|connection| connection.due()).map(Instant::from_std);
         let Some(due) = due else { return Poll::Pending };
         let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(due)));
         if alarm.deadline() > due {

@@ -19,16 +19,16 @@ pub(super) struct Ids {
 impl Ids {
     /// From the generator of this thread; `trusted` peers may bring their own.
     pub(super) fn of(headers: &HeaderMap, trusted: bool) -> Self {
-        let (trace, span) = (fastrand::u128(1..), fastrand::u64(1..));
+        let ours = Text::new();
         if !trusted {
-            return Self { request_id: request_id(trace), traceparent: begin(trace, span), continued: false };
+            return Self { request_id: ours.request_id(), traceparent: ours.traceparent(), continued: false };
         }
         let brought = headers.get(X_REQUEST_ID).filter(|id| request_id_is_sound(id.as_bytes())).cloned();
         let parent = headers.get(TRACEPARENT).and_then(|value| Traceparent::parse(value.as_bytes()));
         Self {
-            request_id: brought.unwrap_or_else(|| request_id(trace)),
+            request_id: brought.unwrap_or_else(|| ours.request_id()),
             continued: parent.is_some(),
-            traceparent: parent.map_or_else(|| begin(trace, span), |parent| parent.child(span)),
+            traceparent: parent.map_or_else(|| ours.traceparent(), |parent| parent.child(fastrand::u64(1..))),
         }
     }
 
@@ -42,29 +42,38 @@ impl Ids {
     }
 }
 
-fn request_id(number: u128) -> HeaderValue {
-    let mut text = [0_u8; 32];
-    hex(number, &mut text);
-    value(&text)
+/// A trace that begins here, as `traceparent` writes it. It is not sampled: whether to record is for whoever records.
+/// Its trace id is our request id too; both values share these bytes.
+struct Text(Bytes);
+
+impl Text {
+    fn new() -> Self {
+        let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+        for (at, number) in [(3, fastrand::u64(1..)), (19, fastrand::u64(..)), (36, fastrand::u64(1..))] {
+            hex(number, text.get_mut(at..at + 16).unwrap_or_default());
+        }
+        Self(Bytes::copy_from_slice(&text))
+    }
+
+    fn request_id(&self) -> HeaderValue {
+        value(self.0.slice(3..35))
+    }
+
+    fn traceparent(&self) -> HeaderValue {
+        value(self.0.clone())
+    }
 }
 
-/// A trace of our own, not sampled: whether to record is for whoever records.
-fn begin(trace: u128, span: u64) -> HeaderValue {
-    let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
-    hex(trace, text.get_mut(3..35).unwrap_or_default());
-    hex(u128::from(span), text.get_mut(36..52).unwrap_or_default());
-    value(&text)
-}
-
-fn hex(mut number: u128, into: &mut [u8]) {
+fn hex(mut number: u64, into: &mut [u8]) {
     for place in into.iter_mut().rev() {
-        *place = HEX.get(usize::try_from(number & 15).unwrap_or(0)).copied().unwrap_or(b'0');
+        *place = HEX.get(usize::from(number.to_le_bytes()[0] & 15)).copied().unwrap_or(b'0');
         number >>= 4;
     }
 }
 
-fn value(text: &[u8]) -> HeaderValue {
-    HeaderValue::from_maybe_shared(Bytes::copy_from_slice(text)).unwrap_or_else(|_| HeaderValue::from_static("0"))
+/// Digits and dashes are always a header value.
+fn value(text: Bytes) -> HeaderValue {
+    HeaderValue::from_maybe_shared(text).unwrap_or_else(|_| HeaderValue::from_static("0"))
 }
 
 #[cfg(test)]

@@ -111,7 +111,7 @@ impl Journey {
         let Stage::Admitted(onward) = &self.stage else { return false };
         let Some(pool) = self.snapshot.upstreams.get(onward.permit.upstream()) else { return false };
         let settings = pool.settings();
-        connection.expect_upstream(match wait {
+        connection.expect(match wait {
             Wait::Header => settings.read_timeout,
             Wait::Body => settings.stream_idle,
         });
@@ -119,7 +119,7 @@ impl Journey {
     }
 
     pub(super) fn upstream_overdue(&self) -> bool {
-        let due = self.connection.as_ref().and_then(|connection| connection.upstream_due());
+        let due = self.connection.as_ref().and_then(|connection| connection.due());
         due.is_some_and(|due| due <= Instant::now())
     }
 
@@ -173,7 +173,7 @@ impl Books {
 impl Drop for Journey {
     fn drop(&mut self) {
         if let Some(connection) = &self.connection {
-            connection.end();
+            connection.end(self.snapshot.limits.idle_timeout);
         }
         self.events.request_ended();
         let (Some((method, uri, host, version)), Some(ids)) = (&self.books.request, &self.books.ids) else { return };
@@ -195,7 +195,7 @@ impl Drop for Journey {
             trace_id: ids.trace_id(),
             client: client.or_else(|| self.connection.as_ref().and_then(|connection| connection.ip)),
             method: method.as_str(),
-            host: authority.or(host.as_ref().map(HeaderValue::as_bytes)).unwrap_or_default(),
+            host: authority.or_else(|| host.as_ref().map(HeaderValue::as_bytes)).unwrap_or_default(),
             path: uri.path().as_bytes(),
             route,
             decision,

@@ -6,6 +6,7 @@ use super::snapshot::Snapshot;
 use super::upstream::Watch;
 use super::{outcome, respond, tunnel};
 use crate::domain::denial::{Code, Denial};
+use crate::domain::headers::rewrite::erase_from_trailers;
 use crate::domain::headers::{self, backward, rewrite};
 use crate::domain::request::Upgrade;
 use crate::domain::time::UnixTime;
@@ -66,15 +67,12 @@ impl Proxy {
         }
     }
 
-    /// Bounds on this session that Pingora leaves open. Its keep-alive is touched only while it is on: `None` says
-    /// that somebody asked for the connection to be closed.
+    /// Bounds on this session that Pingora leaves open. How long it may idle between requests the stream knows.
     fn bound(&self, session: &mut Session, snapshot: &Snapshot) {
-        let idle = snapshot.limits.idle_timeout;
-        if session.get_keepalive().is_some() {
-            let close = self.draining.load(Ordering::Relaxed);
-            session.set_keepalive(if close { None } else { Some(idle.as_secs().max(1)) });
+        if self.draining.load(Ordering::Relaxed) {
+            session.set_keepalive(None);
         }
-        session.set_read_timeout(Some(idle));
+        session.set_read_timeout(Some(snapshot.limits.idle_timeout));
         session.set_write_timeout(Some(CLIENT_WRITE_TIMEOUT));
     }
 }
@@ -208,7 +206,7 @@ impl ProxyHttp for Proxy {
         trailers: &mut HeaderMap,
         journey: &mut Journey,
     ) -> Result<Option<Bytes>> {
-        headers::rewrite::erase_from_trailers(trailers, journey.snapshot.gate.managed());
+        erase_from_trailers(trailers, journey.snapshot.gate.managed());
         Ok(None)
     }
 
@@ -285,7 +283,7 @@ pub(super) fn forward_head(head: &mut RequestHeader, journey: &mut Journey, upgr
                 forward_authorization: snapshot.gate.forwards_authorization(),
                 forwarding: &route.forwarding,
                 client: permit.client(),
-                host: host.unwrap_or(&permit.client().authority),
+                host: host.unwrap_or_else(|| &permit.client().authority),
                 request_id: &ids.request_id,
                 traceparent: &ids.traceparent,
                 keep_tracestate: ids.continued,

@@ -3,11 +3,8 @@
 use super::managed::Managed;
 use super::rewrite::{erase_from_response, HeadEdit};
 use crate::domain::policy::cors::Grant;
-use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, PROXY_AUTHENTICATE, TRANSFER_ENCODING, UPGRADE, VARY};
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, VARY};
 use http::{HeaderName, HeaderValue};
-
-const HOP_BY_HOP: [HeaderName; 4] =
-    [PROXY_AUTHENTICATE, UPGRADE, HeaderName::from_static("keep-alive"), HeaderName::from_static("proxy-connection")];
 
 /// What is known of the request a response answers.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +17,7 @@ pub struct Backward<'a> {
 
 /// Makes a response head what the client may see.
 pub fn rewrite(head: &mut impl HeadEdit, managed: &Managed, backward: &Backward<'_>) {
-    erase_hop_by_hop(head);
+    erase_nominated(head);
     erase_from_response(head, managed);
     if backward.authenticated && !head.headers().contains_key(CACHE_CONTROL) {
         head.set(&CACHE_CONTROL, HeaderValue::from_static("private"));
@@ -30,8 +27,8 @@ pub fn rewrite(head: &mut impl HeadEdit, managed: &Managed, backward: &Backward<
     }
 }
 
-/// What is between the backend and us only (RFC 9110 section 7.6.1).
-fn erase_hop_by_hop(head: &mut impl HeadEdit) {
+/// What `Connection` says is between the backend and us only (RFC 9110 section 7.6.1).
+fn erase_nominated(head: &mut impl HeadEdit) {
     if let Some(nominated) = head.headers().get(CONNECTION).cloned() {
         let tokens = nominated.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
         for name in tokens.filter_map(|token| HeaderName::from_bytes(token).ok()) {
@@ -39,12 +36,6 @@ fn erase_hop_by_hop(head: &mut impl HeadEdit) {
             if name != CONTENT_LENGTH && name != TRANSFER_ENCODING {
                 head.remove(&name);
             }
-        }
-        head.remove(&CONNECTION);
-    }
-    for name in &HOP_BY_HOP {
-        if head.headers().contains_key(name) {
-            head.remove(name);
         }
     }
 }

@@ -140,10 +140,10 @@ const NEVER_TRAILERS: [HeaderName; 20] = [
     TRACESTATE,
 ];
 
-/// Takes out of a response what a backend has no business to say: managed names, and cookies under our names, with
-/// which it could sign a browser in as somebody.
+/// Takes out of a response what a backend has no business to say: hop-by-hop and managed names, and cookies under our
+/// names, with which it could sign a browser in as somebody.
 pub fn erase_from_response(head: &mut impl HeadEdit, managed: &Managed) {
-    remove_where(head, |_, name, _| managed.covers(name.as_str()));
+    remove_where(head, |_, name, _| is_hop_by_hop(name) || managed.covers(name.as_str()));
     if head.headers().get_all(SET_COOKIE).iter().any(sets_ours) {
         let kept: Vec<HeaderValue> =
             head.headers().get_all(SET_COOKIE).iter().filter(|value| !sets_ours(value)).cloned().collect();
@@ -152,6 +152,11 @@ pub fn erase_from_response(head: &mut impl HeadEdit, managed: &Managed) {
             head.append(&SET_COOKIE, value);
         }
     }
+}
+
+/// Between the backend and us only (RFC 9110 section 7.6.1); what `Connection` names comes on top.
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(name.as_str(), "connection" | "keep-alive" | "proxy-authenticate" | "proxy-connection" | "upgrade")
 }
 
 /// How many names one pass collects. Ordinary requests lose one to three; a flood only costs more passes.

@@ -21,8 +21,8 @@ pub struct RouteTable {
 /// A place in the tree of path segments.
 #[derive(Clone, Debug, Default)]
 struct Node {
-    literal: HashMap<String, Node, RandomState>,
-    param: Option<Box<Node>>,
+    literal: HashMap<String, Self, RandomState>,
+    param: Option<Box<Self>>,
     /// Routes whose pattern ends here; those that list their methods stand first.
     here: Vec<usize>,
     /// Routes whose pattern ends here with `/**`.
