@@ -32,6 +32,9 @@ const RESOLVE_EVERY: u32 = 10;
 /// At start a name server may take this long; requests that come before are told 503.
 const FIRST_LOOKUP: Duration = Duration::from_millis(150);
 
+/// At a reload, before the new configuration counts.
+const RELOAD_LOOKUP: Duration = Duration::from_secs(1);
+
 /// Why the gate does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -99,7 +102,7 @@ impl App {
         let signals = Signals::listen(&workers)?;
         let hangup = file.is_some().then(|| hangups(&control)).transpose()?;
         let snapshot = control.block_on(async {
-            let snapshot = composer.compose(&settings).map_err(StartError::Settings)?;
+            let snapshot = composer.compose(&settings, None).map_err(StartError::Settings)?;
             let _ = tokio::time::timeout(FIRST_LOOKUP, resolve_all(&snapshot)).await;
             Ok::<_, StartError>(Arc::new(ArcSwap::from_pointee(snapshot)))
         })?;
@@ -177,11 +180,14 @@ impl Signals {
 
 impl Composer {
     /// All of it or nothing: what can fail comes first, and nothing that runs is touched.
-    fn compose(&self, settings: &Settings) -> Result<Snapshot, String> {
+    fn compose(&self, settings: &Settings, before: Option<&Snapshot>) -> Result<Snapshot, String> {
         let server = &settings.server;
         let tls = server.tls.as_ref().map(|tls| TlsFront::load(&tls.cert, &tls.key)).transpose()?;
         let events: Arc<dyn EdgeEvents> = Arc::<Metrics>::clone(&self.metrics);
-        let pools = settings.upstreams.iter().map(|upstream| Pool::new(upstream.clone(), Arc::clone(&events)));
+        let pools = settings.upstreams.iter().map(|upstream| match before.and_then(|before| before.pool(upstream)) {
+            Some(kept) => Ok(kept),
+            None => Pool::new(upstream.clone(), Arc::clone(&events)),
+        });
         let upstreams = pools.collect::<Result<Vec<_>, _>>()?;
         let routes = settings.routes.routes().iter().map(crate::domain::policy::Route::label).collect();
         let names = settings.upstreams.iter().map(|upstream| upstream.name.clone()).collect();
@@ -251,7 +257,7 @@ async fn reload(
             () = watch.changed() => {}
             _ = hangup.recv() => {}
         }
-        match read_anew(composer, &current, &path).await {
+        match read_anew(composer, (&current, &snapshot.load_full()), &path).await {
             Ok((settings, composed)) => {
                 snapshot.store(Arc::new(composed));
                 watch.follow(&settings.files);
@@ -270,7 +276,7 @@ async fn reload(
 
 async fn read_anew(
     composer: &Composer,
-    current: &Settings,
+    (current, before): (&Settings, &Snapshot),
     path: &std::path::Path,
 ) -> Result<(Settings, Snapshot), String> {
     let owned = path.to_owned();
@@ -285,8 +291,9 @@ async fn read_anew(
     for key in config::restart_needed(current, &loaded.settings) {
         tracing::warn!(key, "changed, but takes effect only after a restart");
     }
-    let composed = composer.compose(&loaded.settings)?;
-    resolve_all(&composed).await;
+    let composed = composer.compose(&loaded.settings, Some(before))?;
+    // A slow name server must not keep the old policy in force.
+    let _ = tokio::time::timeout(RELOAD_LOOKUP, resolve_all(&composed)).await;
     Ok((loaded.settings, composed))
 }
 

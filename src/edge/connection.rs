@@ -64,8 +64,8 @@ impl Connection {
         self.turn() == FRAMES
     }
 
-    /// From here on the client speaks HTTP/2: frames are not heads, so no head is ever awaited again. Pingora's idle
-    /// timeout bounds such a connection.
+    /// The first request of an HTTP/2 connection has come: from here on there are frames, which are not heads, and
+    /// Pingora's idle timeout bounds the connection. Until then nothing does but the deadline of a first head.
     pub(super) fn speaks_frames(&self) {
         self.turn.store(FRAMES, Ordering::Relaxed);
     }

@@ -83,8 +83,10 @@ impl Journey {
         let header = session.req_header();
         let connection = Connection::of(session.digest());
         let (ip, tls) = connection.as_ref().map_or((None, false), |connection| (connection.ip, connection.tls));
-        if let Some(connection) = connection.as_ref() {
-            connection.begin();
+        match connection.as_ref() {
+            Some(connection) if header.version == Version::HTTP_2 => connection.speaks_frames(),
+            Some(connection) => connection.begin(),
+            None => {}
         }
         self.connection = connection;
         let peer = Peer { ip, trusted: self.snapshot.gate.trusts(ip), tls };

@@ -22,7 +22,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// Pingora counts attempts by itself; ours ends after two, and only where nothing was sent.
+/// The first attempt included. A connection attempt that failed may be repeated for any request; a request that was
+/// sent only where Pingora's rules allow it: idempotent, whole, and on a connection that had been idle.
 const MAX_RETRIES: usize = 2;
 /// Between the last accept and the end of idle connections.
 const LAST_CALL: Duration = Duration::from_millis(500);

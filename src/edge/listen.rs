@@ -13,7 +13,7 @@ use crate::config::settings::Listen;
 use crate::ports::EdgeEvents;
 use arc_swap::ArcSwap;
 use pingora::apps::ServerApp;
-use pingora::protocols::{Ssl, Stream, ALPN};
+use pingora::protocols::Stream;
 use pingora::proxy::HttpProxy;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -27,8 +27,9 @@ use tokio::task::JoinSet;
 /// The kernel caps this at somaxconn.
 const BACKLOG: u32 = 65_535;
 const TLS_RECORD: u8 = 0x16;
-/// Pingora refuses request heads above 1 MiB; with TLS records around them and a handshake before.
-const WIRE_CAP: usize = (1 << 20) + (128 << 10);
+/// On the wire a head may be twice as long as allowed, to be answered with 431 rather than cut; with a TLS handshake
+/// before it and records around it, and HTTP/2 settings.
+const WIRE_ROOM: usize = 128 << 10;
 /// After an accept that failed for want of file descriptors or memory.
 const BREATH: Duration = Duration::from_millis(50);
 
@@ -120,7 +121,10 @@ impl Front {
         let limits = snapshot.limits;
         let guarded = Guarded::new(
             socket,
-            HeadLimits { within: limits.header_timeout, bytes: WIRE_CAP },
+            HeadLimits {
+                within: limits.header_timeout,
+                bytes: limits.max_header.saturating_mul(2).saturating_add(WIRE_ROOM),
+            },
             Arc::clone(&self.events),
         );
         // Silence, a stalled PROXY header and a stalled handshake all end here.
@@ -140,17 +144,12 @@ async fn open(snapshot: &Snapshot, mut stream: Guarded, ip: Option<IpAddr>) -> O
     if let (Some(tls), TLS_RECORD) = (&snapshot.tls, first) {
         let connection = Connection::new(ip, true);
         stream.introduce(&connection);
-        let stream = tls.0.tls_handshake(stream).await.ok()?;
-        if stream.selected_alpn_proto() == Some(ALPN::H2) {
-            connection.speaks_frames();
-        }
-        return Some(Box::new(stream));
+        return Some(Box::new(tls.0.tls_handshake(stream).await.ok()?));
     }
     let connection = Connection::new(ip, false);
     stream.introduce(&connection);
-    if stream.speaks_h2().await.ok()? {
-        connection.speaks_frames();
-    }
+    // Pingora asks the same in a moment, of what is at hand by then.
+    stream.speaks_h2().await.ok()?;
     Some(Box::new(stream))
 }
 

@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Connection attempts for one request, the first included.
-const ATTEMPTS: u8 = 2;
+pub(super) const ATTEMPTS: u8 = 2;
 /// Room for what we set on a request, made at once.
 const ADDED_HEADERS: usize = 16;
 /// A client that takes nothing for this long is gone.
@@ -131,6 +131,8 @@ impl ProxyHttp for Proxy {
         };
         let peer = pool.peer(&target, watch);
         onward.attempts += 1;
+        // A request that is sent again is counted again.
+        onward.body = 0;
         onward.target = Some(target);
         Ok(peer)
     }
@@ -230,14 +232,16 @@ impl ProxyHttp for Proxy {
 
     async fn fail_to_proxy(&self, session: &mut Session, e: &Error, journey: &mut Journey) -> FailToProxy {
         let snapshot = Arc::clone(&journey.snapshot);
+        let overdue = journey.upstream_overdue();
         let onward = journey.onward();
-        if let (Some(onward), ErrorSource::Upstream) = (&onward, e.esource()) {
+        // For an HTTP/1 client the overdue backend shows as an error of the client's own stream.
+        if let (Some(onward), true) = (&onward, overdue || *e.esource() == ErrorSource::Upstream) {
             if let (Some(pool), Some(target)) = (snapshot.upstreams.get(onward.permit.upstream()), &onward.target) {
                 pool.failed(target);
             }
         }
         let known = onward.and_then(|onward| onward.failure.take());
-        let denial = outcome::of(e, known.or_else(|| journey.upstream_overdue().then(outcome::overdue)));
+        let denial = outcome::of(e, known.or_else(|| overdue.then(outcome::overdue)));
         let error_code = denial.as_ref().map_or(0, |denial| denial.code.status());
         if let Some(denial) = denial {
             fail(session, journey, denial).await;

@@ -4,6 +4,7 @@
 use super::lifecycle::Drain;
 use super::tls::TlsFront;
 use super::upstream::Pool;
+use crate::config::settings::{Protocol, Upstream};
 use crate::pipeline::Gate;
 use crate::ports::Journal;
 use std::sync::Arc;
@@ -20,6 +21,16 @@ pub struct Snapshot {
     /// Trusted peers begin each connection with a PROXY header.
     pub proxy_protocol: bool,
     pub drain: Drain,
+}
+
+impl Snapshot {
+    /// The pool of an upstream that has not changed, with the addresses and failures it knows. One that verifies
+    /// certificates is made anew: the file of its authority may have changed.
+    #[must_use]
+    pub fn pool(&self, upstream: &Upstream) -> Option<Arc<Pool>> {
+        let same = self.upstreams.iter().find(|pool| pool.settings() == upstream);
+        same.filter(|_| !matches!(upstream.protocol, Protocol::Https(_))).map(Arc::clone)
+    }
 }
 
 /// Bounds of one connection and one request head.

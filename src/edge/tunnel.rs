@@ -4,19 +4,20 @@
 //! The request has the same permit and the same head rewriting as any other; only the bytes after 101 travel here.
 
 use super::journey::Journey;
-use super::proxy::{fail, forward_head, Proxy};
+use super::proxy::{fail, forward_head, Proxy, ATTEMPTS};
 use super::websocket::{close, Frames};
 use super::{head::Inbound, outcome};
 use crate::domain::denial::{Code, Denial};
 use crate::domain::headers::backward;
-use crate::ports::{EdgeEvents, Stream};
+use crate::ports::{EdgeEvents, Stream as Kind};
 use bytes::Bytes;
 use http::header::{CONNECTION, UPGRADE};
-use http::HeaderValue;
-use pingora::http::ResponseHeader;
+use http::{HeaderValue, StatusCode};
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::v1::client::HttpSession;
+use pingora::protocols::Stream;
 use pingora::proxy::Session;
-use pingora::{Error, Result};
+use pingora::{Error, ErrorType, Result};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -24,6 +25,8 @@ use tokio::sync::watch;
 /// For a client to answer our Close, and for a frame to end so that one can be sent.
 const PARTING: Duration = Duration::from_secs(1);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Interim answers before the final one.
+const MOST_HINTS: usize = 8;
 const GOING_AWAY: u16 = 1001;
 
 /// Carries one admitted handshake to the backend and, when it agrees, everything after it.
@@ -41,7 +44,7 @@ pub(super) async fn run(proxy: &Proxy, session: &mut Session, journey: &mut Jour
     upstream.read_timeout = None;
     session.set_read_timeout(None);
     session.set_write_timeout(Some(WRITE_TIMEOUT));
-    let socket = answer.status == http::StatusCode::SWITCHING_PROTOCOLS;
+    let socket = answer.status == StatusCode::SWITCHING_PROTOCOLS;
     if socket {
         upstream.maybe_upgrade_body_writer();
         answer.insert_header(CONNECTION, HeaderValue::from_static("Upgrade"))?;
@@ -50,13 +53,18 @@ pub(super) async fn run(proxy: &Proxy, session: &mut Session, journey: &mut Jour
     session.as_downstream_mut().write_response_header(Box::new(answer)).await?;
     let ended = if socket {
         let _open = Open::new(&proxy.events);
-        exchange(session, &mut upstream, idle, proxy.shutdown.clone()).await
+        // Either side going away is how sockets end.
+        exchange(session, &mut upstream, idle, proxy.shutdown.clone()).await.or(Ok(()))
     } else {
         relay(session, &mut upstream, idle).await
     };
     upstream.shutdown().await;
-    // Either side going away is how sockets end.
-    ended.or(Ok(()))
+    ended.map_err(|mut error| {
+        // What was cut off must not be finished as if it were whole.
+        session.set_keepalive(None);
+        error.as_up();
+        error
+    })
 }
 
 /// Sends the handshake and reads the backend's answer.
@@ -68,30 +76,52 @@ async fn connect(proxy: &Proxy, session: &Session, journey: &mut Journey) -> std
     let snapshot = Arc::clone(&journey.snapshot);
     let onward = journey.onward().ok_or_else(unavailable)?;
     let pool = snapshot.upstreams.get(onward.permit.upstream()).ok_or_else(unavailable)?;
-    let target = pool.pick().ok_or_else(unavailable)?;
-    onward.target = Some(Arc::clone(&target));
-    let read_timeout = pool.settings().read_timeout;
-    let handshake = async {
-        head.insert_header(CONNECTION, HeaderValue::from_static("Upgrade"))?;
-        head.insert_header(UPGRADE, HeaderValue::from_static("websocket"))?;
-        let mut upstream = HttpSession::new(proxy.connector.new_stream(&target.tunnel).await?);
-        upstream.read_timeout = Some(read_timeout);
-        upstream.write_timeout = Some(WRITE_TIMEOUT);
-        upstream.write_request_header(Box::new(head)).await?;
-        upstream.read_response().await?;
-        Ok::<_, Box<Error>>(upstream)
-    };
-    match handshake.await {
-        Ok(upstream) => {
-            pool.answered(&target);
-            Ok(upstream)
-        }
-        Err(mut error) => {
-            pool.failed(&target);
-            error.as_up();
-            Err(outcome::of(&error, None).unwrap_or_else(unavailable))
+    let mut failed = unavailable();
+    for _ in 0..ATTEMPTS {
+        let target = pool.pick().ok_or_else(unavailable)?;
+        onward.target = Some(Arc::clone(&target));
+        let handshake = match proxy.connector.new_stream(&target.tunnel).await {
+            Ok(stream) => {
+                handshake(stream, head.clone(), pool.settings().read_timeout).await.map_err(|error| (error, true))
+            }
+            // Nothing was sent yet: the next address may be tried.
+            Err(error) => Err((error, false)),
+        };
+        match handshake {
+            Ok(upstream) => {
+                pool.answered(&target);
+                return Ok(upstream);
+            }
+            Err((mut error, sent)) => {
+                pool.failed(&target);
+                error.as_up();
+                failed = outcome::of(&error, None).unwrap_or_else(unavailable);
+                if sent {
+                    break;
+                }
+            }
         }
     }
+    Err(failed)
+}
+
+/// One handshake on a fresh connection, up to the header of its final answer.
+async fn handshake(stream: Stream, mut head: RequestHeader, patience: Duration) -> Result<HttpSession> {
+    head.insert_header(CONNECTION, HeaderValue::from_static("Upgrade"))?;
+    head.insert_header(UPGRADE, HeaderValue::from_static("websocket"))?;
+    let mut upstream = HttpSession::new(stream);
+    upstream.read_timeout = Some(patience);
+    upstream.write_timeout = Some(WRITE_TIMEOUT);
+    upstream.write_request_header(Box::new(head)).await?;
+    for _ in 0..MOST_HINTS {
+        upstream.read_response().await?;
+        let status = upstream.resp_header().map(|header| header.status);
+        // 100 and 103 may come first; the answer is what comes after them.
+        if status.is_none_or(|status| !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS) {
+            return Ok(upstream);
+        }
+    }
+    Error::e_explain(ErrorType::InvalidHTTPHeader, "more interim answers than anybody sends")
 }
 
 /// Takes off what a backend has no business to say; returns how long the socket may be silent.
@@ -172,13 +202,13 @@ struct Open<'e>(&'e Arc<dyn EdgeEvents>);
 
 impl<'e> Open<'e> {
     fn new(events: &'e Arc<dyn EdgeEvents>) -> Self {
-        events.stream_opened(Stream::WebSocket);
+        events.stream_opened(Kind::WebSocket);
         Self(events)
     }
 }
 
 impl Drop for Open<'_> {
     fn drop(&mut self) {
-        self.0.stream_closed(Stream::WebSocket);
+        self.0.stream_closed(Kind::WebSocket);
     }
 }

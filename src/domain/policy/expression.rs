@@ -33,6 +33,9 @@ pub struct Facts<'r> {
 /// Whoever holds these is the caller; a policy asks about claims instead.
 const CREDENTIALS: [HeaderName; 3] = [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE];
 
+/// Brackets within brackets. The parser calls itself for each, and a stack that overflows ends the process.
+const DEEPEST: usize = 24;
+
 /// A compiled expression.
 #[derive(Clone)]
 pub struct Expression {
@@ -45,6 +48,9 @@ impl Expression {
     /// # Errors
     /// What the operator wrote wrongly, in words: it does not parse, or it asks about things that do not exist.
     pub fn compile(text: &str) -> Result<Self, String> {
+        if nesting(text) > DEEPEST {
+            return Err(format!("the expression is nested more than {DEEPEST} deep"));
+        }
         // The parser is a library's: a panic in it is the operator's mistake, not our end.
         let compiled =
             catch_unwind(|| Program::compile(text)).map_err(|_| "the expression cannot be parsed".to_owned())?;
@@ -114,6 +120,20 @@ impl Facts<'_> {
         ]);
         Some(members.into())
     }
+}
+
+/// How many brackets are open at most, those in strings included.
+fn nesting(text: &str) -> usize {
+    let mut open = 0_usize;
+    let depths = text.bytes().map(|byte| {
+        match byte {
+            b'(' | b'[' | b'{' => open += 1,
+            b')' | b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        open
+    });
+    depths.max().unwrap_or_default()
 }
 
 impl fmt::Debug for Expression {

@@ -4,6 +4,9 @@ use super::{Field, Framing, RawHead};
 use http::header::{CONNECTION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 
+/// Members of `Connection`; an honest handshake has two.
+const MOST_NOMINATIONS: usize = 10;
+
 /// What the client wants the connection to become.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Upgrade {
@@ -35,10 +38,12 @@ fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue
     values.next().filter(|_| values.next().is_none())
 }
 
+/// Empty members count as well: whoever walks this list for every header must never find it long.
 fn nominates_upgrade(headers: &HeaderMap) -> bool {
     let fields = headers.get_all(CONNECTION).iter();
-    let mut tokens = fields.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    tokens.any(|token| token.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
+    let mut tokens = fields.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).fuse();
+    let named = tokens.by_ref().take(MOST_NOMINATIONS).any(|token| token.trim_ascii().eq_ignore_ascii_case(b"upgrade"));
+    named && tokens.take(MOST_NOMINATIONS).count() < MOST_NOMINATIONS
 }
 
 /// Base64 of 16 bytes: 22 characters and two of padding.
