@@ -4,7 +4,8 @@ use super::support::backend::Backend;
 use super::support::client::Client;
 use super::support::gate::Gate;
 use super::support::played::{Played, Scene};
-use super::support::tls::Authority;
+use super::support::tls::{self, Authority};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 
 const PUBLIC: &str = "[[route]]\npath = \"/**\"\naccess = \"public\"\n\n";
@@ -46,6 +47,22 @@ fn a_handshake_that_never_goes_on_is_closed() {
         client.say(beginning);
         assert!(client.is_left(), "{beginning:?}");
     }
+}
+
+#[test]
+fn a_client_that_agrees_on_http2_and_then_says_nothing_is_closed() {
+    let authority = Authority::new();
+    let pair = authority.issue("app.test");
+    let setup = Gate::setup().file("tls.crt", pair.cert).file("tls.key", pair.key);
+    let limits = "header_timeout = \"300ms\"\n[server.tls]\ncert = \"tls.crt\"\nkey = \"tls.key\"";
+    let gate = setup.server(limits).start(&[&Backend::echo().upstream("app"), PUBLIC].concat());
+    let mut stream = tls::connect(gate.http, &authority, "app.test", "h2");
+    stream.flush().unwrap();
+    let mut rest = Vec::new();
+    // However the end comes, it comes before our patience runs out.
+    let ended = stream.read_to_end(&mut rest);
+    assert!(!ended.is_err_and(|error| error.kind() == ErrorKind::WouldBlock), "still open");
+    assert_eq!(stream.conn.alpn_protocol(), Some(&b"h2"[..]));
 }
 
 #[test]

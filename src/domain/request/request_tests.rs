@@ -241,6 +241,7 @@ fn a_handshake_with_anything_wrong_is_an_ordinary_request() {
     for (name, value) in [
         ("connection", "keep-alive"),
         ("connection", "xupgrade"),
+        ("connection", "upgrade,,,,,,,,,,,,,,,,,,,,,,,,,,"),
         ("upgrade", "h2c"),
         ("upgrade", "websocket, h2c"),
         ("upgrade", "websocket/13"),
