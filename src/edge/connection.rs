@@ -4,7 +4,7 @@ use pingora::http::ResponseHeader;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::Digest;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,8 @@ pub struct Connection {
     pub tls: bool,
     /// Odd while an HTTP/1 request is being served, even while one is awaited.
     turn: AtomicU32,
+    /// Set before the first request, once the client has agreed on HTTP/2 or shown its preface.
+    http2: AtomicBool,
     opened: Instant,
     /// When something must have come, in milliseconds since `opened`; 0 when nothing is expected. While a request is
     /// served it is the backend's to send, between two requests the client's.
@@ -28,7 +30,14 @@ pub struct Connection {
 impl Connection {
     #[must_use]
     pub fn new(ip: Option<IpAddr>, tls: bool) -> Arc<Self> {
-        Arc::new(Self { ip, tls, turn: AtomicU32::new(0), opened: Instant::now(), due: AtomicU64::new(0) })
+        Arc::new(Self {
+            ip,
+            tls,
+            turn: AtomicU32::new(0),
+            http2: AtomicBool::new(false),
+            opened: Instant::now(),
+            due: AtomicU64::new(0),
+        })
     }
 
     /// A request head is complete: the stream stops waiting for one.
@@ -68,6 +77,16 @@ impl Connection {
     /// Pingora's idle timeout bounds the connection. Until then nothing does but the deadline of a first head.
     pub(super) fn speaks_frames(&self) {
         self.turn.store(FRAMES, Ordering::Relaxed);
+    }
+
+    /// HTTP/2 comes. The deadline of a first head holds until its first request, but no byte cap: behind the head a body
+    /// may arrive before anybody has looked at it, and flow control bounds what does.
+    pub(super) fn agreed_on_http2(&self) {
+        self.http2.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn caps_heads(&self) -> bool {
+        !self.http2.load(Ordering::Relaxed)
     }
 
     pub(super) fn turn(&self) -> u32 {

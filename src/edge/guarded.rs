@@ -201,7 +201,8 @@ impl AsyncRead for Guarded {
         }
         if awaits_head {
             self.head_bytes += buf.filled().len() - before;
-            if self.head_bytes > self.limits.bytes {
+            let capped = self.connection.as_ref().is_none_or(|connection| connection.caps_heads());
+            if capped && self.head_bytes > self.limits.bytes {
                 return Poll::Ready(Err(io::Error::other("request head above the cap")));
             }
         }

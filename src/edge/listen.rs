@@ -13,7 +13,7 @@ use crate::config::settings::Listen;
 use crate::ports::EdgeEvents;
 use arc_swap::ArcSwap;
 use pingora::apps::ServerApp;
-use pingora::protocols::Stream;
+use pingora::protocols::{Ssl, Stream, ALPN};
 use pingora::proxy::HttpProxy;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -144,12 +144,18 @@ async fn open(snapshot: &Snapshot, mut stream: Guarded, ip: Option<IpAddr>) -> O
     if let (Some(tls), TLS_RECORD) = (&snapshot.tls, first) {
         let connection = Connection::new(ip, true);
         stream.introduce(&connection);
-        return Some(Box::new(tls.0.tls_handshake(stream).await.ok()?));
+        let stream = tls.0.tls_handshake(stream).await.ok()?;
+        if stream.selected_alpn_proto() == Some(ALPN::H2) {
+            connection.agreed_on_http2();
+        }
+        return Some(Box::new(stream));
     }
     let connection = Connection::new(ip, false);
     stream.introduce(&connection);
     // Pingora asks the same in a moment, of what is at hand by then.
-    stream.speaks_h2().await.ok()?;
+    if stream.speaks_h2().await.ok()? {
+        connection.agreed_on_http2();
+    }
     Some(Box::new(stream))
 }
 
