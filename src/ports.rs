@@ -1,5 +1,7 @@
 //! What the pipeline asks of the world.
 
+pub mod store;
+
 use crate::domain::token::keys::KeySet;
 use crate::pipeline::account::Record;
 use async_trait::async_trait;
