@@ -6,8 +6,9 @@
     make bench ARGS='--assert 1.10'     # fails when the bearer route costs more than that against bare Pingora
 
 One machine is never the same for two minutes, so absolute figures of two runs must not be compared. What can be
-compared is the ratio to bare Pingora *of the same round*: contestants take turns, each round yields one ratio a
-contestant, and the table shows the median ratio with its least and greatest.
+compared is the ratio to bare Pingora *of the same round, forwarding the same request*: contestants take turns, each
+round yields one ratio a contestant, and the table shows the median ratio with its least and greatest. Whoever is sent a
+token is compared with bare Pingora that is sent it too; what the longer request costs alone, its row shows.
 
 CPU per request is user plus system time of the whole process tree, as the kernel counts it, divided by the requests
 answered meanwhile. Everybody forwards to the same backend with the same number of threads, keeps connections alive on
@@ -28,7 +29,6 @@ import time
 import contestants
 from load import Failure, Machine, stolen, wrk
 
-BASELINE = "bare Pingora"
 BEARER = "Doorward bearer"
 
 
@@ -84,9 +84,10 @@ def measure(one, args, machine):
 
 
 def summary(args, field, left_out):
-    baseline = next(one for one in field if one.name == BASELINE)
+    by_name = {one.name: one for one in field}
     rows = []
     for one in field:
+        baseline = by_name[contestants.BARE_TOKEN if one.headers and one.checks else contestants.BARE]
         ratios = [own["cpu_us"] / bare["cpu_us"] for own, bare in zip(one.rounds, baseline.rounds)]
         row = {"name": one.name, "ratio": statistics.median(ratios), "ratio_min": min(ratios), "ratio_max": max(ratios)}
         # Others on the machine can only add to what a request costs: the least is the least disturbed.

@@ -14,18 +14,22 @@ from load import Failure, find, first_answer, free_port
 
 ISSUER = "https://issuer.bench.invalid"
 AUDIENCE = "bench"
+BARE = "bare Pingora"
+# The same, asked for the same with the same token as those who check it: a longer request costs everybody.
+BARE_TOKEN = "bare, with token"
 
 
 class Contestant:
     """One proxy, on a port of its own; rounds collects what was measured."""
 
-    def __init__(self, machine, name, command, path="/public/item", headers=None, port=None):
+    def __init__(self, machine, name, command, path="/public/item", headers=None, port=None, checks=True):
         self.machine = machine
         self.name = name
         self.command = command
         self.port = port
         self.path = path
         self.headers = headers or {}
+        self.checks = checks
         self.rounds = []
 
     @property
@@ -49,7 +53,7 @@ class Contestant:
         status = first_answer(self.process, self.port, self.path, self.headers)
         if status != 200:
             raise Failure(f"{self.name} answered {status}, not 200")
-        if self.headers:
+        if self.headers and self.checks:
             for headers in ({}, {"Authorization": tokens.forged(self.headers["Authorization"])}):
                 status = first_answer(self.process, self.port, self.path, headers)
                 if status not in (401, 403):
@@ -65,7 +69,8 @@ def line_up(machine, bin_dir, threads, only):
     key = tokens.make_key(machine.scratch)
     bearer = {"Authorization": "Bearer " + tokens.sign(machine.scratch, key, ISSUER, AUDIENCE)}
 
-    field, left_out = [bare(machine, bin_dir, backend, threads)], []
+    field = [bare(machine, BARE, bin_dir, backend, threads), bare(machine, BARE_TOKEN, bin_dir, backend, threads, bearer)]
+    left_out = []
     for program, builders in (
         (bin_dir / "doorward", (doorward_public, doorward_bearer)),
         (find("nginx"), (nginx,)),
@@ -81,13 +86,13 @@ def line_up(machine, bin_dir, threads, only):
 
 
 def chosen(name, only):
-    return not only or name == "bare Pingora" or any(word.lower() in name.lower() for word in only)
+    return not only or name in (BARE, BARE_TOKEN) or any(word.lower() in name.lower() for word in only)
 
 
-def bare(machine, bin_dir, backend, threads):
+def bare(machine, name, bin_dir, backend, threads, headers=None):
     port = free_port()
-    return Contestant(machine, "bare Pingora",
-                      [bin_dir / "examples/bare", f"127.0.0.1:{port}", f"127.0.0.1:{backend}", threads], port=port)
+    return Contestant(machine, name, [bin_dir / "examples/bare", f"127.0.0.1:{port}", f"127.0.0.1:{backend}", threads],
+                      headers=headers, port=port, checks=False)
 
 
 def doorward_public(machine, program, backend, threads, _bearer):

@@ -47,10 +47,10 @@ impl Connection {
     }
 
     /// The request is over: what comes next is another head, within `idle`.
-    pub fn end(&self, idle: Duration) {
+    pub fn end(&self, now: Instant, idle: Duration) {
         let turn = self.turn.load(Ordering::Relaxed);
         if turn & 1 == 1 && turn != FRAMES {
-            self.expect(idle);
+            self.expect(now, idle);
             self.turn.store(turn.wrapping_add(1), Ordering::Relaxed);
         }
     }
@@ -58,8 +58,8 @@ impl Connection {
     /// Whoever's turn it is must send something within `patience`, or the stream of this connection reports an error.
     /// Pingora has one timeout for the response header and for every piece of the body, running while the request
     /// body is still being sent; only here are they told apart.
-    pub(super) fn expect(&self, patience: Duration) {
-        let due = (self.opened.elapsed() + patience).as_millis();
+    pub(super) fn expect(&self, now: Instant, patience: Duration) {
+        let due = (now.saturating_duration_since(self.opened) + patience).as_millis();
         self.due.store(u64::try_from(due).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 

@@ -50,6 +50,8 @@ pub(super) struct Onward {
     pub(super) failure: Option<Denial>,
     /// Bytes of request body seen so far.
     pub(super) body: u64,
+    /// What the backend's present time is for.
+    pub(super) waits_for: Option<Wait>,
 }
 
 /// What a backend is waited for.
@@ -104,19 +106,23 @@ impl Journey {
         }
     }
 
-    /// From now on the backend has its time for what comes next. False when the client speaks HTTP/2: its stream
-    /// cannot watch the backend, and Pingora must.
-    pub(super) fn expect_upstream(&self, wait: Wait) -> bool {
+    /// From `now` on the backend has its time for what comes next; a wait for the header that has begun goes on. False
+    /// when the client speaks HTTP/2: its stream cannot watch the backend, and Pingora must.
+    pub(super) fn expect_upstream(&mut self, wait: Wait, now: impl FnOnce(&Books) -> Instant) -> bool {
         let Some(connection) = self.connection.as_ref().filter(|connection| !connection.has_frames()) else {
             return false;
         };
-        let Stage::Admitted(onward) = &self.stage else { return false };
+        let Stage::Admitted(onward) = &mut self.stage else { return false };
+        if onward.waits_for.replace(wait) == Some(Wait::Header) && wait == Wait::Header {
+            return true;
+        }
         let Some(pool) = self.snapshot.upstreams.get(onward.permit.upstream()) else { return false };
         let settings = pool.settings();
-        connection.expect(match wait {
+        let patience = match wait {
             Wait::Header => settings.read_timeout,
             Wait::Body => settings.stream_idle,
-        });
+        };
+        connection.expect(now(&self.books), patience);
         true
     }
 
@@ -143,7 +149,7 @@ impl Journey {
 
 impl Onward {
     pub(super) fn new(permit: Permit) -> Self {
-        Self { permit, target: None, attempts: 0, failure: None, body: 0 }
+        Self { permit, target: None, attempts: 0, failure: None, body: 0, waits_for: None }
     }
 }
 
@@ -170,12 +176,18 @@ impl Books {
         self.status = status;
         self.answered = Some(self.began.elapsed());
     }
+
+    /// The last moment that was written down. Asking the clock is not free, and every request is asked about often.
+    pub(super) fn latest(&self) -> Instant {
+        self.began + self.answered.or(self.decided).unwrap_or_default()
+    }
 }
 
 impl Drop for Journey {
     fn drop(&mut self) {
+        let now = Instant::now();
         if let Some(connection) = &self.connection {
-            connection.end(self.snapshot.limits.idle_timeout);
+            connection.end(now, self.snapshot.limits.idle_timeout);
         }
         self.events.request_ended();
         let (Some((method, uri, host, version)), Some(ids)) = (&self.books.request, &self.books.ids) else { return };
@@ -206,7 +218,7 @@ impl Drop for Journey {
             auth,
             bytes_in: self.books.bytes_in,
             bytes_out: self.books.bytes_out,
-            took: self.books.began.elapsed(),
+            took: now.saturating_duration_since(self.books.began),
             gate,
             upstream,
             upstream_took: upstream.and(self.books.answered).map(|answered| answered.saturating_sub(gate)),

@@ -1,7 +1,7 @@
 //! Pingora's phases, each handed on in a few lines.
 
-use super::head::{edit, raw, Inbound};
-use super::journey::{Journey, Onward, Stage, Wait};
+use super::head::{edit_request, edit_response, raw};
+use super::journey::{Books, Journey, Onward, Stage, Wait};
 use super::snapshot::Snapshot;
 use super::upstream::Watch;
 use super::{outcome, respond, tunnel};
@@ -25,7 +25,7 @@ use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Connection attempts for one request, the first included.
 pub(super) const ATTEMPTS: u8 = 2;
@@ -119,7 +119,13 @@ impl ProxyHttp for Proxy {
         let snapshot = Arc::clone(&journey.snapshot);
         // While the client still has to send, it is the client that is waited for.
         let first = if session.as_downstream_mut().is_body_empty() { Wait::Header } else { Wait::Body };
-        let watch = if journey.expect_upstream(first) { Watch::Ours } else { watch(session) };
+        let Some(onward) = journey.onward() else {
+            return Error::e_explain(ErrorType::InternalError, "forwarding without a permit");
+        };
+        onward.waits_for = None;
+        let again = onward.attempts > 0;
+        let now = |books: &Books| if again { Instant::now() } else { books.latest() };
+        let watch = if journey.expect_upstream(first, now) { Watch::Ours } else { watch(session) };
         let Some(onward) = journey.onward() else {
             return Error::e_explain(ErrorType::InternalError, "forwarding without a permit");
         };
@@ -162,7 +168,7 @@ impl ProxyHttp for Proxy {
         }
         let snapshot = Arc::clone(&journey.snapshot);
         let answered = journey.books.status != 0;
-        journey.expect_upstream(if end && !answered { Wait::Header } else { Wait::Body });
+        journey.expect_upstream(if end && !answered { Wait::Header } else { Wait::Body }, |_| Instant::now());
         let (Some(piece), Some(onward)) = (body.as_ref(), journey.onward()) else { return Ok(()) };
         onward.body += piece.len() as u64;
         let most = snapshot.gate.route(&onward.permit).map_or(0, |route| route.forwarding.max_body);
@@ -178,14 +184,16 @@ impl ProxyHttp for Proxy {
         head.set_version(Version::HTTP_11);
         if !head.status.is_informational() {
             journey.books.answered(head.status.as_u16());
-            journey.expect_upstream(Wait::Body);
+            journey.expect_upstream(Wait::Body, Books::latest);
         }
         let snapshot = Arc::clone(&journey.snapshot);
         let Some(onward) = journey.onward() else { return Ok(()) };
         if let (Some(pool), Some(target)) = (snapshot.upstreams.get(onward.permit.upstream()), &onward.target) {
             pool.answered(target);
         }
-        backward::rewrite(&mut Inbound(head), snapshot.gate.managed(), &onward.permit.backward());
+        edit_response(head, |parts| {
+            backward::rewrite(&mut parts.headers, snapshot.gate.managed(), &onward.permit.backward());
+        });
         Ok(())
     }
 
@@ -197,7 +205,7 @@ impl ProxyHttp for Proxy {
         journey: &mut Journey,
     ) -> Result<Option<Duration>> {
         if body.is_some() && !end {
-            journey.expect_upstream(Wait::Body);
+            journey.expect_upstream(Wait::Body, |_| Instant::now());
         }
         Ok(None)
     }
@@ -274,7 +282,7 @@ pub(super) fn forward_head(head: &mut RequestHeader, journey: &mut Journey, upgr
         return Error::e_explain(ErrorType::InternalError, "a permit for a route that is not there");
     };
     let host = snapshot.upstreams.get(permit.upstream()).and_then(|pool| pool.host());
-    edit(head, |parts| {
+    edit_request(head, |parts| {
         parts.headers.reserve(ADDED_HEADERS);
         if let Some(target) = permit.target() {
             parts.uri = http::Uri::from(target.clone());

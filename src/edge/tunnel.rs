@@ -6,7 +6,7 @@
 use super::journey::Journey;
 use super::proxy::{fail, forward_head, Proxy, ATTEMPTS};
 use super::websocket::{close, Frames};
-use super::{head::Inbound, outcome};
+use super::{head::edit_response, outcome};
 use crate::domain::denial::{Code, Denial};
 use crate::domain::headers::backward;
 use crate::ports::{EdgeEvents, Stream as Kind};
@@ -128,7 +128,9 @@ async fn handshake(stream: Stream, mut head: RequestHeader, patience: Duration) 
 fn rewrite_answer(answer: &mut ResponseHeader, journey: &mut Journey) -> Duration {
     let snapshot = Arc::clone(&journey.snapshot);
     let Some(onward) = journey.onward() else { return Duration::ZERO };
-    backward::rewrite(&mut Inbound(answer), snapshot.gate.managed(), &onward.permit.backward());
+    edit_response(answer, |parts| {
+        backward::rewrite(&mut parts.headers, snapshot.gate.managed(), &onward.permit.backward());
+    });
     let pool = snapshot.upstreams.get(onward.permit.upstream());
     pool.map(|pool| pool.settings().stream_idle).unwrap_or_default()
 }

@@ -1,10 +1,10 @@
 //! What is taken off and put on a backend's response before the client sees it.
 
 use super::managed::Managed;
-use super::rewrite::{erase_from_response, HeadEdit};
+use super::rewrite::erase_from_response;
 use crate::domain::policy::cors::Grant;
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, VARY};
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// What is known of the request a response answers.
 #[derive(Clone, Copy, Debug)]
@@ -16,11 +16,11 @@ pub struct Backward<'a> {
 }
 
 /// Makes a response head what the client may see.
-pub fn rewrite(head: &mut impl HeadEdit, managed: &Managed, backward: &Backward<'_>) {
+pub fn rewrite(head: &mut HeaderMap, managed: &Managed, backward: &Backward<'_>) {
     erase_nominated(head);
     erase_from_response(head, managed);
-    if backward.authenticated && !head.headers().contains_key(CACHE_CONTROL) {
-        head.set(&CACHE_CONTROL, HeaderValue::from_static("private"));
+    if backward.authenticated && !head.contains_key(CACHE_CONTROL) {
+        head.insert(&CACHE_CONTROL, HeaderValue::from_static("private"));
     }
     if let Some(grant) = backward.grant {
         share(head, grant);
@@ -28,8 +28,8 @@ pub fn rewrite(head: &mut impl HeadEdit, managed: &Managed, backward: &Backward<
 }
 
 /// What `Connection` says is between the backend and us only (RFC 9110 section 7.6.1).
-fn erase_nominated(head: &mut impl HeadEdit) {
-    if let Some(nominated) = head.headers().get(CONNECTION).cloned() {
+fn erase_nominated(head: &mut HeaderMap) {
+    if let Some(nominated) = head.get(CONNECTION).cloned() {
         let tokens = nominated.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
         for name in tokens.filter_map(|token| HeaderName::from_bytes(token).ok()) {
             // The framing was read by these already; without them the body would have no end.
@@ -41,8 +41,8 @@ fn erase_nominated(head: &mut impl HeadEdit) {
 }
 
 /// The backend's own word on who may read across origins is replaced by the route's.
-fn share(head: &mut impl HeadEdit, grant: &Grant) {
-    let own = head.headers().keys().filter(|name| name.as_str().starts_with("access-control-"));
+fn share(head: &mut HeaderMap, grant: &Grant) {
+    let own = head.keys().filter(|name| name.as_str().starts_with("access-control-"));
     for name in own.cloned().collect::<Vec<_>>() {
         head.remove(&name);
     }
@@ -50,7 +50,7 @@ fn share(head: &mut impl HeadEdit, grant: &Grant) {
         if name == VARY {
             head.append(&name, value);
         } else {
-            head.set(&name, value);
+            head.insert(&name, value);
         }
     }
 }
@@ -59,7 +59,6 @@ fn share(head: &mut impl HeadEdit, grant: &Grant) {
 mod tests {
     use super::*;
     use crate::domain::policy::cors::{Cors, Origins};
-    use http::HeaderMap;
     use std::time::Duration;
 
     fn rewritten(list: &[(&'static str, &'static str)], backward: &Backward<'_>) -> HeaderMap {

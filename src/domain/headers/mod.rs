@@ -10,4 +10,4 @@ pub mod trace;
 pub use forwarded::{Client, Peer, Proto};
 pub use identity::IdentityHeaders;
 pub use managed::Managed;
-pub use rewrite::{rewrite, HeadEdit, Onward};
+pub use rewrite::{rewrite, Onward};

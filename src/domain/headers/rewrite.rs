@@ -11,35 +11,6 @@ pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// A head that can be edited; the proxy's own type keeps the spelling of names beside the map.
-pub trait HeadEdit {
-    fn headers(&self) -> &HeaderMap;
-    /// Takes every field of that name out.
-    fn remove(&mut self, name: &HeaderName);
-    /// Replaces every field of that name by one.
-    fn set(&mut self, name: &HeaderName, value: HeaderValue);
-    /// Adds a field beside those of the same name.
-    fn append(&mut self, name: &HeaderName, value: HeaderValue);
-}
-
-impl HeadEdit for HeaderMap {
-    fn headers(&self) -> &HeaderMap {
-        self
-    }
-
-    fn remove(&mut self, name: &HeaderName) {
-        self.remove(name);
-    }
-
-    fn set(&mut self, name: &HeaderName, value: HeaderValue) {
-        self.insert(name, value);
-    }
-
-    fn append(&mut self, name: &HeaderName, value: HeaderValue) {
-        self.append(name, value);
-    }
-}
-
 /// Everything the backend is told, or not told, about one request.
 #[derive(Clone, Copy, Debug)]
 pub struct Onward<'a> {
@@ -60,29 +31,29 @@ pub struct Onward<'a> {
 
 /// Takes off what was forged, what is between the client and us only, and our cookies; then does what the route
 /// says; then sets what is true. That comes last, so that nothing before could have changed it.
-pub fn rewrite(head: &mut impl HeadEdit, onward: &Onward<'_>) {
+pub fn rewrite(head: &mut HeaderMap, onward: &Onward<'_>) {
     remove_where(head, |headers, name, value| onward.drops(headers, name, value));
     strip_cookies(head);
     for name in &onward.forwarding.remove_headers {
         head.remove(name);
     }
     for (name, value) in &onward.forwarding.set_headers {
-        head.set(name, value.clone());
+        head.insert(name, value.clone());
     }
     for (name, value) in onward.identity {
-        head.set(name, value.clone());
+        head.insert(name, value.clone());
     }
     if let Some(chain) = &onward.client.forwarded_for {
-        head.set(&X_FORWARDED_FOR, chain.clone());
+        head.insert(&X_FORWARDED_FOR, chain.clone());
     }
-    head.set(&X_FORWARDED_PROTO, HeaderValue::from_static(onward.client.proto.name()));
-    head.set(&X_FORWARDED_HOST, onward.client.host.clone());
+    head.insert(&X_FORWARDED_PROTO, HeaderValue::from_static(onward.client.proto.name()));
+    head.insert(&X_FORWARDED_HOST, onward.client.host.clone());
     if let Some(port) = onward.client.port {
-        head.set(&X_FORWARDED_PORT, HeaderValue::from(port));
+        head.insert(&X_FORWARDED_PORT, HeaderValue::from(port));
     }
-    head.set(&HOST, onward.host.clone());
-    head.set(&X_REQUEST_ID, onward.request_id.clone());
-    head.set(&TRACEPARENT, onward.traceparent.clone());
+    head.insert(&HOST, onward.host.clone());
+    head.insert(&X_REQUEST_ID, onward.request_id.clone());
+    head.insert(&TRACEPARENT, onward.traceparent.clone());
 }
 
 impl Onward<'_> {
@@ -111,7 +82,7 @@ fn nominated(headers: &HeaderMap, name: &str) -> bool {
 
 /// Takes managed names out of the trailers of a request, and those that RFC 9110 section 6.5.1 keeps out of any:
 /// a backend that merges trailers into its headers would believe them.
-pub fn erase_from_trailers(trailers: &mut impl HeadEdit, managed: &Managed) {
+pub fn erase_from_trailers(trailers: &mut HeaderMap, managed: &Managed) {
     remove_where(trailers, |_, name, _| {
         NEVER_TRAILERS.contains(name) || name.as_str() == "proxy" || managed.covers(name.as_str())
     });
@@ -142,11 +113,11 @@ const NEVER_TRAILERS: [HeaderName; 20] = [
 
 /// Takes out of a response what a backend has no business to say: hop-by-hop and managed names, and cookies under our
 /// names, with which it could sign a browser in as somebody.
-pub fn erase_from_response(head: &mut impl HeadEdit, managed: &Managed) {
+pub fn erase_from_response(head: &mut HeaderMap, managed: &Managed) {
     remove_where(head, |_, name, _| is_hop_by_hop(name) || managed.covers(name.as_str()));
-    if head.headers().get_all(SET_COOKIE).iter().any(sets_ours) {
+    if head.get_all(SET_COOKIE).iter().any(sets_ours) {
         let kept: Vec<HeaderValue> =
-            head.headers().get_all(SET_COOKIE).iter().filter(|value| !sets_ours(value)).cloned().collect();
+            head.get_all(SET_COOKIE).iter().filter(|value| !sets_ours(value)).cloned().collect();
         head.remove(&SET_COOKIE);
         for value in kept {
             head.append(&SET_COOKIE, value);
@@ -162,10 +133,10 @@ fn is_hop_by_hop(name: &HeaderName) -> bool {
 /// How many names one pass collects. Ordinary requests lose one to three; a flood only costs more passes.
 const BATCH: usize = 8;
 
-fn remove_where(head: &mut impl HeadEdit, drops: impl Fn(&HeaderMap, &HeaderName, &HeaderValue) -> bool) {
+fn remove_where(head: &mut HeaderMap, drops: impl Fn(&HeaderMap, &HeaderName, &HeaderValue) -> bool) {
     loop {
         let mut batch = [const { None::<HeaderName> }; BATCH];
-        let headers = head.headers();
+        let headers = &*head;
         let mut doomed = headers.iter().filter(|(name, value)| drops(headers, name, value)).map(|(name, _)| name);
         for place in &mut batch {
             *place = doomed.next().cloned();
@@ -182,8 +153,8 @@ fn remove_where(head: &mut impl HeadEdit, drops: impl Fn(&HeaderMap, &HeaderName
 
 /// Takes our cookies out and leaves the others as they are. Several fields become one, as every HTTP/1 reader
 /// expects (RFC 9113 section 8.2.3).
-fn strip_cookies(head: &mut impl HeadEdit) {
-    let mut fields = head.headers().get_all(COOKIE).iter();
+fn strip_cookies(head: &mut HeaderMap) {
+    let mut fields = head.get_all(COOKIE).iter();
     let (Some(first), second) = (fields.next(), fields.next()) else {
         return;
     };
@@ -191,16 +162,16 @@ fn strip_cookies(head: &mut impl HeadEdit) {
         return;
     }
     let mut kept = Vec::new();
-    for pair in head.headers().get_all(COOKIE).iter().flat_map(pairs).filter(|pair| !is_ours(pair)) {
+    for pair in head.get_all(COOKIE).iter().flat_map(pairs).filter(|pair| !is_ours(pair)) {
         if !kept.is_empty() {
             kept.extend_from_slice(b"; ");
         }
         kept.extend_from_slice(pair);
     }
     match HeaderValue::from_maybe_shared(bytes::Bytes::from(kept)) {
-        Ok(value) if !value.is_empty() => head.set(&COOKIE, value),
-        _ => head.remove(&COOKIE),
-    }
+        Ok(value) if !value.is_empty() => head.insert(COOKIE, value),
+        _ => head.remove(COOKIE),
+    };
 }
 
 fn pairs(field: &HeaderValue) -> impl Iterator<Item = &[u8]> {
