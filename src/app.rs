@@ -241,6 +241,7 @@ pub(crate) fn gate(settings: &Settings, issuers: Vec<Desk>) -> Gate {
         identity: Arc::clone(&settings.identity),
         trusted: settings.server.trusted.clone(),
         prefix: settings.server.prefix.clone(),
+        endpoints: None,
     })
 }
 

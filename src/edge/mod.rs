@@ -11,6 +11,7 @@ mod journey;
 pub mod lifecycle;
 pub mod listen;
 mod outcome;
+mod own;
 mod page;
 mod proxy;
 mod proxy_header;

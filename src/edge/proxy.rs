@@ -4,7 +4,7 @@ use super::head::{edit_request, edit_response, raw};
 use super::journey::{Books, Journey, Onward, Stage, Wait};
 use super::snapshot::Snapshot;
 use super::upstream::Watch;
-use super::{outcome, respond, tunnel};
+use super::{outcome, own, respond, tunnel};
 use crate::domain::denial::{Code, Denial};
 use crate::domain::headers::rewrite::erase_from_trailers;
 use crate::domain::headers::{self, backward, rewrite};
@@ -104,6 +104,12 @@ impl ProxyHttp for Proxy {
                 Ok(false)
             }
             Err(answer) => {
+                let (own, answer) = answer.split_own();
+                if let Some(request) = own {
+                    journey.stage = Stage::Answered(answer);
+                    Box::pin(own::serve(session, journey, request)).await?;
+                    return Ok(true);
+                }
                 if answer.denial().is_some_and(|denial| denial.code == Code::BadFraming) {
                     session.set_keepalive(None);
                 }

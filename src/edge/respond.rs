@@ -3,6 +3,7 @@
 use super::page;
 use crate::domain::denial::{Code, Denial};
 use crate::pipeline::answer::Kind;
+use crate::pipeline::own::Reply;
 use crate::pipeline::Answer;
 use bytes::Bytes;
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -19,7 +20,7 @@ const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 pub(super) async fn send(session: &mut Session, answer: &Answer, request_id: &str) -> Result<()> {
     let mut header = ResponseHeader::build_no_case(answer.status(), Some(12))?;
     let body = match &answer.kind {
-        Kind::Preflight => Bytes::new(),
+        Kind::Preflight | Kind::Own(_) | Kind::Served => Bytes::new(),
         Kind::Refusal(denial) => refusal(&mut header, denial, session, request_id)?,
     };
     for (name, value) in &answer.headers {
@@ -33,6 +34,21 @@ pub(super) async fn send(session: &mut Session, answer: &Answer, request_id: &st
     session.write_response_header(Box::new(header), head_only).await?;
     if !head_only {
         session.write_response_body(Some(body), true).await?;
+    }
+    Ok(())
+}
+
+/// Sends what one of our own endpoints answered.
+pub(super) async fn reply(session: &mut Session, reply: Reply) -> Result<()> {
+    let mut header = ResponseHeader::build_no_case(reply.status, Some(reply.headers.len() + 2))?;
+    for (name, value) in reply.headers {
+        header.append_header(name, value)?;
+    }
+    header.insert_header(CONTENT_LENGTH, reply.body.len())?;
+    let head_only = reply.body.is_empty() || session.req_header().method == Method::HEAD;
+    session.write_response_header(Box::new(header), head_only).await?;
+    if !head_only {
+        session.write_response_body(Some(reply.body), true).await?;
     }
     Ok(())
 }

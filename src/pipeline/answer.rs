@@ -1,5 +1,6 @@
 //! What we answer ourselves instead of forwarding.
 
+use super::own::OwnRequest;
 use super::Caller;
 use crate::domain::denial::{Code, Denial};
 use crate::domain::policy::cors::{Grant, Preflight};
@@ -27,6 +28,10 @@ pub enum Kind {
     Refusal(Denial),
     /// 204: a CORS preflight that was allowed.
     Preflight,
+    /// One of our own endpoints is asked for.
+    Own(Box<OwnRequest>),
+    /// It was asked, and said so itself.
+    Served,
 }
 
 impl From<Denial> for Answer {
@@ -46,6 +51,10 @@ impl Answer {
         let grant = route.cors.as_ref().map(|cors| cors.grant(headers));
         let headers = grant.map(|grant| grant.headers().collect()).unwrap_or_default();
         Self::of(Kind::Refusal(denial), Some(route.index), headers)
+    }
+
+    pub(super) fn own(request: OwnRequest) -> Self {
+        Self::of(Kind::Own(Box::new(request)), None, Vec::new())
     }
 
     pub(super) fn method_not_allowed(chosen: Chosen<'_>, refusal: &MethodNotAllowed, headers: &HeaderMap) -> Self {
@@ -73,12 +82,23 @@ impl Answer {
         })
     }
 
+    /// The request to one of our own endpoints, if this is one, and what stays in the books.
+    #[must_use]
+    pub fn split_own(self) -> (Option<OwnRequest>, Self) {
+        match self.kind {
+            Kind::Own(request) => (Some(*request), Self { kind: Kind::Served, ..self }),
+            kind => (None, Self { kind, ..self }),
+        }
+    }
+
     /// The status this answer is sent with.
     #[must_use]
     pub fn status(&self) -> u16 {
         match &self.kind {
             Kind::Refusal(denial) => denial.code.status(),
             Kind::Preflight => 204,
+            // known only to the endpoint
+            Kind::Own(_) | Kind::Served => 0,
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod account;
 pub mod answer;
 pub mod cache;
 mod identify;
+pub mod own;
 pub mod permit;
 
 pub use answer::Answer;
@@ -27,6 +28,7 @@ use crate::domain::token::issuer::Issuer;
 use crate::ports::KeySource;
 use cache::CredentialCache;
 use http::{HeaderName, HeaderValue};
+use own::{Endpoints, OwnRequest};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -43,6 +45,7 @@ pub struct Gate {
     managed: Managed,
     trusted: Trusted,
     prefix: String,
+    endpoints: Option<Arc<dyn Endpoints>>,
     cache: CredentialCache,
 }
 
@@ -62,6 +65,8 @@ pub struct Plan {
     pub trusted: Trusted,
     /// Our own endpoints live below it; nothing there reaches a backend.
     pub prefix: String,
+    /// What answers there; `None` where nobody signs in.
+    pub endpoints: Option<Arc<dyn Endpoints>>,
 }
 
 /// A request as it arrived, and the moment everything about it happens.
@@ -85,6 +90,7 @@ impl Gate {
             identity: plan.identity,
             trusted: plan.trusted,
             prefix: plan.prefix,
+            endpoints: plan.endpoints,
             cache: CredentialCache::default(),
         }
     }
@@ -114,7 +120,10 @@ impl Gate {
         arrival: &Arrival<'_>,
     ) -> Result<Permit, Answer> {
         if self.is_ours(&request.path) {
-            return Err(Denial::new(Code::NoRoute, "our own endpoints: nothing here yet").into());
+            return Err(match &self.endpoints {
+                Some(_) => Answer::own(OwnRequest::of(request, &arrival.head, client, arrival.now)),
+                None => Denial::new(Code::NoRoute, "nobody signs in here, so there is nothing below our prefix").into(),
+            });
         }
         let chosen = self.routes.choose(&request.host, &request.path)?;
         if let Some(preflight) = Answer::to_preflight(chosen, &arrival.head) {
@@ -178,8 +187,15 @@ impl Gate {
         self.identity.forward_authorization
     }
 
+    /// What answers requests to our own endpoints.
+    #[must_use]
+    pub fn endpoints(&self) -> Option<&Arc<dyn Endpoints>> {
+        self.endpoints.as_ref()
+    }
+
     fn is_ours(&self, path: &str) -> bool {
         path.strip_prefix(self.prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            || self.endpoints.as_ref().is_some_and(|endpoints| endpoints.takes(path))
     }
 }
 

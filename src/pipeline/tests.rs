@@ -99,6 +99,7 @@ fn gate(keys: Arc<Hand>) -> Gate {
         identity: Arc::default(),
         trusted: Trusted::default(),
         prefix: "/.auth".to_owned(),
+        endpoints: None,
     })
 }
 

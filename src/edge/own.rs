@@ -1,0 +1,42 @@
+//! Requests to our own endpoints: their small bodies read whole, their answers sent.
+
+use super::journey::Journey;
+use super::respond;
+use crate::domain::denial::{Code, Denial};
+use crate::pipeline::own::{OwnRequest, MAX_BODY};
+use crate::pipeline::Answer;
+use bytes::{Bytes, BytesMut};
+use pingora::proxy::Session;
+use pingora::{Error, ErrorType, Result};
+use std::sync::Arc;
+
+/// Answers `request` by our own endpoints.
+pub(super) async fn serve(session: &mut Session, journey: &mut Journey, request: OwnRequest) -> Result<()> {
+    let Some(body) = whole_body(session).await? else {
+        let answer = Answer::from(Denial::new(Code::BodyTooLarge, "a body that none of our endpoints takes"));
+        // what was not read would be taken for the next request
+        session.set_keepalive(None);
+        journey.books.answered(answer.status());
+        return respond::send(session, &answer, journey.request_id()).await;
+    };
+    let snapshot = Arc::clone(&journey.snapshot);
+    let Some(endpoints) = snapshot.gate.endpoints() else {
+        return Error::e_explain(ErrorType::InternalError, "our own endpoints are asked for, and there are none");
+    };
+    let request_id = journey.request_id().to_owned();
+    let reply = endpoints.answer(OwnRequest { body, request_id, ..request }).await;
+    journey.books.answered(reply.status.as_u16());
+    respond::reply(session, reply).await
+}
+
+/// `None`: there is more than any of them takes.
+async fn whole_body(session: &mut Session) -> Result<Option<Bytes>> {
+    let mut body = BytesMut::new();
+    while let Some(piece) = session.read_request_body().await? {
+        if body.len() + piece.len() > MAX_BODY {
+            return Ok(None);
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(Some(body.freeze()))
+}
