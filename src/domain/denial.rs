@@ -21,10 +21,12 @@ pub enum Code {
     BadHost,
     BadFraming,
     ConflictingCredentials,
+    BadReturnTo,
     Unauthenticated,
     TokenInvalid,
     TokenExpired,
     Forbidden,
+    Csrf,
     OriginNotAllowed,
     NoRoute,
     MethodNotAllowed,
@@ -39,16 +41,18 @@ pub enum Code {
 }
 
 impl Code {
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::BadRequest,
         Self::BadPath,
         Self::BadHost,
         Self::BadFraming,
         Self::ConflictingCredentials,
+        Self::BadReturnTo,
         Self::Unauthenticated,
         Self::TokenInvalid,
         Self::TokenExpired,
         Self::Forbidden,
+        Self::Csrf,
         Self::OriginNotAllowed,
         Self::NoRoute,
         Self::MethodNotAllowed,
@@ -66,9 +70,14 @@ impl Code {
     #[must_use]
     pub fn status(self) -> u16 {
         match self {
-            Self::BadRequest | Self::BadPath | Self::BadHost | Self::BadFraming | Self::ConflictingCredentials => 400,
+            Self::BadRequest
+            | Self::BadPath
+            | Self::BadHost
+            | Self::BadFraming
+            | Self::ConflictingCredentials
+            | Self::BadReturnTo => 400,
             Self::Unauthenticated | Self::TokenInvalid | Self::TokenExpired => 401,
-            Self::Forbidden | Self::OriginNotAllowed => 403,
+            Self::Forbidden | Self::Csrf | Self::OriginNotAllowed => 403,
             Self::NoRoute => 404,
             Self::MethodNotAllowed => 405,
             Self::RequestTimeout => 408,
@@ -90,10 +99,12 @@ impl Code {
             Self::BadHost => "bad_host",
             Self::BadFraming => "bad_framing",
             Self::ConflictingCredentials => "conflicting_credentials",
+            Self::BadReturnTo => "bad_return_to",
             Self::Unauthenticated => "unauthenticated",
             Self::TokenInvalid => "token_invalid",
             Self::TokenExpired => "token_expired",
             Self::Forbidden => "forbidden",
+            Self::Csrf => "csrf",
             Self::OriginNotAllowed => "origin_not_allowed",
             Self::NoRoute => "no_route",
             Self::MethodNotAllowed => "method_not_allowed",
@@ -117,10 +128,12 @@ impl Code {
             Self::BadHost => "The Host header is missing or malformed",
             Self::BadFraming => "The message framing is ambiguous",
             Self::ConflictingCredentials => "More than one credential was presented",
+            Self::BadReturnTo => "Signing in cannot lead there",
             Self::Unauthenticated => "Sign in first",
             Self::TokenInvalid => "The token was not accepted",
             Self::TokenExpired => "The token has expired",
             Self::Forbidden => "You may not do this",
+            Self::Csrf => "Another site may have sent this request",
             Self::OriginNotAllowed => "This origin may not do this",
             Self::NoRoute => "There is nothing here",
             Self::MethodNotAllowed => "This method is not allowed here",

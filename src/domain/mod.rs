@@ -1,12 +1,17 @@
 //! What Doorward knows, as values: no I/O, no clock, no randomness, no async, no Pingora, no Redis.
 
+pub mod cookies;
 pub mod credential;
+pub mod csrf;
 pub mod denial;
+pub mod device;
 pub mod headers;
 pub mod network;
+pub mod origins;
 pub mod policy;
 pub mod principal;
 pub mod request;
+pub mod return_to;
 pub mod secret;
 pub mod time;
 pub mod token;

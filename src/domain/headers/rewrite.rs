@@ -3,6 +3,7 @@
 
 use super::forwarded::{X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PORT, X_FORWARDED_PROTO};
 use super::{Client, Managed};
+use crate::domain::cookies;
 use crate::domain::policy::route::Forwarding;
 use http::header::{self, CONNECTION, COOKIE, HOST, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -184,14 +185,7 @@ fn sets_ours(value: &HeaderValue) -> bool {
 
 /// Whether a `name=value` is a cookie of ours.
 fn is_ours(pair: &[u8]) -> bool {
-    let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
-    let [b'_' | b'd', ..] = name else {
-        return false;
-    };
-    name.starts_with(b"__Host-doorward")
-        || name.starts_with(b"__Secure-doorward")
-        || matches!(name, b"doorward" | b"doorward-r0" | b"doorward-r1")
-        || name.starts_with(b"doorward-l-")
+    cookies::is_ours(pair.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii())
 }
 
 #[cfg(test)]
