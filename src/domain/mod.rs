@@ -2,11 +2,13 @@
 
 pub mod credential;
 pub mod denial;
+pub mod family;
 pub mod headers;
 pub mod network;
 pub mod policy;
 pub mod principal;
 pub mod request;
 pub mod secret;
+pub mod session;
 pub mod time;
 pub mod token;
