@@ -40,8 +40,11 @@ pub struct Family {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Streak {
     pub length: u32,
-    /// The generation that was handed out last in this streak.
-    pub generation: u32,
+    /// The last generation that counted.
+    pub counted: u32,
+    /// The last generation the streak reaches to: repeating a lost response neither adds to it nor ends it, or a
+    /// shadow would hide behind every one of them.
+    pub reaches: u32,
 }
 
 /// A renewal token whose MAC was checked, and the circumstances.
@@ -142,6 +145,26 @@ impl Family {
     }
 }
 
+impl Streak {
+    /// The predecessor of `generation` came although its successor had arrived.
+    fn count(&mut self, generation: u32) {
+        if self.length == 0 || generation.saturating_sub(self.reaches) > 1 {
+            self.length = 1;
+        } else if self.counted != generation {
+            self.length = self.length.saturating_add(1);
+        }
+        self.counted = generation;
+        self.reaches = generation;
+    }
+
+    /// `generation` was handed out once more because nobody had seen it arrive.
+    fn reach(&mut self, generation: u32) {
+        if generation.saturating_sub(self.reaches) == 1 {
+            self.reaches = generation;
+        }
+    }
+}
+
 /// Judges a presented token and moves the family on.
 pub fn present(family: &mut Family, shown: &Presentation, rules: &Rules, now: Millis) -> Verdict {
     if family.revoked {
@@ -192,6 +215,7 @@ fn present_predecessor(family: &mut Family, shown: &Presentation, rules: &Rules,
         return None;
     }
     if family.confirmed < family.generation {
+        family.streak.reach(family.generation);
         family.handed = now;
         family.keep_alive(rules, now);
         return Some(Verdict::Reissued(family.generation));
@@ -199,13 +223,8 @@ fn present_predecessor(family: &mut Family, shown: &Presentation, rules: &Rules,
     if shown.transport != Transport::Cookie || now.since(family.created) > rules.grace {
         return None;
     }
-    let length = match family.streak {
-        Streak { length, generation } if length > 0 && generation == family.generation => length,
-        Streak { length, generation } if length > 0 && generation == shown.generation => length.saturating_add(1),
-        _ => 1,
-    };
-    family.streak = Streak { length, generation: family.generation };
-    if length >= rules.max_grace_streak {
+    family.streak.count(family.generation);
+    if family.streak.length >= rules.max_grace_streak {
         // An honest browser with many tabs gets here too; sent back, it comes with the current token, a thief cannot.
         return Some(if rules.may_bounce(shown) { Verdict::Bounce } else { Verdict::StepUp });
     }

@@ -97,6 +97,8 @@ struct Jar {
 enum Event {
     TabsWake,
     ThiefWakes,
+    /// A tab of the owner sends a request with what the jar holds then.
+    Sends,
     Arrives {
         thief: bool,
         jar: Jar,
@@ -152,6 +154,7 @@ impl World {
                 _ if now > DAY => break,
                 Event::TabsWake => self.tabs_wake(now),
                 Event::ThiefWakes => self.thief_wakes(now),
+                Event::Sends => self.send(now, false, false),
                 Event::Arrives { thief, jar, bounced } => {
                     if self.arrives(now, thief, jar, bounced) == Fate::Caught {
                         return Fate::Caught;
@@ -168,16 +171,9 @@ impl World {
     /// A few tabs or all of them ask within three seconds; then there is a pause shorter than the idle time.
     fn tabs_wake(&mut self, now: u64) {
         let tabs = if self.random.u8(0..4) == 0 { 20 } else { self.random.u64(1..=5) };
-        let renewing = self.owner.access.is_none_or(|(_, made)| now - made >= RENEW_FROM);
-        // what is sent with a live token and not delayed changes nothing but `confirmed`: one such request is enough
-        for _ in 0..if renewing { tabs } else { 1 } {
-            let moment = now + self.random.u64(0..3 * SECOND);
-            self.send(moment, false, false);
-        }
         for _ in 0..tabs {
-            if !renewing && self.random.u8(0..20) == 0 {
-                self.send_delayed(now);
-            }
+            let moment = now + self.random.u64(0..3 * SECOND);
+            self.at(moment, Event::Sends);
         }
         let pause = if self.random.u8(0..10) == 0 { 25 * MINUTE } else { 8 * MINUTE };
         let next = now + self.random.u64(5 * SECOND..pause);
@@ -187,15 +183,12 @@ impl World {
     fn thief_wakes(&mut self, now: u64) {
         let Some(kind) = self.thief else { return };
         let first = self.stolen.is_none();
-        let jar = *self.stolen.get_or_insert(self.owner);
+        self.stolen.get_or_insert(self.owner);
         if first && kind == Thief::Later {
             let later = now + self.random.u64(MINUTE..60 * MINUTE);
             return self.at(later, Event::ThiefWakes);
         }
-        let due = jar.access.is_none_or(|(_, made)| now - made >= RENEW_FROM);
-        if first || due || kind == Thief::Shadow {
-            self.send(now, true, false);
-        }
+        self.send(now, true, false);
         if kind != Thief::Shadow {
             let again = now + self.random.u64(SECOND..MINUTE);
             self.at(again, Event::ThiefWakes);
@@ -210,11 +203,6 @@ impl World {
         let jar = if thief { self.stolen.unwrap_or_default() } else { self.owner };
         let arrival = now + self.random.u64(20..300);
         self.at(arrival, Event::Arrives { thief, jar, bounced });
-    }
-
-    fn send_delayed(&mut self, now: u64) {
-        let arrival = now + self.random.u64(SECOND..200 * SECOND);
-        self.at(arrival, Event::Arrives { thief: false, jar: self.owner, bounced: false });
     }
 
     fn arrives(&mut self, now: u64, thief: bool, jar: Jar, bounced: bool) -> Fate {
