@@ -7,6 +7,8 @@ pub mod network;
 pub mod policy;
 pub mod principal;
 pub mod request;
+pub mod seal;
 pub mod secret;
+pub mod signing;
 pub mod time;
 pub mod token;

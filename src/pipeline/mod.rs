@@ -7,6 +7,7 @@ pub mod account;
 pub mod answer;
 pub mod cache;
 mod identify;
+pub mod keys;
 pub mod permit;
 
 pub use answer::Answer;
