@@ -15,5 +15,8 @@ pub mod request;
 pub mod return_to;
 pub mod secret;
 pub mod session;
+pub mod seal;
+pub mod secret;
+pub mod signing;
 pub mod time;
 pub mod token;

@@ -8,6 +8,7 @@ pub mod answer;
 pub mod cache;
 mod identify;
 pub mod own;
+pub mod keys;
 pub mod permit;
 
 pub use answer::Answer;
