@@ -4,6 +4,7 @@ pub mod credential;
 pub mod denial;
 pub mod headers;
 pub mod network;
+pub mod oidc;
 pub mod policy;
 pub mod principal;
 pub mod request;
