@@ -9,6 +9,7 @@ pub mod family;
 pub mod headers;
 pub mod network;
 pub mod origins;
+pub mod oidc;
 pub mod policy;
 pub mod principal;
 pub mod request;

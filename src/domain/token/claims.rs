@@ -56,19 +56,21 @@ fn check_issuer(payload: &Map<String, Value>, issuer: &Issuer) -> Result<(), Den
 }
 
 fn check_audience(payload: &Map<String, Value>, issuer: &Issuer) -> Result<(), Denial> {
-    let ours = |aud: &str| issuer.audience.iter().any(|expected| expected == aud);
-    let meant = match payload.get("aud") {
-        Some(Value::String(aud)) => ours(aud),
-        Some(Value::Array(list)) => {
-            strings(list).ok_or_else(|| invalid("\"aud\" holds something else than strings"))?.into_iter().any(ours)
-        }
-        Some(_) => return Err(invalid("\"aud\" is neither a string nor a list of strings")),
-        None => return Err(invalid("no \"aud\"")),
-    };
-    if meant {
+    let ours = |aud: &&str| issuer.audience.iter().any(|expected| expected == aud);
+    if audiences(payload)?.iter().any(ours) {
         Ok(())
     } else {
         Err(invalid("\"aud\" names none of our audiences"))
+    }
+}
+
+/// Whom the token is for.
+pub(in crate::domain) fn audiences(payload: &Map<String, Value>) -> Result<Vec<&str>, Denial> {
+    match payload.get("aud") {
+        Some(Value::String(aud)) => Ok(vec![aud]),
+        Some(Value::Array(list)) => strings(list).ok_or_else(|| invalid("\"aud\" holds something else than strings")),
+        Some(_) => Err(invalid("\"aud\" is neither a string nor a list of strings")),
+        None => Err(invalid("no \"aud\"")),
     }
 }
 
@@ -122,13 +124,17 @@ fn check_times(payload: &Map<String, Value>, issuer: &Issuer, now: UnixTime) -> 
 
 /// Fractions are allowed (RFC 7519 section 2) and cost the token the broken second.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Round {
+pub(in crate::domain) enum Round {
     Down,
     Up,
 }
 
 /// `None` when absent. Strings, `null`, lists, negative numbers and numbers beyond all time are refused.
-fn numeric_date(payload: &Map<String, Value>, name: &str, round: Round) -> Result<Option<UnixTime>, Denial> {
+pub(in crate::domain) fn numeric_date(
+    payload: &Map<String, Value>,
+    name: &str,
+    round: Round,
+) -> Result<Option<UnixTime>, Denial> {
     let Some(value) = payload.get(name) else {
         return Ok(None);
     };
@@ -171,7 +177,7 @@ pub fn lookup<'v>(object: &'v Map<String, Value>, path: &str) -> Option<&'v Valu
 }
 
 /// Who it is. A control character could forge a log line or a header; an empty name is nobody's.
-fn subject(claims: &Map<String, Value>) -> Result<String, Denial> {
+pub(in crate::domain) fn subject(claims: &Map<String, Value>) -> Result<String, Denial> {
     let Some(Value::String(subject)) = claims.get("sub") else {
         return Err(invalid("no \"sub\", or no string"));
     };
@@ -183,7 +189,7 @@ fn subject(claims: &Map<String, Value>) -> Result<String, Denial> {
 
 /// Roles are exact: `"user,admin"` is one odd role and never two. A list with anything but strings in it grants nothing.
 /// The claim is left as a list, so that rules and headers see the same roles.
-fn take_roles(claims: &mut Map<String, Value>) -> Vec<String> {
+pub(in crate::domain) fn take_roles(claims: &mut Map<String, Value>) -> Vec<String> {
     let roles = match claims.remove("roles") {
         Some(Value::String(role)) => vec![role],
         Some(Value::Array(list)) => strings(&list).unwrap_or_default().into_iter().map(str::to_owned).collect(),
@@ -218,7 +224,7 @@ fn take_scopes(claims: &mut Map<String, Value>, issuer: &Issuer) -> Vec<String> 
     scopes
 }
 
-fn strings(list: &[Value]) -> Option<Vec<&str>> {
+pub(in crate::domain) fn strings(list: &[Value]) -> Option<Vec<&str>> {
     list.iter().map(Value::as_str).collect()
 }
 

@@ -41,12 +41,26 @@ pub enum Kind {
     AccessToken,
 }
 
+type KindOf = fn(&Map<String, Value>) -> Result<Kind, Denial>;
+
 impl<'a> Unverified<'a> {
     /// Reads `token`, the bare credential without its scheme.
     ///
     /// # Errors
     /// `token_invalid` for whatever is not exactly one signed JWT with an ordinary header.
     pub fn parse(token: &'a str) -> Result<Self, Denial> {
+        Self::read(token, kind_of)
+    }
+
+    /// Reads a logout token (OpenID Connect Back-Channel Logout 1.0 section 2.4), which may say in `typ` that it is one.
+    ///
+    /// # Errors
+    /// As [`Unverified::parse`].
+    pub fn parse_logout(token: &'a str) -> Result<Self, Denial> {
+        Self::read(token, logout_kind)
+    }
+
+    fn read(token: &'a str, kind_of: KindOf) -> Result<Self, Denial> {
         if token.len() > MAX_TOKEN {
             return Err(invalid("the token is longer than 16 KiB"));
         }
@@ -158,6 +172,16 @@ fn kind_of(header: &Map<String, Value>) -> Result<Kind, Denial> {
         return Ok(Kind::AccessToken);
     }
     Err(invalid("\"typ\" says this is no access token"))
+}
+
+/// Many providers leave `typ` out or say `JWT`; its claims then tell a logout token from others.
+fn logout_kind(header: &Map<String, Value>) -> Result<Kind, Denial> {
+    let ours = ["JWT", "logout+jwt", "application/logout+jwt"];
+    match header.get("typ").map(Value::as_str) {
+        None => Ok(Kind::Jwt),
+        Some(Some(kind)) if ours.iter().any(|name| kind.eq_ignore_ascii_case(name)) => Ok(Kind::Jwt),
+        Some(_) => Err(invalid("\"typ\" says this is no logout token")),
+    }
 }
 
 fn invalid(detail: &'static str) -> Denial {

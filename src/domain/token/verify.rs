@@ -7,6 +7,7 @@ use super::keys::KeySet;
 use crate::domain::denial::{Code, Denial};
 use crate::domain::principal::Principal;
 use crate::domain::time::UnixTime;
+use jsonwebtoken::Algorithm;
 
 /// Why a token was not accepted.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,9 +23,18 @@ pub enum Rejection {
 /// # Errors
 /// [`Rejection::UnknownKey`] is worth one look at fresh keys; everything else is final.
 pub fn verify(token: &Unverified<'_>, issuer: &Issuer, keys: &KeySet, now: UnixTime) -> Result<Principal, Rejection> {
+    check_signature(token, &issuer.algorithms, keys)?;
+    claims::principal(token.unverified_claims(), token.unverified_kind(), issuer, now).map_err(Rejection::Denied)
+}
+
+/// Whether one of `keys` signed `token`, in one of these algorithms. Says nothing about its claims.
+///
+/// # Errors
+/// As [`verify`].
+pub fn check_signature(token: &Unverified<'_>, algorithms: &[Algorithm], keys: &KeySet) -> Result<(), Rejection> {
     let algorithm = token.unverified_algorithm();
     // from configuration, before any key is touched: a header never chooses how it is checked (RFC 8725 section 3.1)
-    if !issuer.algorithms.contains(&algorithm) {
+    if !algorithms.contains(&algorithm) {
         return Err(invalid("the issuer does not use this algorithm"));
     }
     let kid = token.unverified_kid();
@@ -33,8 +43,7 @@ pub fn verify(token: &Unverified<'_>, issuer: &Issuer, keys: &KeySet, now: UnixT
         found = true;
         let (signature, signed) = (token.signature(), token.signing_input().as_bytes());
         if jsonwebtoken::crypto::verify(signature, signed, key.decoding_key(), algorithm).is_ok_and(|good| good) {
-            return claims::principal(token.unverified_claims(), token.unverified_kind(), issuer, now)
-                .map_err(Rejection::Denied);
+            return Ok(());
         }
     }
     if keys.is_shared() {
