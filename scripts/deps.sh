@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # Make sure that the tools for the named purposes are here, and install what is missing through apt-get.
 #
-#   scripts/deps.sh demo|test|bench…
+#   scripts/deps.sh demo|test|browser|bench…
 #
 # With nothing missing this costs a few `command -v` and no process: it stands before every build. Purposes build on
-# each other: `test` needs what `demo` needs, and so does `bench`.
+# each other: `test` needs what `demo` needs, and so do `browser` and `bench`.
 set -euo pipefail
 
 # command=package, as Debian and Ubuntu name them.
 demo=(cc=gcc cmake=cmake make=make mold=mold)
 test=(redis-server=redis-server node=nodejs npm=npm valgrind=valgrind openssl=openssl curl=curl)
+browser=(node=nodejs npm=npm chromium=chromium)
 bench=(wrk=wrk nginx=nginx haproxy=haproxy openssl=openssl python3=python3)
 
 main() {
@@ -18,8 +19,9 @@ main() {
         case "$purpose" in
             demo) ;;
             test) wanted+=("${test[@]}") ;;
+            browser) wanted+=("${browser[@]}") ;;
             bench) wanted+=("${bench[@]}") ;;
-            *) fail "deps.sh: unknown purpose '$purpose'; there are demo, test and bench" ;;
+            *) fail "deps.sh: unknown purpose '$purpose'; there are demo, test, browser and bench" ;;
         esac
     done
 

@@ -37,7 +37,7 @@ const IMPURE: [&str; 15] = [
 ];
 const PINGORA_IS_THE_EDGES: [&str; 1] = ["pingora"];
 
-const ROOMS: [Room; 10] = [
+const ROOMS: [Room; 11] = [
     Room { name: "domain", knows: &[], never: &IMPURE },
     Room { name: "ports", knows: &["domain", "pipeline::account"], never: &["pingora", "tokio", "reqwest", "hyper"] },
     Room { name: "pipeline", knows: &["domain", "ports"], never: &["pingora", "tokio", "reqwest", "hyper", "toml"] },
@@ -56,6 +56,11 @@ const ROOMS: [Room; 10] = [
         name: "observe",
         knows: &["domain", "ports", "pipeline::account"],
         never: &["pingora", "reqwest", "hyper", "toml", "clap"],
+    },
+    Room {
+        name: "web",
+        knows: &["domain"],
+        never: &["pingora", "tokio", "reqwest", "hyper", "redis", "toml", "clap", "prometheus"],
     },
     Room { name: "admin", knows: &["domain", "ports", "observe"], never: &["pingora", "reqwest", "toml", "clap"] },
     Room {
