@@ -7,8 +7,8 @@ pub mod account;
 pub mod answer;
 pub mod cache;
 mod identify;
-pub mod own;
 pub mod keys;
+pub mod own;
 pub mod permit;
 
 pub use answer::Answer;
