@@ -1,7 +1,10 @@
 //! What the pipeline asks of the world.
 
 pub mod provider;
+pub mod session;
 pub mod store;
+
+pub use session::{Credential, RevokedFor, Revocations, SessionEvent, SessionEvents};
 
 use crate::domain::token::keys::KeySet;
 use crate::pipeline::account::Record;

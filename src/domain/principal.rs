@@ -33,6 +33,8 @@ impl fmt::Debug for SourceName {
 pub enum AuthMethod {
     Anonymous,
     Bearer,
+    /// A cookie of ours.
+    Session,
 }
 
 impl AuthMethod {
@@ -41,6 +43,7 @@ impl AuthMethod {
         match self {
             Self::Anonymous => "anonymous",
             Self::Bearer => "bearer",
+            Self::Session => "session",
         }
     }
 }

@@ -72,6 +72,7 @@ pub struct Streams {
 pub struct Auth {
     anonymous: AuthResults,
     bearer: AuthResults,
+    session: AuthResults,
 }
 
 #[derive(Debug)]
@@ -244,6 +245,7 @@ impl Auth {
         match method {
             AuthMethod::Anonymous => &self.anonymous,
             AuthMethod::Bearer => &self.bearer,
+            AuthMethod::Session => &self.session,
         }
     }
 }
@@ -349,7 +351,7 @@ impl Declared {
             refused: family.with(&[method, "refused"]),
             unavailable: family.with(&[method, "unavailable"]),
         };
-        Auth { anonymous: results(AuthMethod::Anonymous.name()), bearer: results(AuthMethod::Bearer.name()) }
+        Auth { anonymous: results(AuthMethod::Anonymous.name()), bearer: results(AuthMethod::Bearer.name()), session: results(AuthMethod::Session.name()) }
     }
 
     fn token_cache(&mut self) -> TokenCache {

@@ -4,18 +4,21 @@
 //! swap, so threads never wait for each other. Only tokens that were accepted get in, so a stranger cannot fill it;
 //! what an insider can fill is bounded in slots and in bytes.
 
+pub use super::facts::SessionFacts;
 use crate::domain::principal::Principal;
 use arc_swap::ArcSwapOption;
 use foldhash::quality::RandomState;
 use http::{HeaderName, HeaderValue};
 use std::fmt;
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
 
 const SETS: usize = 1024;
 const WAYS: usize = 8;
 const BUDGET: usize = 32 * 1024 * 1024;
+/// No generation of revocations.
+const NEVER: u64 = u64::MAX;
 
 /// A credential that was accepted, and everything a request needs of it.
 pub struct Verified {
@@ -27,6 +30,9 @@ pub struct Verified {
     pub generation: u64,
     /// Ready-made identity headers.
     pub identity: Vec<(HeaderName, HeaderValue)>,
+    session: Option<SessionFacts>,
+    /// The revocations it was last checked against.
+    cleared: AtomicU64,
     /// Set by a hit, cleared by the clock hand.
     used: AtomicBool,
 }
@@ -42,7 +48,16 @@ pub struct CredentialCache {
 impl Verified {
     #[must_use]
     pub fn new(token: &str, principal: Principal, identity: Vec<(HeaderName, HeaderValue)>) -> Self {
-        Self { token: token.into(), principal, issuer: 0, generation: 0, identity, used: AtomicBool::new(false) }
+        Self {
+            token: token.into(),
+            principal,
+            issuer: 0,
+            generation: 0,
+            identity,
+            session: None,
+            cleared: AtomicU64::new(NEVER),
+            used: AtomicBool::new(false),
+        }
     }
 
     #[must_use]
@@ -50,6 +65,29 @@ impl Verified {
         self.issuer = issuer;
         self.generation = generation;
         self
+    }
+
+    #[must_use]
+    pub fn of_session(mut self, session: SessionFacts) -> Self {
+        self.session = Some(session);
+        self
+    }
+
+    /// For a token of ours that came as a cookie.
+    #[must_use]
+    pub fn session(&self) -> Option<&SessionFacts> {
+        self.session.as_ref()
+    }
+
+    /// Whether nothing was revoked since this was last looked up.
+    #[must_use]
+    pub fn is_cleared(&self, generation: u64) -> bool {
+        self.cleared.load(Ordering::Relaxed) == generation
+    }
+
+    /// It was looked up in the revocations of `generation`, and is not among them.
+    pub fn clear_until(&self, generation: u64) {
+        self.cleared.store(generation, Ordering::Relaxed);
     }
 
     /// Bytes this entry is charged for: roughly what it holds, claims counted as large as the token they came in.

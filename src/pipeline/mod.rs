@@ -6,10 +6,12 @@
 pub mod account;
 pub mod answer;
 pub mod cache;
+mod facts;
 mod identify;
 pub mod keys;
 pub mod own;
 pub mod permit;
+pub mod session;
 
 pub use answer::Answer;
 pub use permit::{Caller, Permit};

@@ -18,6 +18,8 @@ pub enum Name {
     /// The renewal token. Generations alternate between two cookies, so that a late answer with an older one cannot
     /// overwrite the newer.
     Renewal(Parity),
+    /// The generation that was sent back once to look for a newer one.
+    Bounced,
     /// One sign-in under way; several tabs may each have one.
     Attempt(AttemptId),
 }
@@ -88,7 +90,7 @@ pub fn is_ours(name: &[u8]) -> bool {
     }
     let rest = behind(name, STEM);
     rest.is_some_and(|rest| {
-        matches!(rest, b"" | b"-r0" | b"-r1") || matches!(rest, [b'.', ..] | [b'-', b'l', b'-', ..])
+        matches!(rest, b"" | b"-r0" | b"-r1" | b"-b") || matches!(rest, [b'.', ..] | [b'-', b'l', b'-', ..])
     })
 }
 
@@ -98,6 +100,7 @@ pub(super) fn read(name: &[u8], prefix: Prefix) -> Option<Name> {
         b"" => Some(Name::Session),
         b"-r0" => Some(Name::Renewal(Parity::Even)),
         b"-r1" => Some(Name::Renewal(Parity::Odd)),
+        b"-b" => Some(Name::Bounced),
         [b'.', digit @ b'0'..=b'3'] => Some(Name::SessionPiece(digit - b'0')),
         [b'-', b'l', b'-', id @ ..] => AttemptId::parse(id).map(Name::Attempt),
         _ => None,
@@ -114,6 +117,7 @@ impl fmt::Display for Name {
             Self::Session => f.write_str(STEM),
             Self::SessionPiece(at) => write!(f, "{STEM}.{at}"),
             Self::Renewal(parity) => write!(f, "{STEM}-r{}", parity.digit()),
+            Self::Bounced => write!(f, "{STEM}-b"),
             Self::Attempt(id) => write!(f, "{STEM}-l-{}", id.as_str()),
         }
     }

@@ -19,6 +19,7 @@ pub struct OurCookies<'h> {
     whole: Option<&'h str>,
     pieces: [Option<&'h str>; MOST_PIECES],
     renewals: [Option<&'h str>; 2],
+    bounced: Option<&'h str>,
     /// In the order of the request. Browsers send the oldest first (RFC 6265 section 5.4).
     attempts: Vec<(AttemptId, &'h str)>,
 }
@@ -74,6 +75,12 @@ impl<'h> OurCookies<'h> {
         }
     }
 
+    /// The generation that was sent back.
+    #[must_use]
+    pub fn bounced(&self) -> Option<&'h str> {
+        self.bounced
+    }
+
     /// What `/login` put down under this id.
     #[must_use]
     pub fn attempt(&self, id: AttemptId) -> Option<&'h str> {
@@ -105,6 +112,7 @@ impl<'h> OurCookies<'h> {
             Name::SessionPiece(at) => self.pieces.get_mut(usize::from(at)),
             Name::Renewal(Parity::Even) => self.renewals.first_mut(),
             Name::Renewal(Parity::Odd) => self.renewals.last_mut(),
+            Name::Bounced => Some(&mut self.bounced),
             Name::Attempt(id) => return self.keep_attempt(id, value),
         };
         match place {

@@ -1,0 +1,84 @@
+//! What an access token of ours says of its session, and what is remembered about the two while both live.
+
+use crate::domain::session::{SessionId, UserHash};
+use crate::domain::principal::SourceName;
+use crate::domain::time::UnixTime;
+use foldhash::quality::FixedState;
+use http::header::{ACCEPT_LANGUAGE, USER_AGENT};
+use http::{HeaderMap, HeaderName};
+use serde_json::{Map, Value};
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+const X_SCREEN_RESOLUTION: HeaderName = HeaderName::from_static("x-screen-resolution");
+const X_TIMEZONE: HeaderName = HeaderName::from_static("x-timezone");
+
+/// The session behind an access token.
+#[derive(Debug)]
+pub struct SessionFacts {
+    pub id: SessionId,
+    pub user: UserHash,
+    pub issued: UnixTime,
+    /// Where the revocations stood when the token was minted.
+    pub minted_at: Option<u64>,
+    /// The device that signed in, component by component.
+    pub dfp: String,
+    /// The device headers that were last found good, as a hash; 0: none yet.
+    known_on: AtomicU64,
+    last_use: AtomicU64,
+    /// It stands among those to tell the store about.
+    listed: AtomicBool,
+}
+
+impl SessionFacts {
+    /// `None` without a session: the token is ours, but no browser's.
+    #[must_use]
+    pub fn read(claims: &Map<String, Value>) -> Option<Self> {
+        let text = |name| claims.get(name).and_then(Value::as_str);
+        Some(Self {
+            id: SessionId::parse(text("sid")?)?,
+            user: UserHash::of(&SourceName::new(text("provider")?), text("sub")?),
+            issued: UnixTime(claims.get("iat").and_then(Value::as_u64)?),
+            minted_at: claims.get("rv").and_then(Value::as_u64),
+            dfp: text("dfp").unwrap_or_default().to_owned(),
+            known_on: AtomicU64::new(0),
+            last_use: AtomicU64::new(0),
+            listed: AtomicBool::new(false),
+        })
+    }
+
+    /// Notes a use. True when somebody has to put it on the list.
+    pub(super) fn use_at(&self, now: UnixTime) -> bool {
+        if self.last_use.load(Ordering::Relaxed) != now.0 {
+            self.last_use.store(now.0, Ordering::Relaxed);
+        }
+        // Read first: a busy session's line stays shared between cores.
+        !self.listed.load(Ordering::Relaxed) && !self.listed.swap(true, Ordering::AcqRel)
+    }
+
+    /// The last use, for the store; a use from now on is listed again.
+    pub(super) fn take_use(&self) -> UnixTime {
+        self.listed.store(false, Ordering::Release);
+        UnixTime(self.last_use.load(Ordering::Acquire))
+    }
+
+    /// Whether a request with exactly these device headers was found good before.
+    #[must_use]
+    pub fn is_known_on(&self, headers: &HeaderMap) -> bool {
+        self.known_on.load(Ordering::Relaxed) == self.fold(headers)
+    }
+
+    pub fn know_on(&self, headers: &HeaderMap) {
+        self.known_on.store(self.fold(headers), Ordering::Relaxed);
+    }
+
+    /// Keyed by the session: nobody can look for two devices with one hash ahead of time.
+    fn fold(&self, headers: &HeaderMap) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = *self.id.as_bytes();
+        let mut hasher = FixedState::with_seed(u64::from_le_bytes([a, b, c, d, e, f, g, h])).build_hasher();
+        for name in [USER_AGENT, ACCEPT_LANGUAGE, X_SCREEN_RESOLUTION, X_TIMEZONE] {
+            headers.get(name).map(|value| value.as_bytes()).hash(&mut hasher);
+        }
+        hasher.finish().max(1)
+    }
+}

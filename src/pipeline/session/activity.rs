@@ -1,0 +1,72 @@
+//! When sessions were last in use, gathered here and told to the store once an interval: a hundred thousand requests a
+//! second must not become as many writes.
+//!
+//! A session that was used stands in the list once, however often it is used; the moment itself lies with the session.
+//! So the last use before a quiet time is always told, at the end of its interval.
+
+use crate::domain::session::Millis;
+use crate::domain::time::UnixTime;
+use crate::pipeline::cache::Verified;
+use crate::ports::store::{Store, StoreError, Touch};
+use parking_lot::Mutex;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Sessions told about in one go.
+const BATCH: usize = 256;
+/// Sessions waiting to be told about. Beyond, the newest are not listed: their next use lists them again.
+const MOST: usize = 1_000_000;
+
+/// Sessions in use since the last flush.
+#[derive(Default)]
+pub struct Activity {
+    used: Mutex<Vec<Arc<Verified>>>,
+}
+
+impl Activity {
+    /// `verified` was in use. Costs two relaxed writes, and a lock once an interval.
+    pub fn note(&self, verified: &Arc<Verified>, now: UnixTime) {
+        let Some(facts) = verified.session() else { return };
+        if facts.use_at(now) {
+            let mut used = self.used.lock();
+            if used.len() < MOST {
+                used.push(Arc::clone(verified));
+            }
+        }
+    }
+
+    /// Tells the store of everything that was in use. What could not be told is told the next time.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    pub async fn flush(&self, store: &dyn Store, idle: Duration) -> Result<usize, StoreError> {
+        let used = std::mem::take(&mut *self.used.lock());
+        for (at, batch) in used.chunks(BATCH).enumerate() {
+            let touches: Vec<Touch> = batch.iter().filter_map(|verified| touch(verified, idle)).collect();
+            if let Err(error) = store.touch(&touches).await {
+                let untold = used.get(at * BATCH..).unwrap_or_default();
+                self.used.lock().extend(untold.iter().map(Arc::clone));
+                return Err(error);
+            }
+        }
+        Ok(used.len())
+    }
+}
+
+/// How often to flush: often enough that nobody is signed out while in use, seldom enough to be nothing.
+#[must_use]
+pub fn interval(idle: Duration) -> Duration {
+    (idle / 30).clamp(Duration::from_secs(1), Duration::from_secs(60))
+}
+
+fn touch(verified: &Verified, idle: Duration) -> Option<Touch> {
+    let facts = verified.session()?;
+    Some(Touch { user: facts.user, id: facts.id, last_seen: Millis::from(facts.take_use()), idle })
+}
+
+impl fmt::Debug for Activity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Activity").field("waiting", &self.used.lock().len()).finish()
+    }
+}

@@ -1,0 +1,116 @@
+//! Sessions seen by their user, and ended.
+
+use super::{House, Place, Record};
+use crate::domain::denial::Denial;
+use crate::domain::oidc::logout::Ends;
+use crate::domain::principal::SourceName;
+use crate::domain::secret::Secret;
+use crate::domain::session::{ProviderSid, SessionId, Times, UserHash};
+use crate::ports::{RevokedFor, SessionEvent};
+use std::sync::Arc;
+
+/// One session, as its user is shown it.
+#[derive(Debug)]
+pub struct Listed {
+    pub id: SessionId,
+    pub times: Times,
+    pub record: Record,
+}
+
+/// What a sign-out ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    This,
+    All,
+}
+
+impl House {
+    /// The sessions of one user, oldest first.
+    ///
+    /// # Errors
+    /// 503: the store cannot be asked.
+    pub async fn list(&self, user: UserHash) -> Result<Vec<Listed>, Denial> {
+        let stored = self.ground.store.list(user).await?;
+        let open = |stored: crate::ports::store::Stored| {
+            let place = Place { user, id: stored.id };
+            let record = Record::open(&self.ground.seals, place, &stored.body)?;
+            Some(Listed { id: stored.id, times: stored.times, record })
+        };
+        Ok(stored.into_iter().filter_map(open).collect())
+    }
+
+    /// Ends one session of `user`, whatever the store says: it is revoked here before the store is asked.
+    ///
+    /// # Errors
+    /// 503 when the record could not be deleted; its tokens count no longer all the same.
+    pub async fn end(self: &Arc<Self>, user: UserHash, id: SessionId) -> Result<(), Denial> {
+        let place = Place { user, id };
+        let record = self.open(place).await.map(|(record, _)| record);
+        self.ground.revocations.revoke_session(id, RevokedFor::SignOut).await;
+        let ended = self.ground.store.end(user, id).await;
+        if let Some(record) = record {
+            self.noted_end(&record, id);
+            self.give_back(record);
+        }
+        Ok(ended.map(|_| ())?)
+    }
+
+    /// Ends every session of `user` but `kept`.
+    ///
+    /// # Errors
+    /// As [`House::end`].
+    pub async fn end_others(self: &Arc<Self>, user: UserHash, kept: Option<SessionId>) -> Result<(), Denial> {
+        for listed in self.list(user).await? {
+            if Some(listed.id) != kept {
+                self.end(user, listed.id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a provider's logout token ends.
+    ///
+    /// # Errors
+    /// 503: the store cannot be asked, and the provider shall try again.
+    pub async fn end_by_provider(self: &Arc<Self>, provider: &SourceName, ends: &Ends) -> Result<(), Denial> {
+        match ends {
+            Ends::Everything { subject } => {
+                let (name, user) = (provider.as_str(), UserHash::of(provider, subject));
+                self.ground.revocations.revoke_user(name, subject, RevokedFor::Provider).await;
+                for id in self.ground.store.end_all(user).await? {
+                    self.ground.revocations.revoke_session(id, RevokedFor::Provider).await;
+                }
+            }
+            Ends::Session { sid, subject } => {
+                let expected = subject.as_ref().map(|subject| UserHash::of(provider, subject));
+                for (user, id) in self.ground.store.by_provider_sid(ProviderSid::of(provider, sid)).await? {
+                    if expected.is_none_or(|expected| expected == user) {
+                        self.ground.revocations.revoke_session(id, RevokedFor::Provider).await;
+                        self.ground.store.end(user, id).await?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the provider that nobody needs its refresh token any more. Nobody waits for that.
+    fn give_back(self: &Arc<Self>, record: Record) {
+        let provider = self.providers.get(&SourceName::new(&record.provider)).map(Arc::clone);
+        let refresh = record.provider_tokens.and_then(|tokens| tokens.refresh);
+        if let Some((provider, refresh)) = provider.zip(refresh) {
+            tokio::spawn(async move { provider.revoke(&Secret::new(refresh.into_bytes())).await });
+        }
+    }
+
+    fn noted_end(&self, record: &Record, id: SessionId) {
+        self.ground.events.noted(&SessionEvent {
+            name: "sign_out",
+            session: Some(id),
+            provider: &record.provider,
+            subject: &record.subject,
+            client: None,
+            detail: "",
+        });
+    }
+}

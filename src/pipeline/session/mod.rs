@@ -1,0 +1,189 @@
+//! Sessions: how a sign-in becomes cookies, cookies become a caller again, and how all of that ends.
+//!
+//! A live access token is checked in memory. Only what memory cannot know asks the store: whether a renewal token is
+//! the current one, and what the session says of its user. "Cannot tell" never signs anybody out.
+
+pub mod activity;
+mod admit;
+mod end;
+mod flight;
+mod issue;
+mod recognise;
+mod record;
+mod renew;
+mod reread;
+
+pub use admit::{Arrived, Refused, SignedIn};
+pub use end::{Listed, Scope};
+pub use issue::Issued;
+pub use recognise::{Asking, Recognised, Turned};
+pub use record::{Place, ProviderTokens, Record};
+pub use renew::{Renewed, Renewing};
+
+use super::cache::CredentialCache;
+use super::keys::SigningRing;
+use crate::domain::cookies::{CookiePlan, SameSite};
+use crate::domain::device;
+use crate::domain::family::{MacRing, Rules};
+use crate::domain::headers::forwarded::Proto;
+use crate::domain::headers::identity::IdentityHeaders;
+use crate::domain::origins::{Origin, PublicOrigins};
+use crate::domain::principal::SourceName;
+use crate::domain::seal::{Purpose, Seals};
+use crate::domain::secret::Secret;
+use crate::domain::session::{FamilyId, Lifetimes, OnLimit, SessionId};
+use crate::domain::signing::{own, SessionClaim};
+use crate::domain::token::issuer::Issuer;
+use crate::ports::provider::Provider;
+use crate::ports::store::Store;
+use crate::ports::{Revocations, SessionEvents};
+use activity::Activity;
+use flight::Flights;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// `[session]`, `[tokens]` and `[device]`, as far as they say what a session is.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// Life of an access token.
+    pub access_ttl: Duration,
+    pub lifetimes: Lifetimes,
+    /// Sessions a user may have, and what happens to one more.
+    pub cap: usize,
+    pub on_limit: OnLimit,
+    pub renewal: Renewal,
+    /// What renewal tokens are judged by.
+    pub family: Rules,
+    /// A family ends after this or with its session, whichever comes first.
+    pub refresh_ttl: Duration,
+    pub audience: Vec<String>,
+    pub session_claim: SessionClaim,
+    pub device: device::Terms,
+    pub same_site: SameSite,
+    pub cookie_domain: Option<String>,
+    /// Other origins whose pages may send unsafe requests with our cookies.
+    pub csrf_origins: Vec<Origin>,
+}
+
+/// `session.renewal`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewal {
+    /// On any request, unseen.
+    Transparent,
+    /// By `POST /refresh` only.
+    Endpoint,
+    /// Not at all.
+    Off,
+}
+
+/// What outlives a configuration: two of them must not each renew the same session.
+pub struct Ground {
+    pub store: Arc<dyn Store>,
+    pub ring: Arc<SigningRing>,
+    pub seals: Arc<Seals>,
+    pub revocations: Arc<dyn Revocations>,
+    pub events: Arc<dyn SessionEvents>,
+    pub activity: Activity,
+    macs: MacRing,
+    /// Current first.
+    device_keys: Vec<Secret>,
+    renewals: Flights<renew::Flight, Renewed>,
+    rereads: Flights<SessionId, reread::Reread>,
+}
+
+/// Sessions under one configuration.
+pub struct House {
+    pub ground: Arc<Ground>,
+    pub terms: Terms,
+    pub origins: PublicOrigins,
+    pub providers: Providers,
+    /// What our own tokens must say.
+    own: Issuer,
+    identity: Arc<IdentityHeaders>,
+    cache: CredentialCache,
+}
+
+impl Ground {
+    /// # Errors
+    /// In words: the secret gives no key.
+    pub fn new(
+        store: Arc<dyn Store>,
+        ring: Arc<SigningRing>,
+        seals: Arc<Seals>,
+        revocations: Arc<dyn Revocations>,
+        events: Arc<dyn SessionEvents>,
+    ) -> Result<Arc<Self>, String> {
+        let macs = seals.mac_keys(Purpose::Renewal);
+        let (first, others) = macs.split_first().ok_or("store.secret gives no key")?;
+        Ok(Arc::new(Self {
+            macs: MacRing::new(first, others),
+            device_keys: seals.mac_keys(Purpose::Device),
+            renewals: Flights::default(),
+            rereads: Flights::default(),
+            activity: Activity::default(),
+            store,
+            ring,
+            seals,
+            revocations,
+            events,
+        }))
+    }
+}
+
+impl House {
+    #[must_use]
+    pub fn new(
+        ground: Arc<Ground>,
+        terms: Terms,
+        origins: PublicOrigins,
+        providers: Providers,
+        identity: Arc<IdentityHeaders>,
+    ) -> Arc<Self> {
+        let own = own::terms(origins.issuer().as_str(), &terms.audience, terms.session_claim);
+        Arc::new(Self { ground, terms, origins, providers, own, identity, cache: CredentialCache::default() })
+    }
+
+    /// How cookies are written for a request to `authority`. A request that came by a name that is not public gets the
+    /// cookies of the first public one: it could not read them anyway.
+    #[must_use]
+    pub fn cookies(&self, authority: &str, proto: Proto) -> CookiePlan {
+        let origin = self.origins.named(authority, proto).unwrap_or_else(|| self.origins.issuer());
+        CookiePlan::new(origin, self.terms.cookie_domain.as_deref(), self.terms.same_site)
+    }
+}
+
+/// OpenID providers by their configured names.
+pub type Providers = HashMap<SourceName, Arc<dyn Provider>>;
+
+/// A session has one family of renewals, and the two share their name: whoever holds the token of one finds the other.
+fn family_of(session: SessionId) -> FamilyId {
+    FamilyId::from_bytes(*session.as_bytes())
+}
+
+fn session_of(family: FamilyId) -> SessionId {
+    SessionId::from_bytes(*family.as_bytes())
+}
+
+/// From the operating system, by way of the cryptographic library.
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    // It fails only where the system has no randomness at all, and then nothing here may go on.
+    if aws_lc_rs::rand::fill(&mut bytes).is_err() {
+        std::process::abort();
+    }
+    bytes
+}
+
+impl fmt::Debug for Ground {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ground").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for House {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("House").field("terms", &self.terms).finish_non_exhaustive()
+    }
+}

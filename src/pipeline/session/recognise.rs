@@ -1,0 +1,272 @@
+//! From our cookies to the caller.
+
+use super::renew::{Renewed, Renewing};
+use super::{House, Renewal};
+use crate::domain::cookies::{CookiePlan, Name, OurCookies, Parity, SessionCookie};
+use crate::domain::csrf::{self, Cause, Csrf, Friends};
+use crate::domain::denial::{Code, Denial};
+use crate::domain::device::{Device, Level, OnMismatch, Prints};
+use crate::domain::family::{Renewal as Said, Transport};
+use crate::domain::headers::forwarded::Proto;
+use crate::domain::principal::AuthMethod;
+use crate::domain::session::{SessionId, UserHash};
+use crate::domain::signing::own;
+use crate::domain::time::UnixTime;
+use crate::domain::token::jose::Unverified;
+use crate::domain::token::verify::{verify, Rejection};
+use crate::pipeline::cache::{SessionFacts, Verified};
+use crate::pipeline::permit::{Caller, Memory};
+use crate::ports::{Credential, KeySource, RevokedFor, SessionEvent};
+use http::{HeaderMap, HeaderValue, Method};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a browser may take to come back.
+const BOUNCE: Duration = Duration::from_secs(30);
+
+/// A request whose credential is a cookie.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking<'a> {
+    pub method: &'a Method,
+    pub headers: &'a HeaderMap,
+    pub authority: &'a str,
+    pub proto: Proto,
+    pub ip: Option<IpAddr>,
+    pub websocket: bool,
+    pub csrf: Csrf,
+    /// Whether the session may be renewed on this request.
+    pub renews: bool,
+    pub now: UnixTime,
+}
+
+/// The caller, and what to hand to the browser on this occasion.
+#[derive(Debug)]
+pub struct Recognised {
+    pub caller: Caller,
+    pub cookies: Vec<HeaderValue>,
+}
+
+/// There is no caller.
+#[derive(Debug)]
+pub enum Turned {
+    /// The cookies to send along: a session that has ended is cleared.
+    Away(Denial, Vec<HeaderValue>),
+    /// The browser may hold newer cookies than this request: it is sent back once.
+    Back(Vec<HeaderValue>),
+}
+
+impl House {
+    /// Who holds these cookies; `None` when there is nothing of a session among them.
+    ///
+    /// # Errors
+    /// [`Turned`]
+    pub async fn recognise(self: &Arc<Self>, held: &OurCookies<'_>, asking: &Asking<'_>) -> Result<Option<Recognised>, Turned> {
+        if !held.holds_session() {
+            return Ok(None);
+        }
+        let plan = self.cookies(asking.authority, asking.proto);
+        // Before anything is renewed, and before any store is asked: a forged request costs nothing.
+        self.check_cause(asking).map_err(|denial| Turned::Away(denial, Vec::new()))?;
+        let live = self.live(held, asking.now);
+        let renewal = self.renewal(held).filter(|_| asking.renews);
+        let recognised = match (live, renewal) {
+            (Ok((verified, memory)), None) => (verified, memory, Vec::new()),
+            (Ok((verified, memory)), Some(_)) if !self.is_due(&verified, asking.now) => (verified, memory, Vec::new()),
+            (Ok((verified, memory)), Some(said)) => match self.renew_for(said, held, asking).await {
+                Renewed::Issued { verified, issued } => {
+                    let cookies = self.hand_over(&issued, &plan, held)?;
+                    (verified, Memory::Miss, cookies)
+                }
+                // The token is good for a while yet; whatever cannot be told now can be told later.
+                Renewed::CannotTell(_) | Renewed::Back(_) => (verified, memory, Vec::new()),
+                Renewed::Ended(denial) => return Err(Turned::Away(denial, plan.clear_session(held))),
+            },
+            (Err(_), Some(said)) => match self.renew_for(said, held, asking).await {
+                Renewed::Issued { verified, issued } => {
+                    let cookies = self.hand_over(&issued, &plan, held)?;
+                    (verified, Memory::Miss, cookies)
+                }
+                Renewed::CannotTell(denial) => return Err(Turned::Away(denial, Vec::new())),
+                Renewed::Back(generation) => return Err(Turned::Back(self.marker(&plan, generation))),
+                Renewed::Ended(denial) => return Err(Turned::Away(denial, plan.clear_session(held))),
+            },
+            // Not for this route to clear: elsewhere the same cookies may still be renewed.
+            (Err(denial), None) if self.renewal(held).is_some() => return Err(Turned::Away(denial, Vec::new())),
+            (Err(denial), None) => {
+                let clear = if denial.code.status() == 401 { plan.clear_session(held) } else { Vec::new() };
+                return Err(Turned::Away(denial, clear));
+            }
+        };
+        let (verified, memory, cookies) = recognised;
+        self.check_device(&verified, asking).await.map_err(|(denial, ends)| {
+            Turned::Away(denial, if ends { plan.clear_session(held) } else { cookies.clone() })
+        })?;
+        Ok(Some(Recognised { caller: Caller::Known { verified, memory }, cookies }))
+    }
+
+    /// The caller a live access token names, from memory where it was seen before.
+    ///
+    /// # Errors
+    /// It has ended, was revoked, or is none of ours.
+    pub fn live(&self, held: &OurCookies<'_>, now: UnixTime) -> Result<(Arc<Verified>, Memory), Denial> {
+        let token = match held.session() {
+            SessionCookie::Value(token) => token,
+            SessionCookie::Absent | SessionCookie::Torn => return Err(ended("no access token")),
+        };
+        let (verified, memory) = match self.cache.find(&token) {
+            Some(seen) if seen.generation == self.ground.ring.generation() => (seen, Memory::Hit),
+            stale => {
+                let memory = if stale.is_some() { Memory::Stale } else { Memory::Miss };
+                let verified = Arc::new(self.read(&token, now)?);
+                self.cache.remember(Arc::clone(&verified));
+                (verified, memory)
+            }
+        };
+        if verified.principal.expires <= now {
+            self.cache.forget(&verified);
+            return Err(ended("the access token has expired"));
+        }
+        self.check_revoked(&verified)?;
+        Ok((verified, memory))
+    }
+
+    /// What an access token of ours says, its signature and terms checked.
+    pub(super) fn read(&self, token: &str, now: UnixTime) -> Result<Verified, Denial> {
+        let unverified = Unverified::parse(token)?;
+        let keys = self.ground.ring.current();
+        let principal = match verify(&unverified, &self.own, &keys.set, now) {
+            Ok(principal) => own::principal(principal, unverified.unverified_kind())?,
+            Err(Rejection::Denied(denial)) if denial.code == Code::TokenExpired => {
+                return Err(ended("the access token has expired"))
+            }
+            // Before the ring was had, every key is unknown.
+            Err(Rejection::UnknownKey) if keys.set.is_empty() => {
+                return Err(Denial::new(Code::StoreUnavailable, "our signing keys have not been had yet"))
+            }
+            Err(rejection) => return Err(rejection.into_denial()),
+        };
+        let facts = SessionFacts::read(&principal.claims)
+            .ok_or_else(|| Denial::new(Code::TokenInvalid, "an access token of ours without a session"))?;
+        let principal = crate::domain::principal::Principal { method: AuthMethod::Session, ..principal };
+        let identity = self.identity.values(&principal);
+        Ok(Verified::new(token, principal, identity).by(usize::MAX, keys.generation).of_session(facts))
+    }
+
+    fn check_revoked(&self, verified: &Verified) -> Result<(), Denial> {
+        let Some(facts) = verified.session() else { return Ok(()) };
+        let list = &self.ground.revocations;
+        let generation = list.generation();
+        if verified.is_cleared(generation) {
+            return Ok(());
+        }
+        let principal = &verified.principal;
+        if list.is_blocked(principal.source.as_str(), &principal.subject) {
+            return Err(Denial::new(Code::UserBlocked, "a blocked user's session"));
+        }
+        let credential = Credential {
+            jti: principal.claims.get("jti").and_then(|jti| jti.as_str()),
+            session: Some(facts.id),
+            source: principal.source.as_str(),
+            subject: &principal.subject,
+            issued: facts.issued.0,
+            minted_at: facts.minted_at,
+        };
+        if list.refuses(&credential) {
+            return Err(Denial::new(Code::SessionTerminated, "the session was revoked"));
+        }
+        verified.clear_until(generation);
+        Ok(())
+    }
+
+    fn check_cause(&self, asking: &Asking<'_>) -> Result<(), Denial> {
+        let cause = Cause { method: asking.method, headers: asking.headers, websocket: asking.websocket };
+        let own = self.origins.own(asking.authority, asking.proto);
+        let friends = Friends { own: own.as_deref(), listed: &self.terms.csrf_origins };
+        csrf::check(&cause, asking.csrf, &friends)
+    }
+
+    /// The newest renewal token among the cookies that we made.
+    pub(super) fn renewal(&self, held: &OurCookies<'_>) -> Option<Said> {
+        let tokens = Parity::BOTH.into_iter().filter_map(|parity| held.renewal(parity));
+        tokens.filter_map(|token| self.ground.macs.parse(token)).max_by_key(|said| said.generation)
+    }
+
+    /// From four fifths of its life on a token is renewed while it still serves.
+    fn is_due(&self, verified: &Verified, now: UnixTime) -> bool {
+        let age = verified.session().map_or(self.terms.access_ttl, |facts| now.since(facts.issued));
+        age * 5 >= self.terms.access_ttl * 4
+    }
+
+    async fn renew_for(self: &Arc<Self>, said: Said, held: &OurCookies<'_>, asking: &Asking<'_>) -> Renewed {
+        let device = Device::from_headers(asking.headers);
+        let bounced = self.is_marked(held, said.generation);
+        self.renew(Renewing { said, device, bounced, transport: Transport::Cookie, ip: asking.ip, now: asking.now }).await
+    }
+
+    fn hand_over(
+        &self,
+        issued: &super::Issued,
+        plan: &CookiePlan,
+        held: &OurCookies<'_>,
+    ) -> Result<Vec<HeaderValue>, Turned> {
+        issued.cookies(plan, held).map_err(|denial| Turned::Away(denial, Vec::new()))
+    }
+
+    /// Whether the session turned up on another device, and whether that ends it.
+    async fn check_device(&self, verified: &Verified, asking: &Asking<'_>) -> Result<(), (Denial, bool)> {
+        let terms = &self.terms.device;
+        let Some(facts) = verified.session().filter(|_| terms.level != Level::Off) else { return Ok(()) };
+        if facts.is_known_on(asking.headers) {
+            return Ok(());
+        }
+        let remembered = Prints::from_text(&facts.dfp).unwrap_or_default();
+        let verdict = terms.judge(&remembered, &Device::from_headers(asking.headers), &self.ground.device_keys);
+        self.ground.events.noted(&SessionEvent {
+            name: "device_checked",
+            session: Some(facts.id),
+            provider: verified.principal.source.as_str(),
+            subject: &verified.principal.subject,
+            client: asking.ip,
+            detail: &verdict.to_json().to_string(),
+        });
+        if verdict.valid || terms.on_mismatch == OnMismatch::Log {
+            facts.know_on(asking.headers);
+            return Ok(());
+        }
+        match terms.on_mismatch {
+            OnMismatch::Log => Ok(()),
+            OnMismatch::StepUp => Err((Denial::new(Code::StepUpRequired, "the session is on another device"), false)),
+            OnMismatch::Deny => Err((Denial::new(Code::DeviceMismatch, "the session is on another device"), false)),
+            OnMismatch::Logout => {
+                self.end_revoked(facts.user, facts.id, RevokedFor::Device).await;
+                Err((Denial::new(Code::DeviceMismatch, "the session was on another device and has ended"), true))
+            }
+        }
+    }
+
+    /// So that the same stale token is not sent back for ever. Whoever forges this is only judged the harder.
+    fn marker(&self, plan: &CookiePlan, generation: u32) -> Vec<HeaderValue> {
+        plan.set(Name::Bounced, &generation.to_string(), BOUNCE).into_iter().collect()
+    }
+
+    fn is_marked(&self, held: &OurCookies<'_>, generation: u32) -> bool {
+        held.bounced() == Some(generation.to_string().as_str())
+    }
+
+    /// Whether transparent renewal is on.
+    #[must_use]
+    pub fn renews_unseen(&self) -> bool {
+        self.terms.renewal == Renewal::Transparent
+    }
+
+    pub(super) async fn end_revoked(&self, user: UserHash, id: SessionId, why: RevokedFor) {
+        self.ground.revocations.revoke_session(id, why).await;
+        // Revoked it is already; a record that stays behind ends by itself.
+        let _ = self.ground.store.end(user, id).await;
+    }
+}
+
+fn ended(detail: &'static str) -> Denial {
+    Denial::new(Code::SessionExpired, detail)
+}

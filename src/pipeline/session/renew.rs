@@ -1,0 +1,172 @@
+//! Renewal: a renewal token becomes a new access token, once, however many ask at the same time.
+
+use super::issue::Given;
+use super::{session_of, House, Issued, Place, Record};
+use crate::domain::denial::{Code, Denial};
+use crate::domain::device::{Device, Level, Prints, Risk};
+use crate::domain::family::{Presentation, Renewal as Said, Transport, Verdict};
+use crate::domain::session::{FamilyId, Millis};
+use crate::domain::time::UnixTime;
+use crate::pipeline::cache::Verified;
+use crate::ports::store::{Ruling, Stored, Touch};
+use crate::ports::{RevokedFor, SessionEvent};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// A renewal token whose MAC was checked, and who presented it.
+#[derive(Clone, Debug)]
+pub struct Renewing {
+    pub said: Said,
+    pub device: Device,
+    /// It came back after it was sent back once.
+    pub bounced: bool,
+    pub transport: Transport,
+    pub ip: Option<IpAddr>,
+    pub now: UnixTime,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub enum Renewed {
+    Issued {
+        verified: Arc<Verified>,
+        issued: Issued,
+    },
+    /// Sent back with this generation, to look for a newer one.
+    Back(u32),
+    /// The session has ended, or the user has to prove something first.
+    Ended(Denial),
+    /// Neither: the store cannot be asked.
+    CannotTell(Denial),
+}
+
+/// What tells one question from another.
+pub(super) type Flight = (FamilyId, u32, bool, bool);
+
+impl House {
+    /// Renews the session of `renewing`. Whoever asks meanwhile, on this replica, gets the same answer.
+    pub async fn renew(self: &Arc<Self>, renewing: Renewing) -> Renewed {
+        let key = (renewing.said.family, renewing.said.generation, renewing.bounced, renewing.transport == Transport::Body);
+        let house = Arc::clone(self);
+        let flown = self.ground.renewals.join(key, async move { house.renew_now(&renewing).await }).await;
+        flown.unwrap_or_else(|| Renewed::CannotTell(Denial::new(Code::Internal, "a renewal broke off")))
+    }
+
+    async fn renew_now(self: &Arc<Self>, renewing: &Renewing) -> Renewed {
+        let place = Place { user: renewing.said.user, id: session_of(renewing.said.family) };
+        let stored = match self.ground.store.load(place.user, place.id).await {
+            Ok(Some(stored)) => stored,
+            // The family may still know that it was revoked; to the caller it is all the same.
+            Ok(None) => return self.ended("unknown", Code::SessionExpired, "the store knows no such session"),
+            Err(error) => return Renewed::CannotTell(error.into()),
+        };
+        let Some(record) = Record::open(&self.ground.seals, place, &stored.body) else {
+            return self.ended("unknown", Code::SessionExpired, "the session was sealed with another secret");
+        };
+        let verdict = self.terms.device.judge(
+            &Prints::from_text(&record.dfp).unwrap_or_default(),
+            &renewing.device,
+            &self.ground.device_keys,
+        );
+        let shown = Presentation {
+            generation: renewing.said.generation,
+            same_device: verdict.valid,
+            bounced: renewing.bounced,
+            transport: renewing.transport,
+        };
+        let rules = &self.terms.family;
+        let ruling = match self.ground.store.present(place.user, renewing.said.family, &shown, rules).await {
+            Ok(Some(ruling)) => ruling,
+            Ok(None) => return self.ended("unknown", Code::SessionExpired, "the store knows no such family"),
+            Err(error) => return Renewed::CannotTell(error.into()),
+        };
+        let given = match self.given(&ruling, place, renewing, &record).await {
+            Ok(given) => given,
+            Err(renewed) => return renewed,
+        };
+        // What a renewal is worth depends on how much it looks like the device that signed in.
+        if self.terms.device.level != Level::Off && self.terms.device.risk_ttl.of(verdict.risk_level).is_zero() {
+            let words = if verdict.risk_level == Risk::High { "another device renews" } else { "renewing needs a sign-in" };
+            return Renewed::Ended(Denial::new(Code::StepUpRequired, words));
+        }
+        self.renew_with(place, (record, stored), given, renewing.now).await
+    }
+
+    async fn renew_with(self: &Arc<Self>, place: Place, (record, stored): (Record, Stored), given: Given, now: UnixTime) -> Renewed {
+        let seen = Touch { user: place.user, id: place.id, last_seen: Millis::from(now), idle: self.terms.lifetimes.idle };
+        match self.ground.store.touch(&[seen]).await {
+            Ok(alive) if alive.first() == Some(&true) => {}
+            Ok(_) => return self.ended("unknown", Code::SessionTerminated, "the session has just been ended"),
+            // It was there a moment ago, and renewing has succeeded: noting the use can wait for the next flush.
+            Err(_) => {}
+        }
+        let record = self.refreshed(place, record, now).await;
+        let record = match record {
+            Ok(record) => record,
+            Err(denial) => return Renewed::Ended(denial),
+        };
+        let issued = match self.issue(&record, place, &stored.times, given, now) {
+            Ok(issued) => issued,
+            Err(denial) => return Renewed::CannotTell(denial),
+        };
+        match self.read(&issued.access, now) {
+            Ok(verified) => Renewed::Issued { verified: Arc::new(verified), issued },
+            Err(denial) => Renewed::CannotTell(denial),
+        }
+    }
+
+    /// Which renewal token goes back, or why none does.
+    async fn given(&self, ruling: &Ruling, place: Place, renewing: &Renewing, record: &Record) -> Result<Given, Renewed> {
+        let name = name(ruling.verdict);
+        let refused = |code, words| Err(self.ended(name, code, words));
+        match ruling.verdict {
+            Verdict::Same(generation) => {
+                self.ground.events.renewed(name);
+                Ok(Given::Same(generation))
+            }
+            Verdict::Rotated(generation) | Verdict::Reissued(generation) | Verdict::Grace(generation) => {
+                self.ground.events.renewed(name);
+                Ok(Given::New(generation))
+            }
+            Verdict::Bounce => {
+                self.ground.events.renewed(name);
+                Err(Renewed::Back(renewing.said.generation))
+            }
+            Verdict::StepUp => refused(Code::StepUpRequired, "renewed too often side by side"),
+            Verdict::Revoked => refused(Code::SessionTerminated, "the session was revoked"),
+            Verdict::Expired => refused(Code::SessionExpired, "the session is past its time"),
+            Verdict::Reuse => {
+                self.end_revoked(place.user, place.id, RevokedFor::Reuse).await;
+                self.ground.events.noted(&SessionEvent {
+                    name: "refresh_reuse_detected",
+                    session: Some(place.id),
+                    provider: &record.provider,
+                    subject: &record.subject,
+                    client: renewing.ip,
+                    detail: "two held one renewal token; the session and all it minted are revoked",
+                });
+                refused(Code::TokenReused, "a renewal token was used in two places")
+            }
+        }
+    }
+
+    fn ended(&self, verdict: &'static str, code: Code, words: &'static str) -> Renewed {
+        self.ground.events.renewed(verdict);
+        Renewed::Ended(Denial::new(code, words))
+    }
+}
+
+/// As `doorward_refresh_total` counts it.
+fn name(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Rotated(_) => "rotated",
+        Verdict::Same(_) => "same",
+        Verdict::Reissued(_) => "reissued",
+        Verdict::Grace(_) => "grace",
+        Verdict::StepUp => "step_up",
+        Verdict::Bounce => "bounce",
+        Verdict::Reuse => "reuse",
+        Verdict::Revoked => "revoked",
+        Verdict::Expired => "expired",
+    }
+}

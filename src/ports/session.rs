@@ -1,0 +1,76 @@
+//! What sessions ask of the world besides the store: what was revoked, and who watches.
+
+use crate::domain::session::{OnLimit, SessionId};
+use async_trait::async_trait;
+use std::fmt::Debug;
+
+/// What was revoked, as this replica knows it.
+///
+/// # When the answer is wrong
+/// Something revoked that counts again lets a thief, or a person who was dismissed, back in. So what was known once is
+/// known until no token is left that it could hit.
+#[async_trait]
+pub trait Revocations: Send + Sync + Debug {
+    /// Changes whenever something is revoked: what was checked under this number needs no second look.
+    fn generation(&self) -> u64;
+
+    /// Where the list stands now; a token minted now is not hit by what stands there.
+    fn position(&self) -> u64;
+
+    /// Whether `credential` was revoked.
+    fn refuses(&self, credential: &Credential<'_>) -> bool;
+
+    /// Whether the user may not enter, whatever they present.
+    fn is_blocked(&self, source: &str, subject: &str) -> bool;
+
+    /// Ends everything that was minted for a session. It counts here when this returns.
+    async fn revoke_session(&self, id: SessionId, why: RevokedFor);
+
+    /// Ends everything that was minted for a user before now.
+    async fn revoke_user(&self, source: &str, subject: &str, why: RevokedFor);
+}
+
+/// What a credential can be hit by.
+#[derive(Clone, Copy, Debug)]
+pub struct Credential<'a> {
+    pub jti: Option<&'a str>,
+    pub session: Option<SessionId>,
+    pub source: &'a str,
+    pub subject: &'a str,
+    /// Seconds since 1970.
+    pub issued: u64,
+    /// For our own tokens: where the list stood when it was minted.
+    pub minted_at: Option<u64>,
+}
+
+/// Why something was revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RevokedFor {
+    SignOut,
+    Limit,
+    Reuse,
+    Device,
+    Provider,
+    Operator,
+}
+
+/// Who watches sessions: metrics and the audit log.
+pub trait SessionEvents: Send + Sync + Debug {
+    fn evicted(&self, why: OnLimit);
+    /// A renewal token was judged; `verdict` in lower case.
+    fn renewed(&self, verdict: &'static str);
+    fn noted(&self, event: &SessionEvent<'_>);
+}
+
+/// One line of the audit log.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionEvent<'a> {
+    /// `sign_in`, `sign_in_failed`, `sign_out`, `refresh_reuse_detected`, `device_checked` …
+    pub name: &'static str,
+    pub session: Option<SessionId>,
+    pub provider: &'a str,
+    pub subject: &'a str,
+    pub client: Option<std::net::IpAddr>,
+    /// In words, or JSON for `device_checked`; never a credential.
+    pub detail: &'a str,
+}
