@@ -14,4 +14,5 @@ pub mod observe;
 pub mod outbound;
 pub mod pipeline;
 pub mod ports;
+pub mod store;
 pub mod web;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 /// Questions under way, by name.
-pub struct Flights<K, V> {
+pub(super) struct Flights<K, V> {
     under_way: Arc<Mutex<HashMap<K, watch::Receiver<Option<V>>>>>,
 }
 
@@ -22,7 +22,7 @@ where
     /// client that leaves cancels its waiting and nothing else, for an answer may spend what can be spent once.
     ///
     /// `None` when the work ended without an answer.
-    pub async fn join(&self, key: K, work: impl Future<Output = V> + Send + 'static) -> Option<V> {
+    pub(super) async fn join(&self, key: K, work: impl Future<Output = V> + Send + 'static) -> Option<V> {
         let mut answer = self.board(key, work);
         let answered = answer.wait_for(Option::is_some).await.ok()?;
         answered.clone()
