@@ -1,6 +1,7 @@
 //! What the pipeline asks of the world.
 
 pub mod store;
+pub mod users;
 
 use crate::domain::token::keys::KeySet;
 use crate::pipeline::account::Record;

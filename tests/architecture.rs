@@ -37,7 +37,7 @@ const IMPURE: [&str; 15] = [
 ];
 const PINGORA_IS_THE_EDGES: [&str; 1] = ["pingora"];
 
-const ROOMS: [Room; 10] = [
+const ROOMS: [Room; 11] = [
     Room { name: "domain", knows: &[], never: &IMPURE },
     Room { name: "ports", knows: &["domain", "pipeline::account"], never: &["pingora", "tokio", "reqwest", "hyper"] },
     Room { name: "pipeline", knows: &["domain", "ports"], never: &["pingora", "tokio", "reqwest", "hyper", "toml"] },
@@ -57,17 +57,22 @@ const ROOMS: [Room; 10] = [
         knows: &["domain", "ports", "pipeline::account"],
         never: &["pingora", "reqwest", "hyper", "toml", "clap"],
     },
+    Room {
+        name: "users",
+        knows: &["domain", "ports", "config::Mistake", "config::Mistakes", "config::Place"],
+        never: &["pingora", "reqwest", "hyper", "clap", "prometheus"],
+    },
     Room { name: "admin", knows: &["domain", "ports", "observe"], never: &["pingora", "reqwest", "toml", "clap"] },
     Room {
         name: "cli",
         // its key source is a file or nothing: whoever asks offline fetches no keys
-        knows: &["app", "config", "domain", "observe", "pipeline", "ports"],
+        knows: &["app", "config", "domain", "observe", "pipeline", "ports", "users"],
         never: &PINGORA_IS_THE_EDGES,
     },
     // the composition root knows every room, and still not what Pingora looks like
     Room {
         name: "app",
-        knows: &["admin", "config", "domain", "edge", "observe", "outbound", "pipeline", "ports"],
+        knows: &["admin", "config", "domain", "edge", "observe", "outbound", "pipeline", "ports", "users"],
         never: &PINGORA_IS_THE_EDGES,
     },
 ];

@@ -15,3 +15,4 @@ pub mod return_to;
 pub mod secret;
 pub mod time;
 pub mod token;
+pub mod users;
