@@ -1,7 +1,6 @@
 //! Passwords: Argon2id in PHC strings, read strictly, compared slowly.
 
 use crate::domain::secret::Secret;
-use argon2::password_hash::phc::Salt;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
 use std::fmt;
 use subtle::ConstantTimeEq;

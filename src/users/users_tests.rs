@@ -4,7 +4,9 @@ use crate::ports::store::StoreError;
 use crate::ports::users::Uncounted;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
 use parking_lot::Mutex;
+use std::future::Future;
 use std::net::IpAddr;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 /// A file with these users, whose hashes cost nothing.
@@ -104,6 +106,29 @@ async fn a_full_house_turns_people_away_and_holds_nothing_against_them() {
     assert_eq!(ledger.told.lock().join(", "), "charge alice, give back alice");
     drop(turn);
     assert_eq!(sign_in(&users, "alice", "hunter2").await.as_deref(), Ok("alice"));
+}
+
+/// Sign-ins begun and abandoned would otherwise run as many comparisons as somebody can open connections.
+#[test]
+fn a_client_that_hangs_up_makes_no_room_before_its_comparison_is_over() {
+    let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+    let users = Users { turnstile: Turnstile::new(1, 0), ..users(Arc::new(Uncounted)) };
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    runtime.block_on(async {
+        // the only thread for comparisons is busy, so the one begun below cannot end before it is released
+        let busy = tokio::task::spawn_blocking(move || held.recv().is_ok());
+        {
+            let mut abandoned = Box::pin(sign_in(&users, "alice", "hunter2"));
+            let polled = abandoned.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            assert!(polled.is_pending());
+        }
+        assert_eq!(sign_in(&users, "alice", "hunter2").await, Err(Refused::Busy));
+        release.send(()).unwrap();
+        assert!(busy.await.unwrap());
+        // one thread, one after the other: when this has run, the comparison has
+        tokio::task::spawn_blocking(|| ()).await.unwrap();
+        assert_eq!(sign_in(&users, "alice", "hunter2").await.as_deref(), Ok("alice"));
+    });
 }
 
 #[tokio::test]
