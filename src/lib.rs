@@ -16,3 +16,4 @@ pub mod pipeline;
 pub mod ports;
 pub mod store;
 pub mod web;
+pub mod users;

@@ -3,6 +3,7 @@
 pub mod provider;
 pub mod session;
 pub mod store;
+pub mod users;
 
 pub use session::{Credential, RevokedFor, Revocations, SessionEvent, SessionEvents};
 

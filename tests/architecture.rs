@@ -37,15 +37,26 @@ const IMPURE: [&str; 15] = [
 ];
 const PINGORA_IS_THE_EDGES: [&str; 1] = ["pingora"];
 
-const ROOMS: [Room; 11] = [
+const ROOMS: [Room; 14] = [
     Room { name: "domain", knows: &[], never: &IMPURE },
     Room { name: "ports", knows: &["domain", "pipeline::account"], never: &["pingora", "tokio", "reqwest", "hyper"] },
-    Room { name: "pipeline", knows: &["domain", "ports"], never: &["pingora", "tokio", "reqwest", "hyper", "toml"] },
+    // it starts tasks that outlive the request that caused them, and nothing else of tokio is its business
+    Room { name: "pipeline", knows: &["domain", "ports"], never: &["pingora", "redis", "reqwest", "hyper", "toml"] },
     Room { name: "config", knows: &["domain"], never: &["pingora", "reqwest", "hyper", "prometheus"] },
     Room {
         name: "edge",
         knows: &["domain", "ports", "pipeline", "config::settings"],
-        never: &["reqwest", "hyper", "toml", "clap", "prometheus"],
+        never: &["reqwest", "hyper", "redis", "toml", "clap", "prometheus"],
+    },
+    Room {
+        name: "endpoints",
+        knows: &["domain", "ports", "pipeline", "web"],
+        never: &["pingora", "reqwest", "hyper", "redis", "toml", "clap", "prometheus"],
+    },
+    Room {
+        name: "store",
+        knows: &["domain", "ports"],
+        never: &["pingora", "reqwest", "hyper", "toml", "clap", "prometheus"],
     },
     Room {
         name: "outbound",
@@ -62,17 +73,25 @@ const ROOMS: [Room; 11] = [
         knows: &["domain"],
         never: &["pingora", "tokio", "reqwest", "hyper", "redis", "toml", "clap", "prometheus"],
     },
+    Room {
+        name: "users",
+        knows: &["domain", "ports", "config::Mistake", "config::Mistakes", "config::Place"],
+        never: &["pingora", "reqwest", "hyper", "clap", "prometheus"],
+    },
     Room { name: "admin", knows: &["domain", "ports", "observe"], never: &["pingora", "reqwest", "toml", "clap"] },
     Room {
         name: "cli",
         // its key source is a file or nothing: whoever asks offline fetches no keys
-        knows: &["app", "config", "domain", "observe", "pipeline", "ports"],
+        knows: &["app", "config", "domain", "observe", "pipeline", "ports", "users"],
         never: &PINGORA_IS_THE_EDGES,
     },
     // the composition root knows every room, and still not what Pingora looks like
     Room {
         name: "app",
-        knows: &["admin", "config", "domain", "edge", "observe", "outbound", "pipeline", "ports"],
+        knows: &[
+            "admin", "config", "domain", "edge", "endpoints", "observe", "outbound", "pipeline", "ports", "store", "users",
+            "web",
+        ],
         never: &PINGORA_IS_THE_EDGES,
     },
 ];

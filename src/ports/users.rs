@@ -1,0 +1,86 @@
+//! Local users as those who sign them in see them, and what counts failed attempts.
+
+use super::store::StoreError;
+use crate::domain::secret::Secret;
+use crate::domain::users::User;
+use async_trait::async_trait;
+use std::fmt::Debug;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Whoever knows the password of a name is that user.
+///
+/// # When the answer is wrong
+/// - A user for a wrong password is somebody else's account.
+/// - [`Refused::Wrong`] where the password could not be compared sends an honest person to reset it, and counts against
+///   them: that is what [`Refused::Busy`] and [`Refused::CannotTell`] are for.
+/// - An answer that comes sooner for names nobody has tells a stranger which names are worth guessing at.
+#[async_trait]
+pub trait LocalUsers: Send + Sync + Debug {
+    /// Compares one password. Slow on purpose.
+    async fn verify(&self, attempt: &SignIn<'_>) -> Result<Arc<User>, Refused>;
+
+    /// The user of that name as of now, for the renewal of a session; `None` when there is none any more.
+    fn find(&self, name: &str) -> Option<Arc<User>>;
+}
+
+/// What somebody typed, and where they are.
+#[derive(Clone, Copy, Debug)]
+pub struct SignIn<'a> {
+    pub name: &'a str,
+    pub password: &'a Secret,
+    /// `None` on a unix socket.
+    pub from: Option<IpAddr>,
+}
+
+/// Why nobody is signed in.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// No such name, or not its password: a caller learns no more.
+    #[error("the name or the password is wrong")]
+    Wrong,
+    #[error("too many failures; blocked for {} s", .again_in.as_secs())]
+    Blocked { again_in: Duration },
+    /// As many passwords are being compared, and wait for it, as may at once.
+    #[error("too many sign-ins at once")]
+    Busy,
+    /// In words, for our log.
+    #[error("the password could not be compared: {0}")]
+    CannotTell(String),
+}
+
+/// Counts failures by account and address. Every attempt is charged before its password is compared and given back when
+/// it was no failure: a thousand attempts at once cannot all slip through while the first is being compared.
+///
+/// # When the answer is wrong
+/// [`Charge::Taken`] without having counted lets a stranger guess on; [`Charge::Blocked`] for too long locks an honest
+/// person out. So never by the account alone, which anybody can name.
+#[async_trait]
+pub trait FailureCounter: Send + Sync + Debug {
+    /// Charges one attempt.
+    async fn charge(&self, account: &str, from: Option<IpAddr>) -> Result<Charge, StoreError>;
+
+    /// Takes one charge back. One that cannot be given back ends with its time.
+    async fn give_back(&self, account: &str, from: Option<IpAddr>);
+}
+
+/// Whether an attempt may go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Charge {
+    Taken,
+    Blocked { again_in: Duration },
+}
+
+/// Counts nothing, so nobody is ever blocked: what guessing costs is the comparison itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Uncounted;
+
+#[async_trait]
+impl FailureCounter for Uncounted {
+    async fn charge(&self, _account: &str, _from: Option<IpAddr>) -> Result<Charge, StoreError> {
+        Ok(Charge::Taken)
+    }
+
+    async fn give_back(&self, _account: &str, _from: Option<IpAddr>) {}
+}
