@@ -58,17 +58,26 @@ fn line(route: &Route, settings: &Settings) -> [String; 7] {
         || "common".to_owned(),
         |listed| listed.iter().map(http::Method::as_str).collect::<Vec<_>>().join(","),
     );
-    let credentials = if !public && route.rule.accepts_bearer { "bearer" } else { "-" };
     let upstream = settings.upstreams.get(route.upstream).map(|upstream| upstream.name.clone());
     [
         if public { "!" } else { "" }.to_owned(),
         methods,
         format!("{}{}", route.host, route.path.as_str()),
         access(&route.rule),
-        credentials.to_owned(),
+        credentials(&route.rule),
         format!("body {}", size(route.forwarding.max_body)),
         upstream.unwrap_or_default(),
     ]
+}
+
+/// What counts on a route.
+pub(super) fn credentials(rule: &Rule) -> String {
+    let kinds = [("session", rule.accepts_session), ("bearer", rule.accepts_bearer)];
+    let counts: Vec<&str> = kinds.into_iter().filter_map(|(kind, counts)| counts.then_some(kind)).collect();
+    if rule.access == Access::Public || counts.is_empty() {
+        return "-".to_owned();
+    }
+    counts.join(", ")
 }
 
 /// A rule in one line, as much of it as there is.
