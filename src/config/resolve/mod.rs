@@ -48,12 +48,11 @@ pub(super) fn resolve(file: Option<&File>, mut findings: Findings) -> Result<Loa
 }
 
 fn settings(file: &File, findings: &mut Findings) -> Option<Settings> {
-    let raw_server = file.server.value.as_ref()?;
     let admin = server::admin(file.admin.value.as_ref()?, findings);
-    let server = server::server(raw_server, findings);
+    let server = server::server(file.server.value.as_ref()?, findings);
     server::collisions(server.as_ref(), admin.as_ref(), &file.admin.place, findings);
     let session = session::session(file, findings);
-    let reach = Reach::of(raw_server, session.as_ref().and_then(|session| session.cookie_domain.as_deref()));
+    let reach = Reach::of(file);
     let tokens = session::tokens(file, session.as_ref(), &reach, findings);
     let keys = session::keys(file.keys.value.as_ref()?, tokens.as_ref().map(|tokens| tokens.access_ttl), findings);
     let device = device::device(file.device.value.as_ref()?, findings);

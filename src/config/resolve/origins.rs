@@ -4,6 +4,7 @@ use crate::config::include::Findings;
 use crate::config::origin::Origin;
 use crate::config::raw::server as raw;
 use crate::config::raw::shape::{Field, List};
+use crate::config::raw::File;
 use crate::config::settings::is_within;
 use crate::domain::policy::pattern::HostPattern;
 
@@ -16,11 +17,16 @@ pub(super) struct Reach {
 }
 
 impl Reach {
-    pub(super) fn of(raw: &raw::Server, cookie_domain: Option<&str>) -> Self {
-        let list = raw.public_url.value.iter().flat_map(|list| &list.0);
+    /// From the file as typed: another mistake in these tables hides none of what depends on this.
+    pub(super) fn of(file: &File) -> Self {
+        let urls = file.server.value.as_ref().and_then(|server| server.public_url.value.as_ref());
         let read = |field: &Field<String>| Origin::parse(field.value.as_deref()?, &["http", "https"]).ok();
-        let origins = raw.public_url.value.as_ref().and_then(|_| list.map(read).collect());
-        Self { origins, cookie_domain: cookie_domain.map(str::to_owned) }
+        let cookie = file.session.value.as_ref().and_then(|session| session.cookie.value.as_ref());
+        let domain = cookie.and_then(|cookie| cookie.domain.value.as_deref()).filter(|domain| !domain.is_empty());
+        Self {
+            origins: urls.and_then(|list| list.0.iter().map(read).collect()),
+            cookie_domain: domain.map(plain_domain),
+        }
     }
 
     /// Whether a browser that signed in can bring its cookie to some host of `pattern`. One public host below a
@@ -40,6 +46,11 @@ impl Reach {
             }
         }
     }
+}
+
+/// A domain as it is compared: lower case, no dot at either end.
+pub(super) fn plain_domain(typed: &str) -> String {
+    bare(typed.trim_start_matches('.')).to_ascii_lowercase()
 }
 
 /// Hosts are compared without a trailing dot.

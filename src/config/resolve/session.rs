@@ -1,6 +1,6 @@
 //! `[session]`, `[tokens]` and `[keys]`: spans of time that must fit into one another.
 
-use super::origins::{bare, warn_of_clear_text, Reach};
+use super::origins::{bare, plain_domain, warn_of_clear_text, Reach};
 use super::server::above_zero;
 use crate::config::include::Findings;
 use crate::config::mistakes::Place;
@@ -89,16 +89,15 @@ fn cookie_domain(field: &Field<String>, findings: &mut Findings) -> Option<Optio
     if text.is_empty() {
         return Some(None);
     }
-    let lower = text.to_ascii_lowercase();
-    let name = bare(lower.trim_start_matches('.'));
-    let plain = matches!(authority_parts(name), Some((_, None))) && name.parse::<IpAddr>().is_err();
+    let name = plain_domain(text);
+    let plain = matches!(authority_parts(&name), Some((_, None))) && name.parse::<IpAddr>().is_err();
     // a domain of one label is a whole country's, or nobody's: browsers refuse it
     if !plain || !name.contains('.') || name.contains("..") || name.contains('_') {
         findings.mistake(&field.place, "is no domain that hosts could share; write one like \"example.com\"");
     } else if name != text {
         findings.mistake(&field.place, format!("write {name:?}: it is for the hosts below it as well"));
     }
-    Some(Some(name.to_owned()))
+    Some(Some(name))
 }
 
 /// What is looked at only where people sign in: a file for bearer tokens alone has no cookies, and no tokens of ours.
