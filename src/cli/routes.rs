@@ -156,4 +156,33 @@ mod tests {
 ";
         assert_eq!(table(&loaded.settings), expected.trim_start_matches('\n'));
     }
+
+    #[test]
+    fn sessions_are_named_where_they_count() {
+        let file = r#"
+            [[upstream]]
+            name = "app"
+            url = "http://127.0.0.1:3000"
+            [[provider]]
+            name = "people"
+            kind = "oidc"
+            issuer = "https://id.example.com"
+            client_id = "gate"
+            [[route]]
+            path = "/open"
+            access = "public"
+            [[route]]
+            path = "/both"
+            access = "authenticated"
+            [[route]]
+            path = "/browsers"
+            access = "optional"
+            accept = ["session"]
+        "#;
+        let world = World { env: &|_| None, secrets: Secrets::Indirect };
+        let loaded = from_text(file, std::path::Path::new("/nowhere"), &world).unwrap();
+        let counts: Vec<String> =
+            loaded.settings.routes.routes().iter().map(|route| credentials(&route.rule)).collect();
+        assert_eq!(counts, ["-", "session, bearer", "session"]);
+    }
 }
