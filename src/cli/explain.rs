@@ -1,7 +1,7 @@
 //! `doorward explain`: what the gate would say to one request, and why.
 
 use super::offline::{Claimed, Finding, Offline, Question};
-use super::routes::{access, one_line};
+use super::routes::{access, credentials, one_line};
 use crate::config::settings::Settings;
 use crate::domain::policy::rule::Access;
 use crate::domain::policy::Route;
@@ -94,6 +94,9 @@ fn report(finding: &Finding<'_>, settings: &Settings) -> String {
     lines.push(("route", route(finding)));
     if let Some(route) = finding.route {
         lines.push(("rule", access(&route.rule)));
+        if route.rule.accepts_session && route.rule.access != Access::Public {
+            lines.push(("accepts", credentials(&route.rule)));
+        }
     }
     if let Some(caller) = &finding.caller {
         let (subject, source) = (&caller.subject, caller.source.as_str());

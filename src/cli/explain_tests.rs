@@ -27,8 +27,12 @@ roles   = ["admin"]
 "#;
 
 fn explained(words: &[&str]) -> String {
+    explained_by(FILE, words)
+}
+
+fn explained_by(file: &str, words: &[&str]) -> String {
     let world = World { env: &|_| None, secrets: Secrets::Indirect };
-    let loaded = from_text(FILE, Path::new("/nowhere"), &world).unwrap();
+    let loaded = from_text(file, Path::new("/nowhere"), &world).unwrap();
     let offline = Offline::new(&loaded.settings, UnixTime(1_800_000_000)).unwrap();
     let args = args(words);
     let finding = offline.ask(question(&args).unwrap(), claimed(&args)).unwrap();
@@ -63,6 +67,15 @@ backend    app /admin?y
            x-auth-subject: %C3%A9
 "#;
     assert_eq!(explained(&words), expected.trim_start());
+}
+
+#[test]
+fn sessions_are_named_where_people_can_sign_in() {
+    let provider = "[[provider]]\nname = \"people\"\nkind = \"oidc\"\nissuer = \"https://a\"\nclient_id = \"gate\"\n";
+    let with_people = format!("{FILE}{provider}");
+    assert!(explained_by(&with_people, &["GET", "/admin"]).contains("\naccepts    session, bearer\n"));
+    assert!(!explained_by(&with_people, &["GET", "/public/"]).contains("accepts"));
+    assert!(!explained(&["GET", "/admin"]).contains("accepts"));
 }
 
 #[test]

@@ -58,17 +58,26 @@ fn line(route: &Route, settings: &Settings) -> [String; 7] {
         || "common".to_owned(),
         |listed| listed.iter().map(http::Method::as_str).collect::<Vec<_>>().join(","),
     );
-    let credentials = if !public && route.rule.accepts_bearer { "bearer" } else { "-" };
     let upstream = settings.upstreams.get(route.upstream).map(|upstream| upstream.name.clone());
     [
         if public { "!" } else { "" }.to_owned(),
         methods,
         format!("{}{}", route.host, route.path.as_str()),
         access(&route.rule),
-        credentials.to_owned(),
+        credentials(&route.rule),
         format!("body {}", size(route.forwarding.max_body)),
         upstream.unwrap_or_default(),
     ]
+}
+
+/// What counts on a route.
+pub(super) fn credentials(rule: &Rule) -> String {
+    let kinds = [("session", rule.accepts_session), ("bearer", rule.accepts_bearer)];
+    let counts: Vec<&str> = kinds.into_iter().filter_map(|(kind, counts)| counts.then_some(kind)).collect();
+    if rule.access == Access::Public || counts.is_empty() {
+        return "-".to_owned();
+    }
+    counts.join(", ")
 }
 
 /// A rule in one line, as much of it as there is.
@@ -146,5 +155,34 @@ mod tests {
 2 routes, 1 of them public (!)
 ";
         assert_eq!(table(&loaded.settings), expected.trim_start_matches('\n'));
+    }
+
+    #[test]
+    fn sessions_are_named_where_they_count() {
+        let file = r#"
+            [[upstream]]
+            name = "app"
+            url = "http://127.0.0.1:3000"
+            [[provider]]
+            name = "people"
+            kind = "oidc"
+            issuer = "https://id.example.com"
+            client_id = "gate"
+            [[route]]
+            path = "/open"
+            access = "public"
+            [[route]]
+            path = "/both"
+            access = "authenticated"
+            [[route]]
+            path = "/browsers"
+            access = "optional"
+            accept = ["session"]
+        "#;
+        let world = World { env: &|_| None, secrets: Secrets::Indirect };
+        let loaded = from_text(file, std::path::Path::new("/nowhere"), &world).unwrap();
+        let counts: Vec<String> =
+            loaded.settings.routes.routes().iter().map(|route| credentials(&route.rule)).collect();
+        assert_eq!(counts, ["-", "session, bearer", "session"]);
     }
 }

@@ -18,6 +18,7 @@ fn surroundings() -> tempfile::TempDir {
     fs::write(dir.path().join("tls.crt"), certified.cert.pem()).unwrap();
     fs::write(dir.path().join("tls.key"), certified.signing_key.serialize_pem()).unwrap();
     fs::write(dir.path().join("keys.json"), JWKS).unwrap();
+    fs::write(dir.path().join("users.toml"), "").unwrap();
     fs::create_dir(dir.path().join("routes.d")).unwrap();
     fs::write(
         dir.path().join("routes.d/a.toml"),
@@ -29,7 +30,12 @@ fn surroundings() -> tempfile::TempDir {
 
 fn read(text: &str) -> Loaded {
     let dir = surroundings();
-    let env = |name: &str| (name == "LEGACY_SECRET").then(|| "0123456789abcdef0123456789abcdef".to_owned());
+    let env = |name: &str| match name {
+        "LEGACY_SECRET" => Some("0123456789abcdef0123456789abcdef".to_owned()),
+        "DOORWARD_SECRET" => Some("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=".to_owned()),
+        "OIDC_SECRET" => Some("theirs".to_owned()),
+        _ => None,
+    };
     let world = World { env: &env, secrets: Secrets::Indirect };
     from_text(text, dir.path(), &world).unwrap_or_else(|mistakes| panic!("{mistakes}"))
 }
@@ -57,7 +63,8 @@ fn the_reference_loads_with_everything_switched_on() {
     let loaded = read(&switched_on(&conf("doorward.toml")));
     assert!(loaded.settings.server.tls.is_some());
     assert_eq!(loaded.settings.issuers.len(), 4);
-    assert_eq!(loaded.settings.routes.routes().len(), 3);
+    assert_eq!(loaded.settings.providers.len(), 2);
+    assert_eq!(loaded.settings.routes.routes().len(), 4);
 }
 
 #[test]
@@ -99,6 +106,12 @@ fn a_default_shown_in_the_reference_is_the_default() {
     assert_eq!(shown.server, bare.server);
     assert_eq!(shown.admin, bare.admin);
     assert_eq!(shown.identity, bare.identity);
+    assert_eq!(restart_needed(&shown, &bare), Vec::<&str>::new());
+    assert_eq!(shown.keys, bare.keys);
+    assert_eq!(shown.tokens, bare.tokens);
+    assert_eq!(shown.session, bare.session);
+    assert_eq!(shown.device, bare.device);
+    assert_eq!(shown.pages, bare.pages);
     assert_eq!(shown.upstreams.first(), bare.upstreams.first());
 }
 
@@ -107,8 +120,10 @@ fn the_schema_knows_what_the_file_knows() {
     let schema = schema();
     assert_eq!(schema.pointer("/properties/server/properties/max_header/default"), Some(&"32KiB".into()));
     assert_eq!(schema.pointer("/properties/server/additionalProperties"), Some(&false.into()));
-    assert!(schema.pointer("/properties/session/not").is_some(), "a table that is refused is refused by the schema");
-    assert!(schema.pointer("/properties/session/properties/max_per_user").is_some());
+    assert!(schema.pointer("/properties/limit/not").is_some(), "a table that is refused is refused by the schema");
+    assert!(schema.pointer("/properties/limit/items/properties/burst").is_some());
+    assert_eq!(schema.pointer("/properties/session/properties/mode/enum"), Some(&serde_json::json!(["jwt", "opaque"])));
+    assert_eq!(schema.pointer("/properties/device/properties/weights/default/timezone"), Some(&0.2.into()));
     let headers = schema.pointer("/properties/identity/properties/headers/default/X-Auth-Roles");
     assert_eq!(headers, Some(&"roles".into()));
 }

@@ -13,6 +13,7 @@ mod restart;
 mod schema;
 mod secrets;
 pub mod settings;
+mod store_url;
 pub mod watch;
 
 #[cfg(test)]

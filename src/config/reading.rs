@@ -44,6 +44,11 @@ impl<'r> Reading<'r> {
         value
     }
 
+    /// Whether what is read now is a default, which nobody wrote.
+    pub(crate) fn is_default(&self) -> bool {
+        self.defaults
+    }
+
     /// A string of the file, or what it points at in the environment or in another file.
     pub(crate) fn text(&mut self, typed: &str) -> Result<Text, String> {
         let text = self.world.text(typed, self.base)?;

@@ -1,6 +1,16 @@
 //! What the file means: the values every other room may hold. Nothing here was typed by anybody; [`super::resolve`]
 //! makes all of it.
 
+mod sign_in;
+mod store;
+
+pub(crate) use sign_in::is_within;
+pub use sign_in::{
+    Delivery, DeviceLevel, DeviceSettings, DeviceWeights, KeySettings, Mode, OnLimit, OnMismatch, Pages, ProviderEntry,
+    ProviderKind, Renewal, RiskTtl, Rotation, SameSite, SessionClaim, SessionSettings, SigningAlgorithm, TokenSettings,
+};
+pub use store::{StoreKind, StoreSettings, Topology};
+
 use crate::domain::headers::identity::IdentityHeaders;
 pub use crate::domain::network::Trusted;
 use crate::domain::policy::RouteTable;
@@ -18,6 +28,14 @@ use std::time::Duration;
 pub struct Settings {
     pub server: Server,
     pub admin: Admin,
+    pub store: StoreSettings,
+    pub keys: KeySettings,
+    pub tokens: TokenSettings,
+    pub session: SessionSettings,
+    pub device: DeviceSettings,
+    /// Nobody signs in without one.
+    pub providers: Vec<ProviderEntry>,
+    pub pages: Pages,
     pub identity: Arc<IdentityHeaders>,
     pub issuers: Vec<IssuerSettings>,
     pub upstreams: Vec<Upstream>,
@@ -33,6 +51,10 @@ pub struct Server {
     pub public_urls: Vec<String>,
     /// Begins with "/", does not end in one.
     pub prefix: String,
+    /// Other origins that may send unsafe requests with our cookies, as browsers write them.
+    pub csrf_origins: Vec<String>,
+    /// Other origins that sign-in may return to, as browsers write them.
+    pub return_to_origins: Vec<String>,
     pub trusted: Trusted,
     pub proxy_protocol: bool,
     /// Worker threads; 0 was already replaced by the CPUs of the cgroup.

@@ -1,7 +1,7 @@
 use super::*;
 use crate::domain::headers::Peer;
 use crate::domain::policy::pattern::{HostPattern, PathPattern};
-use crate::domain::policy::route::{Forwarding, OnUnauthenticated};
+use crate::domain::policy::route::{Csrf, Forwarding, OnUnauthenticated};
 use crate::domain::policy::rule::{Access, Rule};
 use crate::domain::token::fixture::{claims, claims_with, issuer, keys, rs256, NOW};
 use crate::domain::token::keys::KeySet;
@@ -72,6 +72,7 @@ fn route(index: usize, path: &str, access: Access, roles: &[&str]) -> Route {
             scopes: Vec::new(),
             when: None,
             accepts_bearer: true,
+            accepts_session: false,
         },
         forwarding: Forwarding {
             encoded_slash: EncodedSlash::Reject,
@@ -82,6 +83,8 @@ fn route(index: usize, path: &str, access: Access, roles: &[&str]) -> Route {
             max_body: 0,
         },
         unauthenticated: OnUnauthenticated::Auto,
+        csrf: Csrf::On,
+        activity: true,
         cors: None,
     }
 }

@@ -6,9 +6,12 @@
 pub(super) mod identity;
 pub(super) mod issuer;
 pub(super) mod later;
+pub(super) mod provider;
 pub(super) mod route;
 pub(super) mod server;
+pub(super) mod session;
 pub(super) mod shape;
+pub(super) mod store;
 pub(super) mod upstream;
 pub(super) mod value;
 
@@ -24,7 +27,19 @@ table! {
         /// Where operators, probes and Prometheus find it.
         admin: server::Admin = {},
         /// Where state is kept.
-        store: server::Store = {},
+        store: store::Store = {},
+        /// The keys our own tokens are signed with.
+        keys: session::Keys = {},
+        /// The tokens we issue.
+        tokens: session::Tokens = {},
+        /// How long a sign-in lasts, and how it reaches the browser.
+        session: session::Session = {},
+        /// How a copied cookie is told from its owner's.
+        device: session::Device = {},
+        /// Who signs people in.
+        provider: List<provider::Provider> = [],
+        /// How the gate's own pages look.
+        pages: provider::Pages = {},
         /// What the backend is told about the caller.
         identity: identity::Identity = {},
         /// Whose bearer tokens are accepted.
@@ -37,18 +52,8 @@ table! {
         route_defaults: route::Route = {},
     }
     later {
-        /// The keys our own tokens are signed with.
-        keys: later::Keys,
-        /// The tokens we issue.
-        tokens: later::Tokens,
-        /// How long a sign-in lasts, and how it reaches the browser.
-        session: later::Session,
-        /// How a stolen cookie is told from its owner's.
-        device: later::Device,
         /// What counts as somebody being there.
         activity: later::Activity,
-        /// Who signs people in.
-        provider: List<later::Provider>,
         /// Machines that may use the token endpoint.
         client: List<later::Client>,
         /// What happens after failed sign-ins.

@@ -1,9 +1,13 @@
 //! `[[route]]` and `[route_defaults]`.
 
-use super::shape::{table, Field, List};
+use super::shape::{kind, table, Field, List, Node, Read, Shape};
 use super::value::{words, Name, Size};
+use crate::config::mistakes::Place;
+use crate::config::reading::Reading;
 use crate::domain::policy::pattern::{HostPattern, PathPattern};
+use crate::domain::policy::route::{Csrf, OnUnauthenticated};
 use http::{HeaderName, HeaderValue, Method};
+use serde_json::{json, Value as Json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -20,7 +24,7 @@ table! {
         upstream: Name,
         /// Who gets in. roles, scopes and when imply "authenticated".
         access: Access,
-        /// Issuers whose callers count here; without it, all.
+        /// Providers and issuers whose callers count here; without it, all.
         from: List<String>,
         /// Any of these.
         roles: List<String>,
@@ -29,13 +33,17 @@ table! {
         /// A CEL expression over claims and request that must be true.
         when: String,
         /// Credentials that count here.
-        accept: List<Credential> = ["bearer"],
+        accept: List<Credential> = ["session", "bearer"],
         /// How many requests may be under way at once; 0 is any number.
         max_in_flight: usize = 0,
         /// Ask for strict revocation freshness.
         sensitive: bool = false,
-        /// What callers without a credential get.
+        /// What callers without a credential get: "auto" shows sign-in to a browser that navigates and tells others 401.
         on_unauthenticated: OnUnauthenticated = "auto",
+        /// Whether a request with our cookie must come from our own pages or csrf_origins; "strict" also where it does not say.
+        csrf: Csrf = true,
+        /// false: requests here do not keep a session alive.
+        activity: bool = true,
         /// false: an upgrade is refused and never reaches the backend.
         websocket: bool = true,
         /// Cross-origin requests; with origins set, preflights are answered by the gate.
@@ -54,10 +62,6 @@ table! {
         limits: List<String>,
         /// Ask for a stronger or fresher sign-in.
         step_up: super::later::StepUp,
-        /// Whether cookies need proof of where the request comes from.
-        csrf: bool,
-        /// Whether requests here keep a session alive.
-        activity: bool,
     }
 }
 
@@ -92,15 +96,33 @@ words! {
 
 words! {
     /// A kind of credential.
-    Credential { "bearer" => Bearer } later "session", "api_key", "mtls"
+    Credential { "session" => Session, "bearer" => Bearer } later "api_key", "mtls"
 }
 
-words! {
-    /// What callers without a credential get.
-    OnUnauthenticated { "auto" => Auto, "401" => Refuse } later "login"
-}
+words! { impl OnUnauthenticated { "auto" => Auto, "login" => Login, "401" => Refuse } }
 
 words! {
     /// What happens to %2F.
     EncodedSlash { "reject" => Reject, "keep" => Keep }
+}
+
+impl Shape for Csrf {
+    fn schema() -> Json {
+        json!({ "enum": [true, false, "strict"] })
+    }
+}
+
+impl Read for Csrf {
+    fn read(node: &Node<'_>, place: &Place, reading: &mut Reading<'_>) -> Option<Self> {
+        let csrf = match (node.get_ref().as_bool(), node.get_ref().as_str()) {
+            (Some(true), _) => Some(Self::On),
+            (Some(false), _) => Some(Self::Off),
+            (None, Some("strict")) => Some(Self::Strict),
+            (None, _) => None,
+        };
+        if csrf.is_none() {
+            reading.mistake(place, format!("true, false or \"strict\" is expected here, not {}", kind(node)));
+        }
+        csrf
+    }
 }

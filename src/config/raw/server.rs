@@ -1,4 +1,4 @@
-//! `[server]`, `[admin]` and `[store]`.
+//! `[server]` and `[admin]`.
 
 use super::shape::{table, List};
 use super::value::{FilePath, OneOrMore, Size};
@@ -9,7 +9,7 @@ table! {
     Server {
         /// "host:port" or "unix:/run/doorward.sock". HTTP/1.1, HTTP/2 by prior knowledge and, with tls, both over TLS, on one port.
         listen: List<String> = ["[::]:8080"],
-        /// The external origin, or a list of them. The first is the main one.
+        /// The origin people type, or a list of them: cookies and redirect URIs are those of the one a request names. The first is the issuer of our tokens.
         public_url: OneOrMore<String> = "http://localhost:8080",
         /// The gate's own endpoints live below this path.
         prefix: String = "/.auth",
@@ -31,12 +31,12 @@ table! {
         drain: Drain = {},
         /// TLS for every listener.
         tls: Tls,
+        /// Other origins that may send unsafe requests with our cookies.
+        csrf_origins: List<String> = [],
+        /// Other origins that sign-in may return to.
+        return_to_origins: List<String> = [],
     }
     later {
-        /// Other origins that may send unsafe requests with our cookies.
-        csrf_origins: List<String>,
-        /// Other origins that sign-in may return to.
-        return_to_origins: List<String>,
         /// Networks of proxies that may ask /verify on the main port.
         verify_from: List<String>,
     }
@@ -83,25 +83,5 @@ table! {
         tokens: List<super::later::AdminToken>,
         /// Accepted Host names besides the listen address and localhost.
         hosts: List<String>,
-    }
-}
-
-table! {
-    /// Where state is kept.
-    Store {
-        /// "memory:" keeps it in this process.
-        url: String = "memory:",
-    }
-    later {
-        /// In front of every key.
-        prefix: String,
-        /// Longest wait for an answer.
-        timeout: Duration,
-        /// A replica that could not confirm the revocation log for longer is stale.
-        max_staleness: Duration,
-        /// Directory for what must survive a restart.
-        state_dir: String,
-        /// 32 bytes shared by all replicas, or a list: the first seals, all open.
-        secret: OneOrMore<String>,
     }
 }

@@ -127,9 +127,7 @@ impl FromText for Secret {
     }
 
     fn from_text(text: &Text, reading: &Reading<'_>) -> Result<Self, String> {
-        if !text.indirect && reading.secrets() == Secrets::Indirect {
-            return Err("a secret does not stand in the file: write \"env:NAME\" or \"file:/path\"".to_owned());
-        }
+        not_literal(text, reading)?;
         let bytes = match text.value.strip_prefix("base64:") {
             None => text.value.clone().into_bytes(),
             Some(encoded) => decode(encoded).ok_or("what follows \"base64:\" is no base64")?,
@@ -141,7 +139,15 @@ impl FromText for Secret {
     }
 }
 
-fn decode(encoded: &str) -> Option<Vec<u8>> {
+/// A secret that stands elsewhere, so that the file can be shown, stored and shared.
+pub(crate) fn not_literal(text: &Text, reading: &Reading<'_>) -> Result<(), String> {
+    if text.indirect || reading.secrets() == Secrets::Literal {
+        return Ok(());
+    }
+    Err("a secret does not stand in the file: write \"env:NAME\" or \"file:/path\"".to_owned())
+}
+
+pub(crate) fn decode(encoded: &str) -> Option<Vec<u8>> {
     use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
     use base64::Engine as _;
     [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD].iter().find_map(|kind| kind.decode(encoded).ok())
@@ -229,13 +235,38 @@ fn shown_number(node: &Node<'_>) -> String {
     }
 }
 
-/// For weights; only tables that are described so far have any.
-pub(crate) enum Fraction {}
+/// A number from 0 on, in millionths: what a file says exactly stays exact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fraction(pub(crate) u64);
 
 impl Shape for Fraction {
     fn schema() -> Json {
         json!({ "type": "number", "minimum": 0 })
     }
+}
+
+impl Read for Fraction {
+    fn read(node: &Node<'_>, place: &Place, reading: &mut Reading<'_>) -> Option<Self> {
+        let fraction = match node.get_ref() {
+            DeValue::Integer(number) if number.radix() == 10 => millionths(number.as_str()),
+            DeValue::Float(number) => millionths(number.as_str()),
+            _ => None,
+        };
+        if fraction.is_none() {
+            reading.mistake(place, "a number from 0 on is expected here, like 0.25, of six decimals at most");
+        }
+        fraction.map(Self)
+    }
+}
+
+/// Digits, and up to six behind a point.
+fn millionths(text: &str) -> Option<u64> {
+    let (whole, decimals) = text.strip_prefix('+').unwrap_or(text).split_once('.').unwrap_or((text, "0"));
+    let plain = |digits: &str| (1..=6).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+    if !plain(whole) || !plain(decimals) {
+        return None;
+    }
+    format!("{whole}{decimals:0<6}").parse().ok()
 }
 
 /// One value, or a list of them.
@@ -259,13 +290,10 @@ impl<T: Read> Read for OneOrMore<T> {
     }
 }
 
-/// Declares a set of words; those after `later` are known, and refused.
+/// Declares a set of words, or gives words to an enum of the settings (`impl`); those after `later` are known, and
+/// refused.
 macro_rules! words {
-    ($(#[doc = $about:literal])* $name:ident { $($word:literal => $variant:ident),* $(,)? } $(later $($later:literal),+)?) => {
-        $(#[doc = $about])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(crate) enum $name { $($variant),* }
-
+    (impl $name:ty { $($word:literal => $variant:ident),* $(,)? } $(later $($later:literal),+)?) => {
         impl $crate::config::raw::value::FromText for $name {
             fn describe() -> serde_json::Value {
                 serde_json::json!({ "enum": [$($word),*] })
@@ -282,6 +310,12 @@ macro_rules! words {
                 }
             }
         }
+    };
+    ($(#[doc = $about:literal])* $name:ident { $($word:literal => $variant:ident),* $(,)? } $(later $($later:literal),+)?) => {
+        $(#[doc = $about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum $name { $($variant),* }
+        $crate::config::raw::value::words!(impl $name { $($word => $variant),* } $(later $($later),+)?);
     };
 }
 pub(crate) use words;

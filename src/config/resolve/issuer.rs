@@ -18,15 +18,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Where callers come from that no issuer vouches for; an issuer of that name could be mistaken for them.
-const RESERVED: [&str; 2] = ["api_key", "client"];
+pub(super) const RESERVED: [&str; 2] = ["api_key", "client"];
 
 /// What verification itself reads; a mapping could only weaken it.
 const UNMAPPABLE: [&str; 6] = ["iss", "aud", "exp", "nbf", "iat", "jti"];
 
 pub(super) fn issuers(list: &Field<List<raw::Issuer>>, findings: &mut Findings) -> Option<Vec<IssuerSettings>> {
     let list: Vec<&raw::Issuer> = list.value.as_ref()?.iter().filter_map(|field| field.value.as_ref()).collect();
-    let names = list.iter().filter_map(|raw| Some((raw.name.value.as_ref()?.0.as_str(), &raw.name.place)));
-    distinct(names, "the issuer", findings);
     // the `iss` of a token must lead to one set of keys
     let values = list.iter().filter_map(|raw| Some((raw.issuer.value.as_deref()?, &raw.issuer.place)));
     distinct(values, "the iss", findings);
@@ -156,7 +154,7 @@ fn issuer_url(raw: &raw::Issuer, discovery: bool, findings: &mut Findings) {
 }
 
 /// Keys fetched in clear text are whoever's stands in between.
-fn only_https_or_loopback(url: &str, place: &Place, findings: &mut Findings) {
+pub(super) fn only_https_or_loopback(url: &str, place: &Place, findings: &mut Findings) {
     match Origin::split(url, &["https", "http"]) {
         Err(why) => findings.mistake(place, why),
         Ok((origin, _)) if origin.scheme == "http" && !origin.is_loopback() => {

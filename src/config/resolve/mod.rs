@@ -1,12 +1,18 @@
 //! From the file as typed to [`Settings`]. Every check runs, whatever the others found.
 
+mod device;
 mod forwarding;
 mod headers;
 mod identity;
 mod issuer;
+mod origins;
+mod pages;
+mod provider;
 mod route;
 mod rule;
 mod server;
+mod session;
+mod store;
 mod upstream;
 
 use super::include::Findings;
@@ -15,6 +21,7 @@ use super::raw::shape::{Field, List};
 use super::raw::File;
 use super::secrets::read_bytes;
 use super::{Loaded, Settings};
+use origins::Reach;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
@@ -43,21 +50,55 @@ pub(super) fn resolve(file: Option<&File>, mut findings: Findings) -> Result<Loa
 fn settings(file: &File, findings: &mut Findings) -> Option<Settings> {
     let admin = server::admin(file.admin.value.as_ref()?, findings);
     let server = server::server(file.server.value.as_ref()?, findings);
-    server::store(file.store.value.as_ref()?, findings);
     server::collisions(server.as_ref(), admin.as_ref(), &file.admin.place, findings);
+    let session = session::session(file, findings);
+    let reach = Reach::of(file);
+    let tokens = session::tokens(file, session.as_ref(), &reach, findings);
+    let keys = session::keys(file.keys.value.as_ref()?, tokens.as_ref().map(|tokens| tokens.access_ttl), findings);
+    let device = device::device(file.device.value.as_ref()?, findings);
+    let pages = pages::pages(file.pages.value.as_ref()?, findings);
+    let providers = provider::providers(&file.provider, findings);
+    let people = people_sign_in(file);
+    if people {
+        session::cookies_and_origins(file, &reach, findings);
+    } else if file.session.is_given() {
+        findings.warning(&file.session.place, "says nothing: there is no [[provider]], so nobody signs in");
+    }
+    let store = store::store(file.store.value.as_ref()?, people, findings);
+    sources(file, findings);
     let identity = identity::identity(file.identity.value.as_ref()?, findings);
     let issuers = issuer::issuers(&file.issuer, findings);
     let upstreams = upstream::upstreams(&file.upstream, findings);
-    let routes = route::routes(file, identity.as_ref(), findings);
+    let routes = route::routes(file, identity.as_ref(), &reach, findings);
     Some(Settings {
         server: server?,
         admin: admin?,
+        store: store?,
+        keys: keys?,
+        tokens: tokens?,
+        session: session?,
+        device: device?,
+        providers: providers?,
+        pages: pages?,
         identity: identity?.into(),
         issuers: issuers?,
         upstreams: upstreams?,
         routes: routes?,
         files: Vec::new(),
     })
+}
+
+/// Whether anybody can sign in.
+fn people_sign_in(file: &File) -> bool {
+    file.provider.value.as_ref().is_none_or(|list| !list.is_empty())
+}
+
+/// A user is a source and a subject, so no two sources share a name.
+fn sources(file: &File, findings: &mut Findings) {
+    let providers = file.provider.value.iter().flatten().filter_map(|field| Some(&field.value.as_ref()?.name));
+    let issuers = file.issuer.value.iter().flatten().filter_map(|field| Some(&field.value.as_ref()?.name));
+    let names = providers.chain(issuers).filter_map(|name| Some((name.value.as_ref()?.0.as_str(), &name.place)));
+    distinct(names, "the name", findings);
 }
 
 /// As an operator reads: file by file, from top to bottom, and once each, for a key of `[route_defaults]` is looked at

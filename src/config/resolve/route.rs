@@ -1,17 +1,19 @@
 //! `[[route]]`, each with what `[route_defaults]` says for it.
 
 use super::forwarding::{cors, forwarding};
+use super::origins::Reach;
 use super::rule::rule;
 use super::{required, values};
 use crate::config::include::Findings;
 use crate::config::mistakes::{did_you_mean, Place};
-use crate::config::raw::route::{self as raw, Route as Raw};
+use crate::config::raw::route::Route as Raw;
 use crate::config::raw::shape::{Field, List};
 use crate::config::raw::File;
 use crate::domain::headers::identity::IdentityHeaders;
 use crate::domain::headers::managed::Managed;
 use crate::domain::policy::pattern::HostPattern;
 use crate::domain::policy::route::OnUnauthenticated;
+use crate::domain::policy::rule::{Access, Rule};
 use crate::domain::policy::table::ties;
 use crate::domain::policy::{Route, RouteTable};
 use http::Method;
@@ -20,17 +22,26 @@ use http::Method;
 pub(super) struct Surroundings<'f> {
     pub(super) defaults: &'f Raw,
     pub(super) issuers: Vec<&'f str>,
+    pub(super) providers: Vec<&'f str>,
+    pub(super) reach: &'f Reach,
     upstreams: Vec<&'f str>,
     prefix: &'f str,
     pub(super) max_body: u64,
     pub(super) managed: Managed,
 }
 
-pub(super) fn routes(file: &File, identity: Option<&IdentityHeaders>, findings: &mut Findings) -> Option<RouteTable> {
+pub(super) fn routes(
+    file: &File,
+    identity: Option<&IdentityHeaders>,
+    reach: &Reach,
+    findings: &mut Findings,
+) -> Option<RouteTable> {
     let server = file.server.value.as_ref()?;
     let around = Surroundings {
         defaults: file.route_defaults.value.as_ref()?,
         issuers: names(&file.issuer, |issuer| Some(issuer.name.value.as_ref()?.0.as_str())),
+        providers: names(&file.provider, |provider| Some(provider.name.value.as_ref()?.0.as_str())),
+        reach,
         upstreams: names(&file.upstream, |upstream| Some(upstream.name.value.as_ref()?.0.as_str())),
         prefix: server.prefix.value.as_deref().unwrap_or("/.auth"),
         max_body: server.max_body.value.map_or(0, |size| size.0),
@@ -74,6 +85,7 @@ fn route(
     let methods = methods(raw.methods.or(&defaults.methods), findings);
     let upstream = upstream(raw, around, findings);
     let rule = rule(raw, place, around, findings);
+    let unauthenticated = unauthenticated(raw, rule.as_ref(), around, findings);
     let cors = cors(raw.cors.or(&defaults.cors), findings);
     let path = path?;
     let forwarding = forwarding(raw, &path, around, findings);
@@ -89,12 +101,32 @@ fn route(
         upstream: upstream?,
         rule: rule?,
         forwarding: forwarding?,
-        unauthenticated: match raw.on_unauthenticated.or(&defaults.on_unauthenticated).value? {
-            raw::OnUnauthenticated::Auto => OnUnauthenticated::Auto,
-            raw::OnUnauthenticated::Refuse => OnUnauthenticated::Refuse,
-        },
+        unauthenticated: unauthenticated?,
+        csrf: raw.csrf.or(&defaults.csrf).value?,
+        activity: raw.activity.or(&defaults.activity).value?,
         cors,
     })
+}
+
+fn unauthenticated(
+    raw: &Raw,
+    rule: Option<&Rule>,
+    around: &Surroundings<'_>,
+    findings: &mut Findings,
+) -> Option<OnUnauthenticated> {
+    let field = raw.on_unauthenticated.or(&around.defaults.on_unauthenticated);
+    let word = field.value?;
+    if word == OnUnauthenticated::Login
+        && rule.is_some_and(|rule| rule.access != Access::Public && !rule.accepts_session)
+    {
+        let text = if around.providers.is_empty() {
+            "is \"login\", but there is no [[provider]] to sign in with"
+        } else {
+            "is \"login\", but the session that gives does not count here; add \"session\" to accept"
+        };
+        findings.mistake(&field.place, text);
+    }
+    Some(word)
 }
 
 fn refuse_what_comes_later(raw: &Raw, defaults: &Raw, findings: &mut Findings) {

@@ -17,19 +17,28 @@ pub(super) fn rule(raw: &Raw, place: &Place, around: &Surroundings<'_>, findings
     let scopes = texts(raw.scopes.or(&defaults.scopes), "scopes", findings);
     let when = raw.when.or(&defaults.when);
     let expression = expression(when, findings);
-    let accepts_bearer = accepts_bearer(raw.accept.or(&defaults.accept), findings);
+    let accepted = accepted(raw.accept.or(&defaults.accept), around, findings);
     let access = access(raw, place, around, findings)?;
-    if access == Access::Authenticated && around.issuers.is_empty() {
-        findings.warning(place, "asks for a caller, but there is no [[issuer]]: nobody can get in");
+    if access == Access::Authenticated && !accepted.somebody {
+        findings.warning(place, "asks for a caller, but no [[provider]] or [[issuer]] vouches for one with what it accepts: nobody can get in");
     }
-    if !roles.is_empty() && from.is_empty() && around.issuers.len() > 1 {
-        let text = "names no source (from): every issuer can give these roles to its callers";
+    if access != Access::Public && accepted.session {
+        let host = raw.host.or(&defaults.host);
+        if host.value.as_ref().is_some_and(|host| !around.reach.covers(host)) {
+            let text = "accepts sessions on a host that no server.public_url has and session.cookie.domain does not \
+                        reach: add its origin to public_url, or write accept = [\"bearer\"]";
+            findings.mistake(&host.place, text);
+        }
+    }
+    if !roles.is_empty() && from.is_empty() && around.issuers.len() + around.providers.len() > 1 {
+        let text = "names no source (from): every provider and issuer can give these roles to its callers";
         findings.warning(&raw.roles.or(&defaults.roles).place, text);
     }
     if when.is_given() && expression.is_none() {
         return None;
     }
-    Some(Rule { access, from, roles, scopes, when: expression, accepts_bearer })
+    let (accepts_bearer, accepts_session) = (accepted.bearer, accepted.session);
+    Some(Rule { access, from, roles, scopes, when: expression, accepts_bearer, accepts_session })
 }
 
 fn access(raw: &Raw, place: &Place, around: &Surroundings<'_>, findings: &mut Findings) -> Option<Access> {
@@ -100,9 +109,10 @@ fn from(list: &Field<List<String>>, around: &Surroundings<'_>, findings: &mut Fi
     let mut found = Vec::new();
     for field in list.value.iter().flatten() {
         let Some(name) = field.value.as_deref() else { continue };
-        if !around.issuers.contains(&name) {
-            let hint = did_you_mean(name, around.issuers.iter().copied());
-            findings.mistake(&field.place, format!("no issuer is called {name:?}{hint}"));
+        let mut known = around.providers.iter().chain(&around.issuers).copied();
+        if !known.clone().any(|known| known == name) {
+            let hint = did_you_mean(name, &mut known);
+            findings.mistake(&field.place, format!("no provider or issuer is called {name:?}{hint}"));
         }
         found.push(SourceName::new(name));
     }
@@ -124,10 +134,25 @@ fn expression(field: &Field<String>, findings: &mut Findings) -> Option<Expressi
     compiled.map_err(|why| findings.mistake(&field.place, format!("is no expression: {why}"))).ok()
 }
 
-fn accepts_bearer(list: &Field<List<Credential>>, findings: &mut Findings) -> bool {
-    let accepts = values(list).contains(&Credential::Bearer);
+/// What `accept` comes to with the sources there are.
+struct Accepted {
+    bearer: bool,
+    session: bool,
+    /// Whether anybody could hold one of them.
+    somebody: bool,
+}
+
+fn accepted(list: &Field<List<Credential>>, around: &Surroundings<'_>, findings: &mut Findings) -> Accepted {
+    let listed = values(list);
     if list.value.as_ref().is_some_and(Vec::is_empty) {
-        findings.mistake(&list.place, "is empty, so no credential would count; write [\"bearer\"]");
+        findings.mistake(&list.place, "is empty, so no credential would count; write [\"session\", \"bearer\"]");
     }
-    accepts
+    let people = !around.providers.is_empty();
+    let (bearer, session) = (listed.contains(&Credential::Bearer), listed.contains(&Credential::Session));
+    if session && list.is_given() && !people {
+        findings.warning(&list.place, "accepts sessions, but there is no [[provider]]: nobody can have one");
+    }
+    // our own access tokens count as bearer tokens, too
+    let somebody = (people && (session || bearer)) || (bearer && !around.issuers.is_empty());
+    Accepted { bearer, session: session && people, somebody }
 }

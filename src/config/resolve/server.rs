@@ -1,9 +1,9 @@
-//! `[server]`, `[admin]`, `[store]`.
+//! `[server]` and `[admin]`.
 
+use super::origins::{listed, public_urls};
 use super::{pem, required};
 use crate::config::include::Findings;
 use crate::config::mistakes::Place;
-use crate::config::origin::Origin;
 use crate::config::raw::server as raw;
 use crate::config::raw::shape::{Field, List};
 use crate::config::settings::{Admin, Listen, Server, Tls, Trusted};
@@ -17,6 +17,8 @@ pub(super) fn server(raw: &raw::Server, findings: &mut Findings) -> Option<Serve
     let listen = listen(&raw.listen, findings);
     let public_urls = public_urls(raw, findings);
     let prefix = prefix(&raw.prefix, findings);
+    let csrf_origins = listed(&raw.csrf_origins, findings);
+    let return_to_origins = listed(&raw.return_to_origins, findings);
     let trusted = trusted(&raw.trusted_proxies, findings);
     let tls = raw.tls.value.as_ref().map(|tls| self::tls(tls, findings));
     let max_header = max_header(raw, findings);
@@ -32,6 +34,8 @@ pub(super) fn server(raw: &raw::Server, findings: &mut Findings) -> Option<Serve
         listen,
         public_urls,
         prefix: prefix?,
+        csrf_origins,
+        return_to_origins,
         trusted,
         proxy_protocol,
         threads: threads(raw.threads.value?),
@@ -59,16 +63,6 @@ pub(super) fn admin(raw: &raw::Admin, findings: &mut Findings) -> Option<Admin> 
         _ => Some(admin_address(&raw.health, findings)?),
     };
     Some(Admin { listen: listen?, health })
-}
-
-pub(super) fn store(raw: &raw::Store, findings: &mut Findings) {
-    let Some(url) = raw.url.value.as_deref() else { return };
-    if url.starts_with("redis") {
-        // its password may stand in it
-        findings.mistake(&raw.url.place, "a shared store is not available yet; write \"memory:\"");
-    } else if url != "memory:" {
-        findings.mistake(&raw.url.place, "is no store; write \"memory:\"");
-    }
 }
 
 /// Two listeners on one address: the second could not start.
@@ -126,23 +120,6 @@ fn address(text: &str) -> Result<SocketAddr, String> {
         }
         _ => format!("{text:?} is no address and port; write \"[::]:8080\", \"127.0.0.1:8080\" or \"unix:/path\""),
     })
-}
-
-fn public_urls(raw: &raw::Server, findings: &mut Findings) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
-    let Some(list) = &raw.public_url.value else { return found };
-    if list.0.is_empty() {
-        findings.mistake(&raw.public_url.place, "is empty; write the origin people type");
-    }
-    for field in &list.0 {
-        let Some(text) = &field.value else { continue };
-        match Origin::parse(text, &["http", "https"]).map(|origin| origin.to_string()) {
-            Err(why) => findings.mistake(&field.place, why),
-            Ok(origin) if found.contains(&origin) => findings.mistake(&field.place, "stands in the list already"),
-            Ok(origin) => found.push(origin),
-        }
-    }
-    found
 }
 
 fn prefix(field: &Field<String>, findings: &mut Findings) -> Option<String> {

@@ -23,6 +23,9 @@ pub struct Route {
     pub rule: Rule,
     pub forwarding: Forwarding,
     pub unauthenticated: OnUnauthenticated,
+    pub csrf: Csrf,
+    /// Whether requests here keep a session alive.
+    pub activity: bool,
     pub cors: Option<Cors>,
 }
 
@@ -50,7 +53,19 @@ pub enum EncodedSlash {
 pub enum OnUnauthenticated {
     /// Sign-in for a browser's navigation, 401 for everybody else.
     Auto,
+    /// Sign-in for everybody.
+    Login,
     Refuse,
+}
+
+/// Whether a cookie needs proof of where the request comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Csrf {
+    Off,
+    /// A request that tells nothing of its origin passes: it comes from no browser of today.
+    On,
+    /// A request that tells nothing of its origin is refused.
+    Strict,
 }
 
 impl Route {

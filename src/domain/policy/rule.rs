@@ -27,6 +27,8 @@ pub struct Rule {
     pub when: Option<Expression>,
     /// Whether a bearer token counts here (`accept`).
     pub accepts_bearer: bool,
+    /// Whether a session counts here (`accept`); never where nobody can sign in.
+    pub accepts_session: bool,
 }
 
 impl Rule {

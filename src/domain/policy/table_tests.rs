@@ -1,5 +1,5 @@
 use super::super::pattern::{HostPattern, PathPattern};
-use super::super::route::{EncodedSlash, Forwarding, OnUnauthenticated};
+use super::super::route::{Csrf, EncodedSlash, Forwarding, OnUnauthenticated};
 use super::super::rule::{Access, Rule};
 use super::*;
 
@@ -17,6 +17,7 @@ fn route(index: usize, methods: Option<&str>, host: &str, path: &str) -> Route {
             scopes: Vec::new(),
             when: None,
             accepts_bearer: true,
+            accepts_session: false,
         },
         forwarding: Forwarding {
             encoded_slash: EncodedSlash::Reject,
@@ -27,6 +28,8 @@ fn route(index: usize, methods: Option<&str>, host: &str, path: &str) -> Route {
             max_body: 0,
         },
         unauthenticated: OnUnauthenticated::Auto,
+        csrf: Csrf::On,
+        activity: true,
         cors: None,
     }
 }

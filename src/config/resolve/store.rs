@@ -1,0 +1,93 @@
+//! `[store]`.
+
+use super::server::above_zero;
+use crate::config::include::Findings;
+use crate::config::raw::shape::Field;
+use crate::config::raw::store as raw;
+use crate::config::secrets::plain;
+use crate::config::settings::{StoreKind, StoreSettings};
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How often the revocation log is confirmed.
+const CONFIRMED_EVERY: Duration = Duration::from_secs(1);
+
+/// `people` says whether anybody can sign in: only then does the store hold what must be sealed.
+pub(super) fn store(raw: &raw::Store, people: bool, findings: &mut Findings) -> Option<StoreSettings> {
+    for span in [&raw.timeout, &raw.max_staleness] {
+        above_zero(span, findings);
+    }
+    if raw.max_staleness.value.is_some_and(|span| span > Duration::ZERO && span <= CONFIRMED_EVERY) {
+        let text = "the revocation log is confirmed once a second, so a healthy replica would be stale again and again";
+        findings.warning(&raw.max_staleness.place, text);
+    }
+    let prefix = prefix(&raw.prefix, findings);
+    let state_dir = state_dir(raw, findings);
+    let secrets = raw.secret.value.as_ref().map(|list| {
+        list.0.iter().filter_map(|field| field.value.as_ref().map(|secret| secret.0.clone())).collect::<Vec<_>>()
+    });
+    let kind = raw.url.value.as_ref().map(|url| url.0.clone());
+    let secrets = secrets?;
+    if secrets.is_empty() {
+        without_secret(raw, kind.as_ref(), people, findings);
+    }
+    Some(StoreSettings {
+        kind: kind?,
+        prefix: prefix?,
+        timeout: raw.timeout.value?,
+        max_staleness: raw.max_staleness.value?,
+        state_dir: state_dir?,
+        secrets,
+    })
+}
+
+fn without_secret(raw: &raw::Store, kind: Option<&StoreKind>, people: bool, findings: &mut Findings) {
+    let place = &raw.secret.place;
+    if raw.secret.is_given() {
+        if raw.secret.value.as_ref().is_some_and(|list| list.0.is_empty()) {
+            findings.mistake(place, "is empty; `openssl rand -base64 32` makes a secret");
+        }
+        return;
+    }
+    match kind {
+        Some(StoreKind::Redis { .. }) => {
+            let text =
+                "is missing, and the environment has no DOORWARD_SECRET: what one replica seals, all must open; \
+                        `openssl rand -base64 32` makes one";
+            findings.mistake(place, text);
+        }
+        Some(StoreKind::Memory) if people => {
+            let text = "is missing, and the environment has no DOORWARD_SECRET: a random one is made at every start, \
+                        and all sessions end with the process; `openssl rand -base64 32` makes one that stays";
+            findings.warning(place, text);
+        }
+        Some(StoreKind::Memory) | None => {}
+    }
+}
+
+fn prefix(field: &Field<String>, findings: &mut Findings) -> Option<String> {
+    let text = field.value.as_deref()?;
+    // braces choose the slot of a cluster, and are ours to write
+    if text.len() > 64 || !text.bytes().all(|b| b.is_ascii_graphic() && b != b'{' && b != b'}') {
+        findings.mistake(&field.place, "is no prefix: up to 64 visible characters, no \"{\" or \"}\", like \"dw:\"");
+    }
+    Some(text.to_owned())
+}
+
+/// One that is not there yet is made at start.
+fn state_dir(raw: &raw::Store, findings: &mut Findings) -> Option<Option<PathBuf>> {
+    let path = raw.state_dir.value.clone()?.0;
+    if let Some(path) = &path {
+        let wrong = match std::fs::metadata(path) {
+            Ok(meta) if meta.is_dir() => None,
+            Ok(_) => Some("is not a directory".to_owned()),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => Some(plain(&error)),
+        };
+        if let Some(why) = wrong {
+            findings.mistake(&raw.state_dir.place, format!("{}: {why}", path.display()));
+        }
+    }
+    Some(path)
+}
