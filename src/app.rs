@@ -242,6 +242,7 @@ pub(crate) fn gate(settings: &Settings, issuers: Vec<Desk>) -> Gate {
         trusted: settings.server.trusted.clone(),
         prefix: settings.server.prefix.clone(),
         endpoints: None,
+        house: None,
     })
 }
 

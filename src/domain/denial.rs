@@ -41,6 +41,7 @@ pub enum Code {
     BodyTooLarge,
     HeaderTooLarge,
     RequestTimeout,
+    TryAgain,
     UpstreamError,
     UpstreamUnavailable,
     StoreUnavailable,
@@ -50,7 +51,7 @@ pub enum Code {
 }
 
 impl Code {
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::BadRequest,
         Self::BadPath,
         Self::BadHost,
@@ -76,6 +77,7 @@ impl Code {
         Self::BodyTooLarge,
         Self::HeaderTooLarge,
         Self::RequestTimeout,
+        Self::TryAgain,
         Self::UpstreamError,
         Self::UpstreamUnavailable,
         Self::StoreUnavailable,
@@ -108,6 +110,7 @@ impl Code {
             Self::NoRoute => 404,
             Self::MethodNotAllowed => 405,
             Self::RequestTimeout => 408,
+            Self::TryAgain => 409,
             Self::BodyTooLarge => 413,
             Self::HeaderTooLarge => 431,
             Self::Internal => 500,
@@ -146,6 +149,7 @@ impl Code {
             Self::BodyTooLarge => "body_too_large",
             Self::HeaderTooLarge => "header_too_large",
             Self::RequestTimeout => "request_timeout",
+            Self::TryAgain => "try_again",
             Self::UpstreamError => "upstream_error",
             Self::UpstreamUnavailable => "upstream_unavailable",
             Self::StoreUnavailable => "store_unavailable",
@@ -184,6 +188,7 @@ impl Code {
             Self::BodyTooLarge => "The request body is too large",
             Self::HeaderTooLarge => "The request header is too large",
             Self::RequestTimeout => "The request took too long to arrive",
+            Self::TryAgain => "Please send this again",
             Self::UpstreamError => "The application answered with something we could not read",
             Self::UpstreamUnavailable => "The application cannot be reached",
             Self::StoreUnavailable => "Sessions cannot be looked up at the moment",

@@ -2,25 +2,30 @@
 
 use super::page;
 use crate::domain::denial::{Code, Denial};
+use crate::domain::navigation::wants_page;
 use crate::pipeline::answer::Kind;
 use crate::pipeline::own::Reply;
 use crate::pipeline::Answer;
 use bytes::Bytes;
-use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, Method};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora::Result;
 
 /// Seconds after which a caller may try again what could not be told or reached.
 const RETRY: HeaderValue = HeaderValue::from_static("5");
-const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
 /// Sends `answer`, as a page where a person is looking and as a problem document (RFC 9457) everywhere else.
 pub(super) async fn send(session: &mut Session, answer: &Answer, request_id: &str) -> Result<()> {
     let mut header = ResponseHeader::build_no_case(answer.status(), Some(12))?;
     let body = match &answer.kind {
         Kind::Preflight | Kind::Own(_) | Kind::Served => Bytes::new(),
+        Kind::Redirect(_, location) => {
+            header.insert_header(LOCATION, location.clone())?;
+            header.insert_header(CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
+            Bytes::new()
+        }
         Kind::Refusal(denial) => refusal(&mut header, denial, session, request_id)?,
     };
     for (name, value) in &answer.headers {
@@ -75,19 +80,20 @@ fn refusal(header: &mut ResponseHeader, denial: &Denial, session: &Session, requ
 fn challenge(code: Code) -> Option<HeaderValue> {
     match code {
         Code::Unauthenticated => Some(HeaderValue::from_static("Bearer realm=\"doorward\"")),
+        Code::TokenRevoked
+        | Code::TokenReused
+        | Code::SessionExpired
+        | Code::SessionTerminated
+        | Code::DeviceMismatch => Some(HeaderValue::from_static("Bearer realm=\"doorward\"")),
+        // RFC 9470 section 3
+        Code::StepUpRequired => Some(HeaderValue::from_static(
+            "Bearer realm=\"doorward\", error=\"insufficient_user_authentication\"",
+        )),
         Code::TokenInvalid => Some(HeaderValue::from_static("Bearer realm=\"doorward\", error=\"invalid_token\"")),
         Code::TokenExpired => Some(HeaderValue::from_static(
             "Bearer realm=\"doorward\", error=\"invalid_token\", error_description=\"The token has expired\"",
         )),
         _ => None,
-    }
-}
-
-/// A person navigating: `Sec-Fetch-Mode` says so where a browser sends it; only without it `Accept` is asked.
-fn wants_page(headers: &HeaderMap) -> bool {
-    match headers.get(SEC_FETCH_MODE) {
-        Some(mode) => mode.as_bytes() == b"navigate",
-        None => headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(|a| a.contains("text/html")),
     }
 }
 
@@ -105,10 +111,6 @@ fn problem(code: Code, request_id: &str) -> Bytes {
 mod tests {
     use super::*;
 
-    fn headers(list: &[(&'static str, &'static str)]) -> HeaderMap {
-        list.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect()
-    }
-
     #[test]
     fn every_problem_is_json_with_its_status_and_code() {
         for code in Code::ALL {
@@ -125,13 +127,5 @@ mod tests {
         for code in Code::ALL {
             assert_eq!(challenge(code).is_some(), code.status() == 401, "{code:?}");
         }
-    }
-
-    #[test]
-    fn a_script_that_accepts_anything_gets_no_page() {
-        assert!(wants_page(&headers(&[("accept", "text/html,*/*")])));
-        assert!(wants_page(&headers(&[("sec-fetch-mode", "navigate")])));
-        assert!(!wants_page(&headers(&[("sec-fetch-mode", "cors"), ("accept", "text/html")])));
-        assert!(!wants_page(&headers(&[("accept", "*/*")])));
     }
 }

@@ -109,7 +109,7 @@ impl Answer {
     pub fn denial(&self) -> Option<&Denial> {
         match &self.kind {
             Kind::Refusal(denial) => Some(denial),
-            Kind::Preflight | Kind::Own(_) | Kind::Served => None,
+            Kind::Preflight | Kind::Redirect(..) | Kind::Own(_) | Kind::Served => None,
         }
     }
 

@@ -7,8 +7,8 @@ use crate::domain::policy::cors::{Grant, Preflight};
 use crate::domain::policy::table::{Chosen, MethodNotAllowed};
 use crate::domain::policy::Route;
 use crate::domain::request::RawHead;
-use http::header::ALLOW;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{ALLOW, SET_COOKIE};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use std::net::IpAddr;
 
 /// An answer of the gate's own.
@@ -28,6 +28,8 @@ pub enum Kind {
     Refusal(Denial),
     /// 204: a CORS preflight that was allowed.
     Preflight,
+    /// The browser is sent elsewhere, or here again.
+    Redirect(StatusCode, HeaderValue),
     /// One of our own endpoints is asked for.
     Own(Box<OwnRequest>),
     /// It was asked, and said so itself.
@@ -82,6 +84,19 @@ impl Answer {
         })
     }
 
+    /// Elsewhere, or here again.
+    pub(super) fn redirect(status: StatusCode, location: HeaderValue, route: &Route, denial: &Denial) -> Self {
+        tracing::debug!(code = denial.code.name(), "redirected");
+        Self::of(Kind::Redirect(status, location), Some(route.index), Vec::new())
+    }
+
+    /// The same answer, with our cookies on it.
+    #[must_use]
+    pub fn with_cookies(mut self, cookies: impl IntoIterator<Item = HeaderValue>) -> Self {
+        self.headers.extend(cookies.into_iter().map(|cookie| (SET_COOKIE, cookie)));
+        self
+    }
+
     /// The request to one of our own endpoints, if this is one, and what stays in the books.
     #[must_use]
     pub fn split_own(self) -> (Option<OwnRequest>, Self) {
@@ -97,6 +112,7 @@ impl Answer {
         match &self.kind {
             Kind::Refusal(denial) => denial.code.status(),
             Kind::Preflight => 204,
+            Kind::Redirect(status, _) => status.as_u16(),
             // known only to the endpoint
             Kind::Own(_) | Kind::Served => 0,
         }

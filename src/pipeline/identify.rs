@@ -2,10 +2,15 @@
 
 use super::cache::Verified;
 use super::permit::{Caller, Memory};
-use super::{Arrival, Desk, Gate};
+use super::session::Recognised;
+use super::{Answer, Arrival, Desk, Gate};
+use crate::domain::cookies::SessionCookie;
 use crate::domain::credential::{presented, Presented};
 use crate::domain::denial::{Code, Denial};
-use crate::domain::policy::rule::{Access, Rule};
+use crate::domain::headers::forwarded::Client;
+use crate::domain::policy::rule::Access;
+use crate::domain::policy::Route;
+use crate::domain::request::Canonical;
 use crate::domain::time::UnixTime;
 use crate::domain::token::jose::Unverified;
 use crate::domain::token::verify::{verify, Rejection};
@@ -14,16 +19,38 @@ use std::sync::Arc;
 
 impl Gate {
     /// Who the caller is. A credential that was presented is accepted or refused; it is never retried as anonymous.
-    pub(super) async fn identify(&self, rule: &Rule, arrival: &Arrival<'_>) -> Result<Caller, Denial> {
-        if rule.access == Access::Public {
-            return Ok(Caller::Anonymous);
+    pub(super) async fn identify(
+        &self,
+        route: &Route,
+        request: &Canonical<'_>,
+        client: &Client,
+        arrival: &Arrival<'_>,
+    ) -> Result<Recognised, Answer> {
+        let nobody = || Recognised { caller: Caller::Anonymous, cookies: Vec::new() };
+        if route.rule.access == Access::Public {
+            return Ok(nobody());
         }
-        match presented(arrival.head.headers)? {
-            Presented::Nothing => Ok(Caller::Anonymous),
-            Presented::Bearer(_) if !rule.accepts_bearer => {
-                Err(Denial::new(Code::Unauthenticated, "bearer tokens do not count on this route"))
+        let refused = |denial| self.turned_away(denial, route, request, arrival);
+        let presented = presented(arrival.head.headers).map_err(refused)?;
+        let house = self.house.as_ref();
+        let held = house.map(|house| house.cookies(request.authority, client.proto).read(arrival.head.headers));
+        let held = held.transpose().map_err(refused)?.unwrap_or_default();
+        match presented {
+            Presented::Bearer(_) if held.session() != SessionCookie::Absent => {
+                Err(refused(Denial::new(Code::ConflictingCredentials, "a session cookie beside a bearer token")))
             }
-            Presented::Bearer(token) => self.bearer(token, arrival.now).await,
+            Presented::Bearer(_) if !route.rule.accepts_bearer => {
+                Err(refused(Denial::new(Code::Unauthenticated, "bearer tokens do not count on this route")))
+            }
+            Presented::Bearer(token) => {
+                let caller = self.bearer(token, arrival.now).await.map_err(refused)?;
+                Ok(Recognised { caller, cookies: Vec::new() })
+            }
+            Presented::Nothing => match house.filter(|_| route.rule.accepts_session && held.holds_session()) {
+                // Boxed: most of it is renewal, which few requests need.
+                Some(house) => Box::pin(self.session(house, &held, route, request, client, arrival)).await,
+                None => Ok(nobody()),
+            },
         }
     }
 

@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod answer;
+mod browser;
 pub mod cache;
 mod facts;
 mod identify;
@@ -32,6 +33,7 @@ use crate::ports::KeySource;
 use cache::CredentialCache;
 use http::{HeaderName, HeaderValue};
 use own::{Endpoints, OwnRequest};
+use session::House;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -49,6 +51,7 @@ pub struct Gate {
     trusted: Trusted,
     prefix: String,
     endpoints: Option<Arc<dyn Endpoints>>,
+    house: Option<Arc<House>>,
     cache: CredentialCache,
 }
 
@@ -70,6 +73,8 @@ pub struct Plan {
     pub prefix: String,
     /// What answers there; `None` where nobody signs in.
     pub endpoints: Option<Arc<dyn Endpoints>>,
+    /// The sessions of those who do.
+    pub house: Option<Arc<House>>,
 }
 
 /// A request as it arrived, and the moment everything about it happens.
@@ -94,6 +99,7 @@ impl Gate {
             trusted: plan.trusted,
             prefix: plan.prefix,
             endpoints: plan.endpoints,
+            house: plan.house,
             cache: CredentialCache::default(),
         }
     }
@@ -148,7 +154,8 @@ impl Gate {
         if request.encoded_slash && route.forwarding.encoded_slash == EncodedSlash::Reject {
             return Err(refused(Denial::new(Code::BadPath, "%2F in the path, which this route does not keep")));
         }
-        let caller = self.identify(&route.rule, arrival).await.map_err(refused)?;
+        let recognised = self.identify(route, request, &client, arrival).await?;
+        let caller = &recognised.caller;
         let facts = Facts {
             method: arrival.head.method.as_str(),
             host: &request.host,
@@ -160,9 +167,12 @@ impl Gate {
             now: arrival.now,
         };
         if let Err(denial) = route.rule.decide(caller.principal(), &facts) {
-            return Err(Answer { caller: Some(caller), ..refused(denial) });
+            let cookies = recognised.cookies.iter();
+            return Err(Answer { caller: Some(caller.clone()), ..self.turned_away(denial, route, request, arrival) }
+                .with_cookies(cookies.cloned()));
         }
-        Permit::new(route, caller, client, request, arrival.head.headers).map_err(refused)
+        self.note_use(route, caller, arrival.now);
+        Permit::new(route, recognised, client, request, arrival.head.headers).map_err(refused)
     }
 
     /// The route a permit was given on.

@@ -1,6 +1,7 @@
 //! The proof that a request was admitted.
 
 use super::cache::Verified;
+use super::session::Recognised;
 use crate::domain::denial::{Code, Denial};
 use crate::domain::headers::backward::Backward;
 use crate::domain::headers::forwarded::Client;
@@ -9,7 +10,7 @@ use crate::domain::policy::Route;
 use crate::domain::principal::Principal;
 use crate::domain::request::{Canonical, Upgrade};
 use http::uri::PathAndQuery;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use std::sync::Arc;
 
 /// Who is asking.
@@ -40,6 +41,8 @@ pub struct Permit {
     /// What the request target becomes; `None` where it was canonical as it came.
     target: Option<PathAndQuery>,
     cors: Option<Grant>,
+    /// For the browser, on the answer.
+    cookies: Vec<HeaderValue>,
 }
 
 impl Caller {
@@ -55,11 +58,12 @@ impl Caller {
 impl Permit {
     pub(super) fn new(
         route: &Route,
-        caller: Caller,
+        recognised: Recognised,
         client: Client,
         request: &Canonical<'_>,
         headers: &HeaderMap,
     ) -> Result<Self, Denial> {
+        let Recognised { caller, cookies } = recognised;
         Ok(Self {
             route: route.index,
             upstream: route.upstream,
@@ -68,6 +72,7 @@ impl Permit {
             upgrade: granted_upgrade(route, request.upgrade)?,
             target: target(route, request)?,
             cors: route.cors.as_ref().map(|cors| cors.grant(headers)),
+            cookies,
         })
     }
 
@@ -104,7 +109,11 @@ impl Permit {
     /// What the response needs to know of the request.
     #[must_use]
     pub fn backward(&self) -> Backward<'_> {
-        Backward { authenticated: self.caller.principal().is_some(), grant: self.cors.as_ref() }
+        Backward {
+            authenticated: self.caller.principal().is_some(),
+            grant: self.cors.as_ref(),
+            cookies: &self.cookies,
+        }
     }
 }
 

@@ -103,6 +103,7 @@ fn gate(keys: Arc<Hand>) -> Gate {
         trusted: Trusted::default(),
         prefix: "/.auth".to_owned(),
         endpoints: None,
+        house: None,
     })
 }
 

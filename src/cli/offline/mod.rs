@@ -218,6 +218,7 @@ impl Finding<'_> {
             Err(answer) => match &answer.kind {
                 answer::Kind::Refusal(denial) => denial.code.name(),
                 answer::Kind::Preflight => "preflight",
+                answer::Kind::Redirect(..) => "redirect",
                 answer::Kind::Own(_) | answer::Kind::Served => "own",
             },
         }

@@ -2,6 +2,7 @@
 
 use super::managed::Managed;
 use super::rewrite::erase_from_response;
+use crate::domain::cookies::attach;
 use crate::domain::policy::cors::Grant;
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -13,6 +14,8 @@ pub struct Backward<'a> {
     pub authenticated: bool,
     /// On routes with `cors`.
     pub grant: Option<&'a Grant>,
+    /// Of ours, for the browser.
+    pub cookies: &'a [HeaderValue],
 }
 
 /// Makes a response head what the client may see.
@@ -25,6 +28,7 @@ pub fn rewrite(head: &mut HeaderMap, managed: &Managed, backward: &Backward<'_>)
     if let Some(grant) = backward.grant {
         share(head, grant);
     }
+    attach(head, backward.cookies.iter().cloned());
 }
 
 /// What `Connection` says is between the backend and us only (RFC 9110 section 7.6.1).
@@ -78,16 +82,16 @@ mod tests {
             ("keep-alive", "timeout=5"),
             ("x-kept", "1"),
         ];
-        let head = rewritten(&list, &Backward { authenticated: false, grant: None });
+        let head = rewritten(&list, &Backward { authenticated: false, grant: None, cookies: &[] });
         assert_eq!(head.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-kept"]);
     }
 
     #[test]
     fn what_is_for_somebody_is_not_for_a_shared_cache() {
-        let known = Backward { authenticated: true, grant: None };
+        let known = Backward { authenticated: true, grant: None, cookies: &[] };
         assert_eq!(rewritten(&[], &known)["cache-control"], "private");
         assert_eq!(rewritten(&[("cache-control", "max-age=5")], &known)["cache-control"], "max-age=5");
-        assert!(rewritten(&[], &Backward { authenticated: false, grant: None }).is_empty());
+        assert!(rewritten(&[], &Backward { authenticated: false, grant: None, cookies: &[] }).is_empty());
     }
 
     #[test]
@@ -105,12 +109,12 @@ mod tests {
         let backend =
             [("access-control-allow-origin", "*"), ("access-control-expose-headers", "x"), ("vary", "Accept")];
         let grant = cors.grant(&from("https://a.test"));
-        let head = rewritten(&backend, &Backward { authenticated: false, grant: Some(&grant) });
+        let head = rewritten(&backend, &Backward { authenticated: false, grant: Some(&grant), cookies: &[] });
         assert_eq!(head["access-control-allow-origin"], "https://a.test");
         assert!(!head.contains_key("access-control-expose-headers"));
         assert_eq!(head.get_all("vary").iter().collect::<Vec<_>>(), ["Accept", "Origin"]);
         let grant = cors.grant(&from("https://evil.test"));
-        let head = rewritten(&backend, &Backward { authenticated: false, grant: Some(&grant) });
+        let head = rewritten(&backend, &Backward { authenticated: false, grant: Some(&grant), cookies: &[] });
         assert!(!head.contains_key("access-control-allow-origin"));
     }
 }

@@ -3,6 +3,7 @@
 use super::cors::Cors;
 use super::pattern::{HostPattern, PathPattern};
 use super::rule::Rule;
+pub use crate::domain::csrf::Csrf;
 use http::{HeaderName, HeaderValue, Method};
 
 /// The methods any route without a `methods` list takes. Others pass only where they are listed.
@@ -56,16 +57,6 @@ pub enum OnUnauthenticated {
     /// Sign-in for everybody.
     Login,
     Refuse,
-}
-
-/// Whether a cookie needs proof of where the request comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Csrf {
-    Off,
-    /// A request that tells nothing of its origin passes: it comes from no browser of today.
-    On,
-    /// A request that tells nothing of its origin is refused.
-    Strict,
 }
 
 impl Route {

@@ -1,0 +1,114 @@
+//! Callers with cookies: recognised, renewed on the way, or sent to sign in.
+
+use super::session::{Asking, House, Recognised, Turned};
+use super::{Answer, Arrival, Caller, Gate};
+use crate::domain::cookies::OurCookies;
+use crate::domain::denial::{Code, Denial};
+use crate::domain::headers::forwarded::{Client, Proto};
+use crate::domain::navigation::wants_page;
+use crate::domain::policy::route::OnUnauthenticated;
+use crate::domain::policy::rule::Access;
+use crate::domain::policy::Route;
+use crate::domain::request::{Canonical, Upgrade};
+use crate::domain::time::UnixTime;
+use http::header::{CONTENT_LENGTH, RETRY_AFTER};
+use http::{HeaderValue, Method, StatusCode};
+use std::sync::Arc;
+
+/// A browser that is sent back sends its body again; with more than this it is asked to begin anew.
+const RESENT: u64 = 1024 * 1024;
+
+impl Gate {
+    pub(super) async fn session(
+        &self,
+        house: &Arc<House>,
+        held: &OurCookies<'_>,
+        route: &Route,
+        request: &Canonical<'_>,
+        client: &Client,
+        arrival: &Arrival<'_>,
+    ) -> Result<Recognised, Answer> {
+        let asking = Asking {
+            method: arrival.head.method,
+            headers: arrival.head.headers,
+            authority: request.authority,
+            proto: client.proto,
+            ip: client.ip,
+            websocket: request.upgrade == Upgrade::WebSocket,
+            csrf: route.csrf,
+            renews: house.renews_unseen(),
+            now: arrival.now,
+        };
+        match house.recognise(held, &asking).await {
+            Ok(recognised) => {
+                Ok(recognised.unwrap_or(Recognised { caller: Caller::Anonymous, cookies: Vec::new() }))
+            }
+            Err(Turned::Away(denial, cookies)) if forgiven(route, &denial) => {
+                Ok(Recognised { caller: Caller::Anonymous, cookies })
+            }
+            Err(Turned::Away(denial, cookies)) => {
+                Err(self.turned_away(denial, route, request, arrival).with_cookies(cookies))
+            }
+            Err(Turned::Back(cookies)) => Err(back(route, request, arrival).with_cookies(cookies)),
+        }
+    }
+
+    /// A refusal, or for a person who could sign in the way to do so.
+    pub(super) fn turned_away(
+        &self,
+        denial: Denial,
+        route: &Route,
+        request: &Canonical<'_>,
+        arrival: &Arrival<'_>,
+    ) -> Answer {
+        let signs_in = self.house.as_ref().filter(|_| route.rule.accepts_session && denial.code.status() == 401);
+        let looks = [Method::GET, Method::HEAD].contains(arrival.head.method);
+        let person = match route.unauthenticated {
+            OnUnauthenticated::Auto => wants_page(arrival.head.headers),
+            OnUnauthenticated::Login => true,
+            OnUnauthenticated::Refuse => false,
+        };
+        let location = signs_in.filter(|_| looks && person).and_then(|house| self.login(house, request));
+        match location {
+            Some(location) => Answer::redirect(StatusCode::FOUND, location, route, &denial),
+            None => Answer::refused(denial, route, arrival.head.headers),
+        }
+    }
+
+    /// Where to sign in, to come back to what was asked for. On a host that is not public no cookie could be set, so
+    /// that happens at the first one that is.
+    fn login(&self, house: &House, request: &Canonical<'_>) -> Option<HeaderValue> {
+        let here = house.origins.named(request.authority, Proto::Https).is_some();
+        let base = if here { "" } else { house.origins.issuer().as_str() };
+        let target = form_urlencoded::byte_serialize(request.target().as_bytes()).collect::<String>();
+        HeaderValue::try_from(format!("{base}{}/login?return_to={target}", self.prefix)).ok()
+    }
+
+    pub(super) fn note_use(&self, route: &Route, caller: &Caller, now: UnixTime) {
+        if let (Some(house), Caller::Known { verified, .. }, true) = (&self.house, caller, route.activity) {
+            house.ground.activity.note(verified, now);
+        }
+    }
+}
+
+/// On a route that anybody may use, a session that has ended is no session.
+fn forgiven(route: &Route, denial: &Denial) -> bool {
+    route.rule.access == Access::Optional && denial.code.status() == 401
+}
+
+/// Here again, with the cookies the browser holds by then. Nothing has been forwarded, so any method may come again.
+fn back(route: &Route, request: &Canonical<'_>, arrival: &Arrival<'_>) -> Answer {
+    let denial = Denial::new(Code::SessionExpired, "a renewal token that was replaced: sent back once");
+    let declared = arrival.head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let location = HeaderValue::try_from(request.target());
+    match location {
+        Ok(location) if declared.unwrap_or(0) <= RESENT && request.upgrade != Upgrade::WebSocket => {
+            Answer::redirect(StatusCode::TEMPORARY_REDIRECT, location, route, &denial)
+        }
+        _ => {
+            let mut answer = Answer::refused(Denial::new(Code::TryAgain, "sent back once"), route, arrival.head.headers);
+            answer.headers.push((RETRY_AFTER, HeaderValue::from_static("0")));
+            answer
+        }
+    }
+}
