@@ -137,8 +137,8 @@ fn the_access_token_must_be_the_one_of_the_hash() {
     // left half of SHA-256 and of SHA-512, as two different libraries make them
     let half = |digest: &[u8]| URL_SAFE_NO_PAD.encode(&digest[..digest.len() / 2]);
     let (short, long) = (half(&Sha256::digest(ACCESS)), half(&Sha512::digest(ACCESS)));
-    assert!(accepted(json!({"at_hash": short.clone()})));
-    for wrong in [json!(long.clone()), json!(half(&Sha256::digest(b"another"))), json!(""), json!(7), json!(null)] {
+    assert!(accepted(json!({"at_hash": short})));
+    for wrong in [json!(long), json!(half(&Sha256::digest(b"another"))), json!(""), json!(7), json!(null)] {
         let present = !wrong.is_null();
         assert_eq!(refused(json!({"at_hash": wrong})), present);
     }

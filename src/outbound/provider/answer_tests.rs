@@ -2,7 +2,7 @@ use super::*;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-fn reply(status: u16, body: impl ToString) -> Reply {
+fn reply(status: u16, body: &dyn ToString) -> Reply {
     let status = StatusCode::from_u16(status).unwrap();
     Reply { status, body: Zeroizing::new(body.to_string().into_bytes()), retry_after: None }
 }
@@ -13,7 +13,7 @@ fn tokens(changes: Value) -> Result<Tokens, ProviderError> {
     for (name, value) in changes {
         members.insert(name, value);
     }
-    read_tokens(&reply(200, body))
+    read_tokens(&reply(200, &body))
 }
 
 fn is_away<T>(answer: &Result<T, ProviderError>) -> bool {
@@ -33,7 +33,7 @@ fn tokens_are_read_as_providers_write_them() {
 #[test]
 fn what_is_no_token_response_is_no_answer() {
     for body in ["", "<html>busy</html>", "[]", "{}", r#"{"error":"invalid_grant"}"#, r#"{"access_token":"a"}"#] {
-        assert!(is_away(&read_tokens(&reply(200, body))), "{body}");
+        assert!(is_away(&read_tokens(&reply(200, &body))), "{body}");
     }
     for wrong in [
         json!({"access_token": ""}),
@@ -50,7 +50,7 @@ fn what_is_no_token_response_is_no_answer() {
         assert!(is_away(&tokens(wrong.clone())), "{wrong}");
     }
     let twice = r#"{"access_token":"a","access_token":"b","token_type":"Bearer"}"#;
-    assert!(is_away(&read_tokens(&reply(200, twice))));
+    assert!(is_away(&read_tokens(&reply(200, &twice))));
 }
 
 #[test]
@@ -65,41 +65,41 @@ fn only_the_providers_own_words_end_a_grant() {
     for body in
         ["invalid_grant", "", "<html>invalid_grant</html>", r#"{"error":["invalid_grant"]}"#, r#"["invalid_grant"]"#]
     {
-        assert!(is_away(&read_tokens(&reply(400, body))), "{body}");
+        assert!(is_away(&read_tokens(&reply(400, &body))), "{body}");
     }
     let twice = r#"{"error":"x","error":"invalid_grant"}"#;
-    assert!(is_away(&read_tokens(&reply(400, twice))));
+    assert!(is_away(&read_tokens(&reply(400, &twice))));
 }
 
 #[test]
 fn other_codes_are_for_whoever_configures_and_passing_ones_are_nothing() {
-    let answer = read_tokens(&reply(401, json!({"error": "invalid_client", "error_description": "wrong\nsecret"})));
+    let answer = read_tokens(&reply(401, &json!({"error": "invalid_client", "error_description": "wrong\nsecret"})));
     let Err(ProviderError::Refused(refusal)) = answer else { panic!("{answer:?}") };
     assert_eq!(refusal.to_string(), "invalid_client (wrong\\nsecret)");
     for code in PASSING {
-        assert!(is_away(&read_tokens(&reply(400, json!({"error": code})))), "{code}");
+        assert!(is_away(&read_tokens(&reply(400, &json!({"error": code})))), "{code}");
     }
 }
 
 #[test]
 fn userinfo_is_a_json_object_of_a_size_that_a_session_can_hold() {
-    assert_eq!(read_claims(&reply(200, json!({"sub": "alice"}))).unwrap()["sub"], "alice");
+    assert_eq!(read_claims(&reply(200, &json!({"sub": "alice"}))).unwrap()["sub"], "alice");
     let huge = json!({"sub": "alice", "x": "x".repeat(MAX_USERINFO)});
     for body in [huge.to_string(), "[]".to_owned(), "a.b.c".to_owned(), r#"{"sub":"a","sub":"b"}"#.to_owned()] {
-        assert!(is_away(&read_claims(&reply(200, body))));
+        assert!(is_away(&read_claims(&reply(200, &body))));
     }
-    assert!(is_away(&read_claims(&reply(503, ""))));
+    assert!(is_away(&read_claims(&reply(503, &""))));
     for status in [401, 403] {
-        assert!(matches!(read_claims(&reply(status, "")), Err(ProviderError::Refused(_))), "{status}");
+        assert!(matches!(read_claims(&reply(status, &"")), Err(ProviderError::Refused(_))), "{status}");
     }
 }
 
 #[test]
 fn a_revocation_is_done_or_it_is_not() {
-    assert_eq!(read_verdict(&reply(200, "")), Ok(()));
-    assert!(is_away(&read_verdict(&reply(503, ""))));
+    assert_eq!(read_verdict(&reply(200, &"")), Ok(()));
+    assert!(is_away(&read_verdict(&reply(503, &""))));
     assert!(matches!(
-        read_verdict(&reply(400, json!({"error": "unsupported_token_type"}))),
+        read_verdict(&reply(400, &json!({"error": "unsupported_token_type"}))),
         Err(ProviderError::Refused(_))
     ));
 }

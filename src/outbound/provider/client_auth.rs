@@ -47,13 +47,18 @@ impl Way {
 
     /// What is worth another try when the provider does not take this one.
     pub(super) fn other(self, metadata: &Metadata) -> Option<Self> {
-        (self == Self::Basic && metadata.client_auth.contains(&ClientAuth::Post)).then_some(Self::Post)
+        let offers = |way| metadata.client_auth.contains(&way);
+        match self {
+            Self::Basic => offers(ClientAuth::Post).then_some(Self::Post),
+            Self::Post => offers(ClientAuth::Basic).then_some(Self::Basic),
+            Self::Public => None,
+        }
     }
 
     /// The `Authorization` header and the form of a request with these parameters.
     ///
     /// # Errors
-    /// Never: what is encoded fits a header.
+    /// The credentials fit no header, which their encoding prevents.
     pub(super) fn write(
         self,
         settings: &ProviderSettings,

@@ -66,13 +66,13 @@ impl Fake {
         let state = Arc::new(Mutex::new(State::default()));
         let task = tokio::spawn(serve(listener, Arc::clone(&state))).abort_handle();
         let fake = Self { url, state, task };
-        fake.describes(json!({}));
+        fake.describes(&json!({}));
         fake.has_key("rsa-a");
         fake
     }
 
     /// The usual document with these members set.
-    pub(super) fn describes(&self, changes: Value) {
+    pub(super) fn describes(&self, changes: &Value) {
         let mut document = document(&self.url, &self.url);
         for (name, value) in changes.as_object().unwrap() {
             document[name] = value.clone();

@@ -138,7 +138,7 @@ impl OidcProvider {
             return answered;
         }
         if !matches!(again, Err(ProviderError::Away(_))) {
-            self.posts_secret.store(true, Ordering::Relaxed);
+            self.posts_secret.store(other == Way::Post, Ordering::Relaxed);
         }
         again
     }
@@ -160,7 +160,7 @@ impl OidcProvider {
             }
             first => first,
         }
-        .map_err(away)
+        .map_err(ProviderError::from)
     }
 
     async fn call(
@@ -231,7 +231,7 @@ impl Provider for OidcProvider {
         let mut value = HeaderValue::from_bytes(&value).map_err(|_| refused("odd_access_token"))?;
         value.set_sensitive(true);
         let call = Call { url, authorization: Some(value), form: None };
-        let reply = self.call(&contact, call, &self.userinfo, deadline).await.map_err(away)?;
+        let reply = self.call(&contact, call, &self.userinfo, deadline).await?;
         read_claims(&reply)
     }
 
@@ -256,8 +256,10 @@ fn is_invalid_client<T>(answered: &Result<T, ProviderError>) -> bool {
 }
 
 /// No call that failed is a "no".
-fn away(error: FetchError) -> ProviderError {
-    ProviderError::Away(error.to_string())
+impl From<FetchError> for ProviderError {
+    fn from(error: FetchError) -> Self {
+        Self::Away(error.to_string())
+    }
 }
 
 /// What a keyring wants to know; the terms for bearer tokens in it are never used.

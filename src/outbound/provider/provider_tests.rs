@@ -110,7 +110,7 @@ async fn a_provider_that_is_down_at_the_start_is_found_when_it_is_back() {
     let provider = fake.provider_at(IMPATIENT);
     assert!(is_away(&exchange(&provider).await) && is_away(&refresh(&provider).await));
     assert!(is_away(&provider.metadata().await) && !provider.is_up());
-    fake.describes(json!({}));
+    fake.describes(&json!({}));
     fake.on("/token", [tokens("a.b.c")]);
     assert!(exchange(&provider).await.is_ok());
 }
@@ -176,7 +176,7 @@ async fn the_last_good_metadata_serve_while_there_are_no_others() {
 async fn a_document_of_another_issuer_is_no_document() {
     let fake = Fake::start().await;
     for name in [format!("{}/", fake.url), "https://id.example.com/".to_owned()] {
-        fake.describes(json!({ "issuer": name }));
+        fake.describes(&json!({ "issuer": name }));
         let Err(ProviderError::Away(words)) = fake.provider().metadata().await else { panic!("{name}") };
         assert!(words.contains("another issuer"), "{words}");
     }
@@ -185,7 +185,7 @@ async fn a_document_of_another_issuer_is_no_document() {
 #[tokio::test]
 async fn a_token_endpoint_in_clear_text_elsewhere_gets_no_secret() {
     let fake = Fake::start().await;
-    fake.describes(json!({ "token_endpoint": "http://id.example.com/token" }));
+    fake.describes(&json!({ "token_endpoint": "http://id.example.com/token" }));
     assert!(is_away(&exchange(&fake.provider()).await));
 }
 
@@ -300,6 +300,9 @@ async fn a_client_registered_for_the_form_is_understood_and_remembered() {
     let ways: Vec<bool> = asked.iter().map(|asked| asked.form.contains_key("client_secret")).collect();
     assert_eq!(ways, [false, true, true]);
     assert!(asked[1..].iter().all(|asked| asked.authorization.is_none()), "never two ways at once");
+    fake.on("/token", [error(401, "invalid_client"), tokens("a.b.c")]);
+    assert!(exchange(&provider).await.is_ok(), "registered the other way since");
+    assert!(fake.asked("/token")[4].authorization.is_some());
 }
 
 #[tokio::test]
@@ -317,11 +320,11 @@ async fn a_wrong_secret_is_refused_both_ways_and_nothing_is_remembered() {
 #[tokio::test]
 async fn only_what_the_provider_offers_is_tried() {
     let fake = Fake::start().await;
-    fake.describes(json!({"token_endpoint_auth_methods_supported": ["client_secret_post"]}));
+    fake.describes(&json!({"token_endpoint_auth_methods_supported": ["client_secret_post"]}));
     fake.on("/token", [tokens("a.b.c")]);
     assert!(exchange(&fake.provider()).await.is_ok());
     assert_eq!(fake.asked("/token")[0].form["client_secret"], "s3cret");
-    fake.describes(json!({"token_endpoint_auth_methods_supported": ["private_key_jwt"]}));
+    fake.describes(&json!({"token_endpoint_auth_methods_supported": ["private_key_jwt"]}));
     assert!(matches!(exchange(&fake.provider()).await, Err(ProviderError::Refused(_))));
     assert_eq!(fake.asked("/token").len(), 1, "the secret was not sent anywhere");
 }
@@ -346,7 +349,7 @@ async fn a_refresh_token_is_revoked_where_there_is_a_place_for_it() {
     assert!(asked.authorization.is_some());
     fake.on("/revoke", [Does::Says(503, String::new())]);
     assert!(is_away(&fake.provider().revoke(&secret("old")).await));
-    fake.describes(json!({ "revocation_endpoint": null }));
+    fake.describes(&json!({ "revocation_endpoint": null }));
     assert_eq!(fake.provider().revoke(&secret("old")).await, Ok(()));
     assert_eq!(fake.asked("/revoke").len(), 2);
 }
@@ -365,7 +368,7 @@ async fn userinfo_that_does_not_come_is_away_or_refused() {
     }
     let odd_token = fake.provider().userinfo(&secret("a\nb")).await;
     assert!(matches!(odd_token, Err(ProviderError::Refused(_))));
-    fake.describes(json!({ "userinfo_endpoint": null }));
+    fake.describes(&json!({ "userinfo_endpoint": null }));
     assert!(matches!(fake.provider().userinfo(&secret("at")).await, Err(ProviderError::Refused(_))));
 }
 
