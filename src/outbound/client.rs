@@ -4,10 +4,11 @@
 //! is refused because it would let whoever answers choose where we go next (server-side request forgery).
 
 use crate::config::settings::Remote;
-use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL};
+use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use reqwest::{Certificate, Url};
+use reqwest::{Certificate, Response, Url};
 use std::error::Error;
+use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,6 +18,8 @@ use zeroize::Zeroizing;
 pub const MAX_BODY: usize = 1024 * 1024;
 /// From the first byte of a connection to the last byte of a body.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Talks to one issuer.
 #[derive(Clone, Debug)]
@@ -35,6 +38,23 @@ pub struct Answer {
     pub max_age: Option<Duration>,
 }
 
+/// One call, answered with whatever comes back.
+pub struct Call<'a> {
+    pub url: &'a Url,
+    pub authorization: Option<HeaderValue>,
+    /// Posted, url-encoded; `None`: a GET.
+    pub form: Option<Zeroizing<String>>,
+}
+
+/// An answer of any status.
+pub struct Reply {
+    pub status: StatusCode,
+    /// May hold tokens.
+    pub body: Zeroizing<Vec<u8>>,
+    /// `Retry-After` in seconds.
+    pub retry_after: Option<Duration>,
+}
+
 /// We could not find out. Never to be read as "there are no keys".
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
@@ -46,6 +66,8 @@ pub enum FetchError {
     Client(String),
     #[error("no answer from {0}: {1}")]
     Transport(Url, String),
+    #[error("{0} broke off its answer: {1}")]
+    Cut(Url, String),
     #[error("{0} answered with status {1}")]
     Status(Url, StatusCode),
     #[error("the answer is larger than 1 MiB")]
@@ -56,6 +78,8 @@ pub enum FetchError {
     Keys(#[from] crate::domain::token::keys::Malformed),
     #[error("took too long")]
     Timeout,
+    #[error("it has failed too often, and is left alone for a while")]
+    LeftAlone,
 }
 
 impl Client {
@@ -93,14 +117,29 @@ impl Client {
             return Err(FetchError::Status(url.clone(), response.status()));
         }
         let max_age = max_age(response.headers());
-        let mut body = Vec::new();
-        while let Some(piece) = response.chunk().await.map_err(|error| transport(url, error))? {
-            if body.len() + piece.len() > MAX_BODY {
-                return Err(FetchError::TooLarge);
-            }
-            body.extend_from_slice(&piece);
+        Ok(Answer { body: read(&mut response, url).await?, max_age })
+    }
+
+    /// Whatever `call` is answered with. [`FetchError::Transport`] means that not even the head of an answer came.
+    ///
+    /// # Errors
+    /// No answer within the limits. Nothing is tried twice.
+    pub async fn call(&self, call: Call<'_>) -> Result<Reply, FetchError> {
+        if !is_allowed(call.url) {
+            return Err(FetchError::NotAllowed(call.url.origin().ascii_serialization()));
         }
-        Ok(Answer { body, max_age })
+        let mut request = match &call.form {
+            Some(form) => self.http.post(call.url.clone()).header(CONTENT_TYPE, FORM).body(form.as_bytes().to_vec()),
+            None => self.http.get(call.url.clone()),
+        };
+        if let Some(credential) = call.authorization {
+            request = request.header(AUTHORIZATION, credential);
+        }
+        let sent = request.header(ACCEPT, "application/json").send().await;
+        let mut response = sent.map_err(|error| transport(call.url, error))?;
+        let (status, retry_after) = (response.status(), retry_after(response.headers()));
+        let body = Zeroizing::new(read(&mut response, call.url).await?);
+        Ok(Reply { status, body, retry_after })
     }
 
     /// The bearer token, for the issuer's own origin and nowhere else: a discovery document could name any other, and
@@ -163,6 +202,23 @@ async fn certificates(path: &Path) -> Result<Vec<Certificate>, FetchError> {
     Ok(found)
 }
 
+async fn read(response: &mut Response, url: &Url) -> Result<Vec<u8>, FetchError> {
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await.map_err(|error| cut(url, error))? {
+        if body.len() + piece.len() > MAX_BODY {
+            return Err(FetchError::TooLarge);
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
+}
+
+/// The form with a date is left out: whoever sends it knows our clock less well than we do.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
 fn max_age(headers: &HeaderMap) -> Option<Duration> {
     let directives = headers.get_all(CACHE_CONTROL).into_iter().filter_map(|value| value.to_str().ok());
     let seconds = directives.flat_map(|value| value.split(',')).find_map(|directive| {
@@ -180,10 +236,30 @@ fn transport(url: &Url, error: reqwest::Error) -> FetchError {
     FetchError::Transport(url.clone(), causes(&error.without_url()))
 }
 
+fn cut(url: &Url, error: reqwest::Error) -> FetchError {
+    if error.is_timeout() {
+        return FetchError::Timeout;
+    }
+    FetchError::Cut(url.clone(), causes(&error.without_url()))
+}
+
 /// The whole chain: reqwest's own message says no more than that something failed.
 fn causes(error: &(dyn Error + 'static)) -> String {
     let chain = std::iter::successors(Some(error), |error| (*error).source());
     chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// The form holds codes, tokens and secrets.
+impl fmt::Debug for Call<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").field("url", &self.url.as_str()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply").field("status", &self.status).finish_non_exhaustive()
+    }
 }
 
 #[cfg(test)]

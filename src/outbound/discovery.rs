@@ -17,19 +17,28 @@ struct Metadata {
 /// # Errors
 /// No document, or one that calls itself another issuer: that is the mix-up attack, and a slash more is enough.
 pub async fn jwks_uri(client: &Client, issuer: &str) -> Result<Url, FetchError> {
+    let document = document(client, issuer).await?;
+    let metadata: Metadata =
+        serde_json::from_slice(&document).map_err(|_| FetchError::Discovery("is not what the standard says"))?;
+    if metadata.issuer != issuer {
+        return Err(FetchError::Discovery("names another issuer"));
+    }
+    let uri = Url::parse(&metadata.jwks_uri).ok().filter(is_allowed);
+    uri.ok_or(FetchError::Discovery("has a jwks_uri that is neither https nor http to loopback"))
+}
+
+/// Whatever stands at the well-known place of `issuer`. Whether it calls itself so is for the reader to check.
+///
+/// # Errors
+/// No document.
+pub async fn document(client: &Client, issuer: &str) -> Result<Vec<u8>, FetchError> {
     let places = places(issuer).ok_or_else(|| FetchError::NotAllowed(issuer.escape_debug().to_string()))?;
     let [openid, oauth] = places;
     let answer = match client.get(&openid).await {
         Err(FetchError::Status(_, StatusCode::NOT_FOUND)) => client.get(&oauth).await?,
         other => other?,
     };
-    let metadata: Metadata =
-        serde_json::from_slice(&answer.body).map_err(|_| FetchError::Discovery("is not what the standard says"))?;
-    if metadata.issuer != issuer {
-        return Err(FetchError::Discovery("names another issuer"));
-    }
-    let uri = Url::parse(&metadata.jwks_uri).ok().filter(is_allowed);
-    uri.ok_or(FetchError::Discovery("has a jwks_uri that is neither https nor http to loopback"))
+    Ok(answer.body)
 }
 
 /// `{issuer}/.well-known/openid-configuration`, a final slash of the issuer left out first, and

@@ -6,6 +6,7 @@
 pub mod client;
 pub mod discovery;
 pub mod keyring;
+pub mod provider;
 mod source;
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::{KeySource, Looked};
 use crate::domain::denial::{Code, Denial};
+use crate::domain::oidc::callback::Refusal;
 use crate::domain::oidc::unguessable::Unguessable;
 use crate::domain::oidc::{Metadata, ProviderSettings};
 use crate::domain::secret::Secret;
@@ -72,7 +73,7 @@ pub enum ProviderError {
     InvalidGrant,
     /// It will not talk to us like this; `invalid_client`, `unauthorized_client` … Somebody must mend a configuration.
     #[error("the provider refused: {0}")]
-    Refused(String),
+    Refused(Refusal),
 }
 
 /// Does `check` with the keys as they are, and once more with fresh ones if none of them made the signature.

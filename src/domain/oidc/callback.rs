@@ -9,6 +9,7 @@ use crate::domain::principal::SourceName;
 use crate::domain::secret::Secret;
 use crate::domain::time::UnixTime;
 use std::borrow::Cow;
+use std::fmt;
 
 /// The longest query or form we read, in bytes; real ones, codes of two kilobytes included, are below four.
 pub const MAX_CALLBACK: usize = 16 * 1024;
@@ -48,7 +49,7 @@ pub enum Unanswered {
     /// It does not answer the attempt it came with, or came too late.
     #[error("{0}")]
     BadState(&'static str),
-    #[error("the provider answered {}", .0.code)]
+    #[error("the provider answered {0}")]
     Refused(Refusal),
 }
 
@@ -142,11 +143,21 @@ fn checked(code: &str) -> Result<Secret, Unanswered> {
 
 impl Refusal {
     /// The code is compared, counted and shown, so one that does not look like a code is none.
-    pub(super) fn new(code: &str, reason: Option<&str>) -> Self {
+    #[must_use]
+    pub fn new(code: &str, reason: Option<&str>) -> Self {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-' || byte == b'.';
         let is_code = !code.is_empty() && code.len() <= 64 && code.bytes().all(plain);
         let reason = reason.map(|reason| reason.escape_debug().take(MAX_REASON).collect());
         Self { code: if is_code { code } else { "an error without a name" }.to_owned(), reason }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.reason {
+            Some(reason) => write!(f, "{} ({reason})", self.code),
+            None => f.write_str(&self.code),
+        }
     }
 }
 
