@@ -1,0 +1,2 @@
+-- ARGV: 4 id.
+return record(ARGV[4])
