@@ -58,21 +58,6 @@ impl Link {
         &self.plan.prefix
     }
 
-    #[cfg(test)]
-    pub(super) fn is_lost(&self) -> bool {
-        self.live.load().is_none()
-    }
-
-    #[cfg(test)]
-    pub(super) fn trouble(&self) -> parking_lot::MutexGuard<'_, StoreError> {
-        self.trouble.lock()
-    }
-
-    #[cfg(test)]
-    pub(super) fn dialled(&self) -> u64 {
-        self.dials.load(Ordering::Relaxed)
-    }
-
     pub(super) async fn ask(&self, command: &Cmd) -> Result<Value, StoreError> {
         self.within_deadline(|mut line| async move { line.send(command).await }).await
     }

@@ -95,9 +95,5 @@ impl fmt::Debug for Redis {
 }
 
 #[cfg(test)]
-#[path = "server_tests.rs"]
-pub(crate) mod server;
-
-#[cfg(test)]
 #[path = "redis_tests.rs"]
 mod tests;
