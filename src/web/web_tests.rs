@@ -212,12 +212,14 @@ fn a_device_without_a_name_still_has_a_row() {
 }
 
 #[test]
-fn an_error_offers_another_try_only_at_home() {
+fn an_error_offers_another_try_only_at_home_and_only_where_it_may_help() {
     let site = Site::new(Theme::default(), "/.auth");
-    let page = |retry| html(&ErrorPage { retry, ..ErrorPage::new(&site, Code::UpstreamTimeout, "id") });
-    assert!(page(Some("/app")).contains("href=\"/app\""));
-    assert!(!page(Some("//evil.example")).contains("evil.example"));
-    assert!(!page(None).contains(texts::TRY_AGAIN));
+    let page = |code, retry| html(&ErrorPage { retry, ..ErrorPage::new(&site, code, "id") });
+    assert!(page(Code::UpstreamTimeout, Some("/app")).contains("href=\"/app\""));
+    assert!(!page(Code::UpstreamTimeout, Some("//evil.example")).contains("evil.example"));
+    assert!(!page(Code::UpstreamTimeout, None).contains(texts::TRY_AGAIN));
+    assert!(!page(Code::Forbidden, Some("/app")).contains(texts::TRY_AGAIN));
+    assert!(page(Code::Unauthenticated, Some("/app")).contains("href=\"/.auth/login?return_to=%2Fapp\""));
 }
 
 #[test]
