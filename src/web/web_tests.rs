@@ -33,7 +33,7 @@ fn every_page() -> Vec<(&'static str, String)> {
     let sign_in = SignIn {
         site,
         provider: HOSTILE,
-        csrf: HOSTILE,
+        csrf: Hidden(HOSTILE),
         return_to: here,
         username: HOSTILE,
         problem: Some(Problem::WrongCredentials),
@@ -52,7 +52,13 @@ fn every_page() -> Vec<(&'static str, String)> {
         ("sessions", html(&Sessions { site, sessions: rows, ended: Some(Ended::One), now: NOW })),
         (
             "too-many",
-            html(&TooManySessions { site, sessions: rows, action: HOSTILE, hidden: &[(HOSTILE, HOSTILE)], now: NOW }),
+            html(&TooManySessions {
+                site,
+                sessions: rows,
+                action: HOSTILE,
+                hidden: &[(HOSTILE, Hidden(HOSTILE))],
+                now: NOW,
+            }),
         ),
         ("demo", html(&DemoPage { site, person: Some(person), headers: &[(HOSTILE, HOSTILE)] })),
     ];
@@ -128,7 +134,7 @@ fn sign_in(problem: Option<Problem>, username: &str) -> String {
     let page = SignIn {
         site: &site,
         provider: "local",
-        csrf: "c5rf",
+        csrf: Hidden("c5rf"),
         return_to: Some("/app?x=1&y=2"),
         username,
         problem,

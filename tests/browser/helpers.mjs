@@ -1,13 +1,13 @@
 // What a test of a whole gate needs: a provider, a backend, a built doorward in front of it, and people with browsers.
 //
-// DOORWARD_BIN names the binary. Processes are started here and stopped here, each by its own handle.
+// DOORWARD_BIN names the binary, from the root of the repository. Processes are started here and stopped here, each by its own handle.
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer as createSocket } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test as base } from '@playwright/test';
 import { accounts } from './accounts.mjs';
@@ -15,6 +15,7 @@ import { settings, usersFile } from './settings.mjs';
 
 const START_DEADLINE = 20_000;
 const STOP_DEADLINE = 10_000;
+const ROOT = new URL('../..', import.meta.url).pathname;
 const PROVIDER = new URL('provider.mjs', import.meta.url).pathname;
 
 /** `house(options)` builds a gate with everything around it; what it built goes when the test ends. */
@@ -89,7 +90,7 @@ export async function startDoorward({ toml, port, adminPort, provider }) {
     DOORWARD_ADMIN_TOKEN: randomBytes(32).toString('base64'),
     OIDC_SECRET: provider ? provider.client_secret : 'nobody',
   };
-  const child = spawn(process.env.DOORWARD_BIN, ['run', '--config', join(folder, 'doorward.toml')], { env, cwd: folder });
+  const child = spawn(resolve(ROOT, process.env.DOORWARD_BIN), ['run', '--config', join(folder, 'doorward.toml')], { env, cwd: folder });
   const log = collect(child);
   const stop = async () => {
     await end(child);

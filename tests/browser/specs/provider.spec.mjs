@@ -92,6 +92,24 @@ test('a refresh token works once, and a second use ends its family', async ({ cl
   expect(token_failed).toEqual({ refresh_token: 2 });
 });
 
+test('forms that were open at once finish in any order', async ({ client, context }) => {
+  const { provider, origin } = client;
+  const tabs = await Promise.all([1, 2].map(() => context.newPage()));
+  for (const tab of tabs) await tab.goto(`${provider.issuer}/auth?${question(provider, `${origin}/callback`, 'x'.repeat(43))}`);
+  for (const tab of tabs.reverse()) {
+    await signInAtProvider(tab, 'alice');
+    await tab.waitForURL(`${origin}/callback?**`);
+    expect(new URL(tab.url()).searchParams.get('code')).toBeTruthy();
+  }
+});
+
+test('whoever cancels goes back with an error', async ({ client, page }) => {
+  const { provider, origin } = client;
+  await page.goto(`${provider.issuer}/auth?${question(provider, `${origin}/callback`, 'x'.repeat(43))}`);
+  await page.getByRole('button', { name: 'Cancel' }).click();
+  await page.waitForURL(`${origin}/callback?error=access_denied**`);
+});
+
 test('new keys sign, and everything else goes on', async ({ client }) => {
   const first = await client.signIn('bob');
   await client.provider.control('/rotate-keys');
