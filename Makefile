@@ -16,7 +16,7 @@ PROFILE ?= release
 # Further words for demo, bench and fuzz: make bench ARGS='--quick --assert 1.10'
 ARGS ?=
 
-.PHONY: help demo run test check bench instructions fuzz deps deps-demo deps-test deps-bench
+.PHONY: help demo run test check browser bench instructions fuzz deps deps-demo deps-test deps-browser deps-bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -40,6 +40,12 @@ check: deps-demo ## the quick inner loop: format, lints, unit tests
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo test --locked --lib
 
+browser: deps-browser ## pages and provider in a real browser; with DOORWARD_BIN=PATH a whole gate too (ARGS='-g NAME')
+	cargo build --locked --example pages
+	$(TARGET)/debug/examples/pages $(TARGET)/pages
+	cd tests/browser && npm ci --no-audit --no-fund
+	cd tests/browser && DOORWARD_PAGES=$(abspath $(TARGET)/pages) npx playwright test $(ARGS)
+
 bench: deps-bench ## what the gate costs, beside bare Pingora, nginx and HAProxy
 	cargo build --locked --profile $(PROFILE) --bin doorward --example bare --example backend
 	exec python3 benches/compare.py --bin-dir $(TARGET)/$(PROFILE) --json $(TARGET)/bench.json $(ARGS)
@@ -51,7 +57,7 @@ fuzz: deps-demo ## throw bad input at every parser: SECONDS_EACH=60 a target
 	scripts/fuzz.sh $(ARGS)
 
 deps: ## install the tools that every target needs, where apt-get is
-	@scripts/deps.sh demo test bench
+	@scripts/deps.sh demo test browser bench
 
-deps-demo deps-test deps-bench:
+deps-demo deps-test deps-browser deps-bench:
 	@scripts/deps.sh $(subst deps-,,$@)

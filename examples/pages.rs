@@ -7,13 +7,13 @@
 use doorward::domain::denial::Code;
 use doorward::domain::time::UnixTime;
 use doorward::web::{
-    html, Bounced, Chooser, DemoPage, Ended, ErrorPage, Notice, Person, Problem, ProviderDown, SessionRow, Sessions,
-    SignIn, SignOut, SignedOut, Site, Theme, TooManySessions, Way,
+    html, Bounced, Chooser, DemoPage, Ended, ErrorPage, Hidden, Notice, Person, Problem, ProviderDown, SessionRow,
+    Sessions, SignIn, SignOut, SignedOut, Site, Theme, TooManySessions, Way,
 };
 use serde_json::{json, Map, Value};
 use std::error::Error;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const NOW: UnixTime = UnixTime(1_795_300_000);
@@ -25,7 +25,7 @@ type Pages = Vec<(&'static str, String)>;
 fn main() -> Result<(), Box<dyn Error>> {
     let Some(folder) = std::env::args().nth(1).map(PathBuf::from) else { return Err("usage: pages FOLDER".into()) };
     let plain = Site::new(Theme::default(), "/.auth");
-    let acme = Site::new(Theme::new("Acme Payroll", Some(LOGO), "#ffc800")?, "/.auth");
+    let acme = Site::new(acme_theme()?, "/.auth");
     fs::create_dir_all(&folder)?;
 
     let mut served = Map::new();
@@ -40,12 +40,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+fn acme_theme() -> Result<Theme, String> {
+    Theme::new("Acme Payroll", Some(LOGO), "#ffc800").map_err(|mistakes| format!("{mistakes:?}"))
+}
+
 fn ways_in(site: &Site) -> Pages {
     let others = &[Way { name: "auth0", label: "Auth0" }, Way { name: "entra", label: "Microsoft Entra ID" }];
     let form = SignIn {
         site,
         provider: "local",
-        csrf: "example",
+        csrf: Hidden("example"),
         return_to: Some("/app"),
         username: "",
         problem: None,
@@ -55,7 +59,13 @@ fn ways_in(site: &Site) -> Pages {
     let wrong = Some(Problem::WrongCredentials);
     let blocked = Some(Problem::TooManyFailures { wait: Duration::from_secs(60) });
     let provider = Way { name: "auth0", label: "Auth0" };
-    let down = ProviderDown { site, provider, others: &others[1..], return_to: Some("/app"), request_id: REQUEST_ID };
+    let down = ProviderDown {
+        site,
+        provider,
+        others: others.get(1..).unwrap_or_default(),
+        return_to: Some("/app"),
+        request_id: REQUEST_ID,
+    };
     vec![
         ("sign-in", html(&form)),
         ("sign-in-wrong", html(&SignIn { username: "alice", problem: wrong, others, ..form.clone() })),
@@ -89,11 +99,19 @@ fn rows() -> [SessionRow<'static>; 3] {
 
 fn sessions(site: &Site) -> Pages {
     let rows = rows();
-    let too_many =
-        TooManySessions { site, sessions: &rows, action: "/login/end", hidden: &[("csrf", "example")], now: NOW };
+    let too_many = TooManySessions {
+        site,
+        sessions: &rows,
+        action: "/login/end",
+        hidden: &[("csrf", Hidden("example"))],
+        now: NOW,
+    };
     vec![
         ("sessions", html(&Sessions { site, sessions: &rows, ended: Some(Ended::One), now: NOW })),
-        ("sessions-alone", html(&Sessions { site, sessions: &rows[..1], ended: None, now: NOW })),
+        (
+            "sessions-alone",
+            html(&Sessions { site, sessions: rows.get(..1).unwrap_or_default(), ended: None, now: NOW }),
+        ),
         ("too-many-sessions", html(&too_many)),
         ("sign-out", html(&SignOut { site, name: Some("Alice Example") })),
         ("signed-out", html(&SignedOut { site, still_at: None })),
@@ -132,7 +150,7 @@ fn themed(site: &Site) -> Pages {
 }
 
 fn write(
-    folder: &PathBuf,
+    folder: &Path,
     served: &mut Map<String, Value>,
     site: &Site,
     page: (&str, &str),
@@ -148,7 +166,7 @@ fn write(
     for href in text.split('"').filter(|part| part.starts_with("/.auth/assets/")) {
         let Some(asset) = href.strip_prefix("/.auth").and_then(|path| site.asset(path)) else { continue };
         let file = href.rsplit('/').next().unwrap_or_default();
-        fs::write(folder.join(file), asset.bytes)?;
+        fs::write(folder.join(file), &asset.bytes)?;
         let headers = json!({ "content-type": asset.content_type.to_str()?, "etag": asset.etag,
             "cache-control": asset.cache_control().to_str()? });
         served.insert(href.to_owned(), json!({ "file": file, "headers": headers }));

@@ -35,6 +35,7 @@ main() {
 
     [[ ${#missing[@]} -eq 0 ]] || install_packages "${missing[@]}"
     require_cargo
+    [[ " $* " != *" browser "* ]] || require_node
 }
 
 install_packages() {
@@ -78,6 +79,15 @@ require_new_enough_cargo() {
     [[ $(printf '%s\n' "$wanted" "$found" | sort -V | head -n 1) == "$wanted" ]] ||
         fail "Rust $wanted or newer is needed, and this cargo is $found (without rustup, which would fetch the right" \
              "one). Please install rustup from https://rustup.rs, then run this again."
+}
+
+# Debian 12 has Node 18; Playwright and the OpenID provider of the browser tests want more.
+require_node() {
+    local major
+    major=$(node --version | sed 's/^v\([0-9]*\).*/\1/')
+    [[ $major -ge 20 ]] ||
+        fail "Node 20 or newer is needed for the browser tests, and this one is $(node --version). Please install it from" \
+             "https://nodejs.org/en/download, then run this again."
 }
 
 as_root() { if [[ $EUID -eq 0 ]]; then "$@"; else sudo "$@"; fi; }

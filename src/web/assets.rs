@@ -3,6 +3,7 @@
 
 use super::colour::Colour;
 use super::palette;
+use bytes::Bytes;
 use http::HeaderValue;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
@@ -23,14 +24,14 @@ struct File {
     stem: &'static str,
     ending: &'static str,
     content_type: HeaderValue,
-    bytes: String,
+    bytes: Bytes,
     hash: String,
 }
 
 /// One file to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asset<'a> {
-    pub bytes: &'a str,
+pub struct Asset {
+    pub bytes: Bytes,
     pub content_type: HeaderValue,
     /// With its quotes.
     pub etag: String,
@@ -56,7 +57,7 @@ impl Assets {
         Self { style_href: href(&style), icon_href: href(&icon), style, icon }
     }
 
-    pub(super) fn find(&self, path: &str) -> Option<Asset<'_>> {
+    pub(super) fn find(&self, path: &str) -> Option<Asset> {
         let name = path.strip_prefix("/assets/")?;
         [&self.style, &self.icon].into_iter().find_map(|file| file.called(name))
     }
@@ -69,14 +70,14 @@ impl File {
             let _ = write!(hex, "{byte:02x}");
             hex
         });
-        Self { stem, ending, content_type: HeaderValue::from_static(content_type), bytes, hash }
+        Self { stem, ending, content_type: HeaderValue::from_static(content_type), bytes: bytes.into(), hash }
     }
 
-    fn called(&self, name: &str) -> Option<Asset<'_>> {
+    fn called(&self, name: &str) -> Option<Asset> {
         let hash = name.strip_prefix(self.stem)?.strip_prefix('-')?.strip_suffix(self.ending)?.strip_suffix('.')?;
         let well_formed = hash.len() == self.hash.len() && hash.bytes().all(|b| b.is_ascii_hexdigit());
         well_formed.then(|| Asset {
-            bytes: &self.bytes,
+            bytes: self.bytes.clone(),
             content_type: self.content_type.clone(),
             etag: format!("\"{}\"", self.hash),
             freshness: if hash == self.hash { Freshness::ForEver } else { Freshness::Once },
@@ -84,7 +85,7 @@ impl File {
     }
 }
 
-impl Asset<'_> {
+impl Asset {
     #[must_use]
     pub fn cache_control(&self) -> HeaderValue {
         HeaderValue::from_static(match self.freshness {
@@ -107,6 +108,10 @@ mod tests {
 
     fn assets(accent: &str) -> Assets {
         Assets::new(Colour::parse(accent).unwrap(), "/.auth")
+    }
+
+    fn text(asset: &Asset) -> &str {
+        std::str::from_utf8(&asset.bytes).unwrap()
     }
 
     #[test]
@@ -132,7 +137,7 @@ mod tests {
     fn its_own_name_is_kept_for_ever_and_that_of_another_version_only_once() {
         let assets = assets("#1f5fa8");
         let ours = assets.find(assets.style_href.strip_prefix("/.auth").unwrap()).unwrap();
-        assert_eq!((ours.freshness, ours.bytes.contains("--accent:#1f5fa8")), (Freshness::ForEver, true));
+        assert_eq!((ours.freshness, text(&ours).contains("--accent:#1f5fa8")), (Freshness::ForEver, true));
         let other = assets.find("/assets/style-0123456789ab.css").unwrap();
         assert_eq!((other.freshness, other.bytes), (Freshness::Once, ours.bytes));
     }

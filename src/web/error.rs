@@ -11,7 +11,7 @@ pub struct ErrorPage<'a> {
     pub site: &'a Site,
     pub code: Code,
     pub request_id: &'a str,
-    /// A path of our own origin to try once more; anything else shows no link.
+    /// A path of our own origin: where to try once more when that may help, and where to return to from signing in.
     pub retry: Option<&'a str>,
 }
 
@@ -31,6 +31,11 @@ impl<'a> ErrorPage<'a> {
 
     fn retry_href(&self) -> Option<&'a str> {
         self.retry.filter(|href| is_own_path(href))
+    }
+
+    /// A 403 or a 404 stays what it is however often it is asked for.
+    fn may_pass(&self) -> bool {
+        matches!(self.code.status(), 408 | 429 | 500..)
     }
 
     /// Whoever is not signed in is offered that instead of the same answer again.

@@ -1,7 +1,7 @@
 //! Where somebody is signed in, and how to end it.
 
 use super::when::When;
-use super::{texts, Site};
+use super::{texts, Hidden, Site};
 use crate::domain::time::UnixTime;
 use askama::Template;
 
@@ -46,7 +46,7 @@ pub struct TooManySessions<'a> {
     /// Below the prefix; receives `session` (an id) and everything in `hidden`.
     pub action: &'a str,
     /// What proves that this person has just signed in, and where they wanted to go.
-    pub hidden: &'a [(&'a str, &'a str)],
+    pub hidden: &'a [(&'a str, Hidden<'a>)],
     pub now: UnixTime,
 }
 

@@ -1,6 +1,6 @@
 //! The ways in: the form for local users, the choice of a provider, and what to show when neither leads anywhere.
 
-use super::{texts, Site};
+use super::{texts, Hidden, Site};
 use askama::Template;
 use std::borrow::Cow;
 use std::time::Duration;
@@ -12,7 +12,7 @@ pub struct SignIn<'a> {
     pub site: &'a Site,
     /// The provider that holds the users.
     pub provider: &'a str,
-    pub csrf: &'a str,
+    pub csrf: Hidden<'a>,
     pub return_to: Option<&'a str>,
     /// As typed before; the password is never sent back.
     pub username: &'a str,

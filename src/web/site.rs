@@ -21,7 +21,7 @@ impl Site {
 
     /// What lies at `path`, as given below the prefix ("/assets/…").
     #[must_use]
-    pub fn asset(&self, path: &str) -> Option<Asset<'_>> {
+    pub fn asset(&self, path: &str) -> Option<Asset> {
         self.assets.find(path)
     }
 

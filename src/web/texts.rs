@@ -60,7 +60,7 @@ pub const END_OTHERS: &str = "End all others";
 pub const ENDED_ONE: &str = "The session was ended.";
 pub const ENDED_OTHERS: &str = "All other sessions were ended.";
 pub const ONLY_THIS: &str = "You are signed in nowhere else.";
-pub const TOO_MANY_SESSIONS: &str = "You are signed in too often";
+pub const TOO_MANY_SESSIONS: &str = "You are signed in on too many devices";
 pub const CHOOSE_SESSION: &str = "Which session shall end?";
 pub const END_AND_GO_ON: &str = "End it and sign in here";
 
@@ -90,8 +90,8 @@ pub fn sign_in_to(title: &str) -> String {
 }
 
 #[must_use]
-pub fn go_on_with(way: &str) -> String {
-    format!("Go on with {way}")
+pub fn continue_with(way: &str) -> String {
+    format!("Continue with {way}")
 }
 
 #[must_use]

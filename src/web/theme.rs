@@ -36,12 +36,15 @@ const IMAGES: [&str; 5] = ["png", "jpeg", "gif", "webp", "svg+xml"];
 
 impl Theme {
     /// # Errors
-    /// The first mistake.
-    pub fn new(title: &str, logo: Option<&str>, colour: &str) -> Result<Self, ThemeMistake> {
-        let title = checked_title(title).ok_or(ThemeMistake::Title)?;
-        let logo = logo.map(|typed| Logo::parse(typed).ok_or(ThemeMistake::Logo)).transpose()?;
-        let colour = Colour::parse(colour).ok_or(ThemeMistake::Colour)?;
-        Ok(Self { title, logo, colour })
+    /// Every mistake there is.
+    pub fn new(title: &str, logo: Option<&str>, colour: &str) -> Result<Self, Vec<ThemeMistake>> {
+        let title = checked_title(title).ok_or(ThemeMistake::Title);
+        let logo = logo.map(|typed| Logo::parse(typed).ok_or(ThemeMistake::Logo)).transpose();
+        let colour = Colour::parse(colour).ok_or(ThemeMistake::Colour);
+        match (title, logo, colour) {
+            (Ok(title), Ok(logo), Ok(colour)) => Ok(Self { title, logo, colour }),
+            (title, logo, colour) => Err([title.err(), logo.err(), colour.err()].into_iter().flatten().collect()),
+        }
     }
 
     #[must_use]
@@ -62,6 +65,18 @@ impl Theme {
 impl Default for Theme {
     fn default() -> Self {
         Self { title: "Doorward".to_owned(), logo: None, colour: Colour::new(0x1f, 0x5f, 0xa8) }
+    }
+}
+
+impl ThemeMistake {
+    /// Of `[pages]`.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Title => "title",
+            Self::Logo => "logo",
+            Self::Colour => "colour",
+        }
     }
 }
 
@@ -107,7 +122,7 @@ fn is_image(typed: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn logo(typed: &str) -> Result<Option<String>, ThemeMistake> {
+    fn logo(typed: &str) -> Result<Option<String>, Vec<ThemeMistake>> {
         Theme::new("Acme", Some(typed), "#1f5fa8").map(|theme| theme.logo.and_then(|logo| logo.source))
     }
 
@@ -138,14 +153,14 @@ mod tests {
             long.as_str(),
         ];
         for url in typed {
-            assert_eq!(logo(url), Err(ThemeMistake::Logo), "{url}");
+            assert_eq!(logo(url), Err(vec![ThemeMistake::Logo]), "{url}");
         }
     }
 
     #[test]
     fn a_title_is_one_short_line() {
         for title in ["", "   ", "a\nb", "\u{7}", &"x".repeat(LONGEST_TITLE + 1)] {
-            assert_eq!(Theme::new(title, None, "#1f5fa8"), Err(ThemeMistake::Title), "{title:?}");
+            assert_eq!(Theme::new(title, None, "#1f5fa8"), Err(vec![ThemeMistake::Title]), "{title:?}");
         }
         assert_eq!(
             Theme::new(" Büro & Söhne ", None, "#1f5fa8").map(|theme| theme.title),
@@ -154,7 +169,13 @@ mod tests {
     }
 
     #[test]
+    fn every_mistake_is_told_at_once() {
+        let mistakes = Theme::new("", Some("x"), "red").map_err(|all| all.into_iter().map(ThemeMistake::key).collect());
+        assert_eq!(mistakes, Err(vec!["title", "logo", "colour"]));
+    }
+
+    #[test]
     fn a_colour_cannot_carry_a_style_of_its_own() {
-        assert_eq!(Theme::new("Acme", None, "#1f5fa8}*{display:none"), Err(ThemeMistake::Colour));
+        assert_eq!(Theme::new("Acme", None, "#1f5fa8}*{display:none"), Err(vec![ThemeMistake::Colour]));
     }
 }

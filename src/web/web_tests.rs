@@ -33,7 +33,7 @@ fn every_page() -> Vec<(&'static str, String)> {
     let sign_in = SignIn {
         site,
         provider: HOSTILE,
-        csrf: HOSTILE,
+        csrf: Hidden(HOSTILE),
         return_to: here,
         username: HOSTILE,
         problem: Some(Problem::WrongCredentials),
@@ -52,7 +52,13 @@ fn every_page() -> Vec<(&'static str, String)> {
         ("sessions", html(&Sessions { site, sessions: rows, ended: Some(Ended::One), now: NOW })),
         (
             "too-many",
-            html(&TooManySessions { site, sessions: rows, action: HOSTILE, hidden: &[(HOSTILE, HOSTILE)], now: NOW }),
+            html(&TooManySessions {
+                site,
+                sessions: rows,
+                action: HOSTILE,
+                hidden: &[(HOSTILE, Hidden(HOSTILE))],
+                now: NOW,
+            }),
         ),
         ("demo", html(&DemoPage { site, person: Some(person), headers: &[(HOSTILE, HOSTILE)] })),
     ];
@@ -128,7 +134,7 @@ fn sign_in(problem: Option<Problem>, username: &str) -> String {
     let page = SignIn {
         site: &site,
         provider: "local",
-        csrf: "c5rf",
+        csrf: Hidden("c5rf"),
         return_to: Some("/app?x=1&y=2"),
         username,
         problem,
@@ -212,12 +218,14 @@ fn a_device_without_a_name_still_has_a_row() {
 }
 
 #[test]
-fn an_error_offers_another_try_only_at_home() {
+fn an_error_offers_another_try_only_at_home_and_only_where_it_may_help() {
     let site = Site::new(Theme::default(), "/.auth");
-    let page = |retry| html(&ErrorPage { retry, ..ErrorPage::new(&site, Code::UpstreamTimeout, "id") });
-    assert!(page(Some("/app")).contains("href=\"/app\""));
-    assert!(!page(Some("//evil.example")).contains("evil.example"));
-    assert!(!page(None).contains(texts::TRY_AGAIN));
+    let page = |code, retry| html(&ErrorPage { retry, ..ErrorPage::new(&site, code, "id") });
+    assert!(page(Code::UpstreamTimeout, Some("/app")).contains("href=\"/app\""));
+    assert!(!page(Code::UpstreamTimeout, Some("//evil.example")).contains("evil.example"));
+    assert!(!page(Code::UpstreamTimeout, None).contains(texts::TRY_AGAIN));
+    assert!(!page(Code::Forbidden, Some("/app")).contains(texts::TRY_AGAIN));
+    assert!(page(Code::Unauthenticated, Some("/app")).contains("href=\"/.auth/login?return_to=%2Fapp\""));
 }
 
 #[test]
