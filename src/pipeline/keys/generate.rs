@@ -16,7 +16,7 @@ use std::task::{Poll, Waker};
 /// No key could be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the cryptographic library made no key")]
-pub struct NoKeyMade;
+pub(super) struct NoKeyMade;
 
 /// A new key. Finding the primes of an RSA key takes up to seconds, and happens on a thread of its own.
 pub(super) async fn fresh_key(algorithm: Algorithm) -> Result<FreshKey, NoKeyMade> {

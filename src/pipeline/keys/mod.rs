@@ -8,22 +8,26 @@
 //! Signing and verifying read one snapshot and wait for nobody.
 
 mod generate;
+mod live;
 
-pub use generate::NoKeyMade;
+#[cfg(test)]
+mod fixture;
+
+pub use live::Listed;
 
 use crate::domain::seal::{Purpose, Seals};
 use crate::domain::signing::document::Unreadable;
 use crate::domain::signing::jwks::Jwks;
-use crate::domain::signing::key::{BadKey, CannotSign};
-use crate::domain::signing::ring::{NoKey, Refused, RingKey};
-use crate::domain::signing::{AccessToken, Algorithm, Change, FreshKey, Mode, Ring, Schedule, Signer};
+use crate::domain::signing::key::CannotSign;
+use crate::domain::signing::ring::{NoKey, Refused};
+use crate::domain::signing::{AccessToken, Algorithm, Change, FreshKey, Mode, Ring, Schedule};
 use crate::domain::time::UnixTime;
-use crate::domain::token::keys::{KeySet, Malformed};
 use crate::ports::store::{StoreError, Vault};
 use crate::ports::{KeySource, Keys, Looked};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use generate::{fresh_key, sealed};
+use live::Live;
 use parking_lot::Mutex;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -41,9 +45,6 @@ const LOOKS: u32 = 4;
 /// The end of the year 9999. A clock beyond is broken, and a ring that believed it would be broken for everybody.
 const LAST_BELIEVABLE: UnixTime = UnixTime(253_402_300_799);
 
-/// Counts our key sets. Others count theirs from one; no two sets of a process may share a number.
-static GENERATION: AtomicU64 = AtomicU64::new(1 << 63);
-
 /// Our signing keys, as this replica knows them.
 pub struct SigningRing {
     vault: Arc<dyn Vault>,
@@ -57,17 +58,6 @@ pub struct SigningRing {
     reachable: AtomicBool,
     /// The latest moment anybody told us, in seconds.
     told: AtomicU64,
-}
-
-/// One snapshot.
-#[derive(Clone, Debug)]
-struct Live {
-    ring: Ring,
-    /// What the vault held when this was made; empty: nothing.
-    stored: Vec<u8>,
-    signer: Option<(Arc<Signer>, Duration)>,
-    keys: Arc<Keys>,
-    jwks: Arc<Jwks>,
 }
 
 /// Why the ring could not be loaded, kept or changed. In words for an operator; never with a key in it.
@@ -105,30 +95,16 @@ pub enum SignError {
     Failed(#[from] CannotSign),
 }
 
-/// A key as operators see it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
-    pub kid: String,
-    pub algorithm: &'static str,
-    pub state: &'static str,
-    pub created: UnixTime,
-    /// When this state began or will end: a pending key signs from then, an active one signs since, a retiring one
-    /// verifies until, a revoked one is dead since.
-    pub moment: UnixTime,
-}
-
 impl SigningRing {
     /// Without keys: until the first [`tick`](Self::tick) has reached the vault, signing says [`SignError::NoKey`] and
     /// verifying "cannot tell".
     #[must_use]
     pub fn new(vault: Arc<dyn Vault>, seals: Arc<Seals>, schedule: Schedule) -> Arc<Self> {
-        let (ring, keys) = (Ring::default(), Arc::new(Keys { set: KeySet::default(), generation: next_generation() }));
-        let jwks = Arc::new(Jwks::of(&ring, &schedule));
         Arc::new(Self {
             vault,
             seals,
             schedule: ArcSwap::from_pointee(schedule),
-            live: ArcSwap::from_pointee(Live { ring, stored: Vec::new(), signer: None, keys, jwks }),
+            live: ArcSwap::from_pointee(Live::empty(&schedule)),
             publishing: Mutex::new(()),
             looks: AtomicU32::new(LOOKS),
             reachable: AtomicBool::new(false),
@@ -234,7 +210,7 @@ impl SigningRing {
             };
             let bytes = sealed(&self.seals, DOCUMENT, &next.to_document()?).map_err(|e| crypto(&e))?;
             if self.vault.replace(DOCUMENT, found.version, &bytes).await? {
-                return self.publish(&next, bytes, now).map(|_| ());
+                return self.publish(&next, Some(bytes), now).map(|_| ());
             }
         }
         Err(KeysError::Contended)
@@ -274,17 +250,24 @@ impl SigningRing {
     }
 
     async fn look_once(&self, now: UnixTime) -> Result<Found, KeysError> {
-        let stored = self.vault.read(DOCUMENT).await?;
-        let (version, bytes) = stored.map_or((0, Vec::new()), |stored| (stored.version, stored.bytes));
+        let found = self.vault.read(DOCUMENT).await?;
         let before = self.live.load_full();
+        let Some(found) = found else {
+            if before.ring.is_empty() {
+                return Ok(Found { version: 0, ring: Ring::default(), behind: false });
+            }
+            let (ring, behind) = self.publish(&Ring::default(), None, now)?;
+            return Ok(Found { version: 0, ring, behind });
+        };
+        let (version, bytes) = (found.version, found.bytes);
         // versions begin again in a store that was emptied; the bytes, sealed with a nonce each, never repeat
-        if bytes == before.stored && (before.ring.is_empty() || !bytes.is_empty()) {
+        if before.stored.as_ref() == Some(&bytes) {
             return Ok(Found { version, ring: before.ring.clone(), behind: false });
         }
-        let theirs = if version == 0 { Ring::default() } else { self.opened(&bytes)? };
+        let theirs = self.opened(&bytes)?;
         // once in the life of a process: replicas with their secrets in different order would undo each other for ever
-        let reseal = version != 0 && before.ring.is_empty() && !self.seals.is_current(&bytes);
-        let (ring, behind) = self.publish(&theirs, bytes, now)?;
+        let reseal = before.ring.is_empty() && !self.seals.is_current(&bytes);
+        let (ring, behind) = self.publish(&theirs, Some(bytes), now)?;
         Ok(Found { version, ring, behind: behind || reseal })
     }
 
@@ -295,12 +278,12 @@ impl SigningRing {
 
     /// Makes what the vault holds, joined with what we know, the ring of this replica. `true`: the vault lacks some of
     /// it.
-    fn publish(&self, theirs: &Ring, bytes: Vec<u8>, now: UnixTime) -> Result<(Ring, bool), KeysError> {
+    fn publish(&self, theirs: &Ring, bytes: Option<Vec<u8>>, now: UnixTime) -> Result<(Ring, bool), KeysError> {
         let _held = self.publishing.lock();
         let (before, schedule) = (self.live.load_full(), self.schedule.load_full());
         let ring = before.ring.joined(theirs, now, &schedule);
         let behind = ring.serial() != theirs.serial();
-        let stored = if behind { Vec::new() } else { bytes };
+        let stored = bytes.filter(|_| !behind);
         self.live.store(Arc::new(Live::new(&before, ring.clone(), stored, &schedule)?));
         Ok((ring, behind))
     }
@@ -364,42 +347,6 @@ struct Found {
     behind: bool,
 }
 
-impl Live {
-    /// What did not change is kept, and above all the generation of the keys: a new one has every token verified anew.
-    fn new(before: &Self, ring: Ring, stored: Vec<u8>, schedule: &Schedule) -> Result<Self, KeysError> {
-        let jwks = Jwks::of(&ring, schedule);
-        let keys = if jwks.body == before.jwks.body {
-            Arc::clone(&before.keys)
-        } else {
-            let set = KeySet::from_jwks(&jwks.body).map_err(|e: Malformed| crypto(&e))?;
-            Arc::new(Keys { set, generation: next_generation() })
-        };
-        let signer = match ring.active() {
-            None => None,
-            Some(key) => match &before.signer {
-                Some((signer, _)) if signer.kid() == key.kid() => Some((Arc::clone(signer), key.longest())),
-                Some(_) | None => {
-                    let signer = key.signer().map_err(|e: BadKey| crypto(&e))?;
-                    signer.map(|signer| (Arc::new(signer), key.longest()))
-                }
-            },
-        };
-        Ok(Self { ring, stored, signer, keys, jwks: Arc::new(jwks) })
-    }
-}
-
-impl From<&RingKey> for Listed {
-    fn from(key: &RingKey) -> Self {
-        Self {
-            kid: key.kid().as_str().to_owned(),
-            algorithm: key.algorithm().name(),
-            state: key.state().name(),
-            created: key.created(),
-            moment: key.state().moment(),
-        }
-    }
-}
-
 /// A fresh key, the one of a lost write if there was one.
 async fn spared(spare: &mut Option<FreshKey>, algorithm: Algorithm) -> Result<FreshKey, KeysError> {
     if let Some(key) = spare.as_ref().filter(|key| key.algorithm() == algorithm) {
@@ -408,10 +355,6 @@ async fn spared(spare: &mut Option<FreshKey>, algorithm: Algorithm) -> Result<Fr
     let key = fresh_key(algorithm).await.map_err(|e| crypto(&e))?;
     *spare = Some(key.clone());
     Ok(key)
-}
-
-fn next_generation() -> u64 {
-    GENERATION.fetch_add(1, Ordering::Relaxed)
 }
 
 fn crypto(error: &dyn fmt::Display) -> KeysError {
@@ -427,3 +370,6 @@ impl fmt::Debug for SigningRing {
 #[cfg(test)]
 #[path = "keys_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+mod fleet_tests;
