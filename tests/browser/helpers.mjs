@@ -144,6 +144,25 @@ export async function signInAtProvider(page, name) {
   await page.getByRole('button', { name: 'Sign in' }).click();
 }
 
+/**
+ * Signs in from `start` by hand, and holds back what the provider answers: the address of the callback, not yet visited.
+ * A browser would follow it at once.
+ */
+export async function heldAnswer(request, start, name) {
+  const headers = { accept: 'text/html', 'sec-fetch-mode': 'navigate' };
+  let url = start;
+  for (let step = 0; step < 10; step += 1) {
+    let { location } = (await request.get(url, { headers, maxRedirects: 0 })).headers();
+    if (!location) {
+      const form = { username: name, password: accounts[name].password };
+      ({ location } = (await request.post(url, { form, headers, maxRedirects: 0 })).headers());
+    }
+    url = new URL(location, url).href;
+    if (/^(\/\.auth)?\/callback\b/.test(new URL(url).pathname)) return url;
+  }
+  throw new Error(`no answer in ten steps, the last to ${url}`);
+}
+
 /** Fills in the gate's own form. */
 export async function signInLocally(page, name, password = accounts[name].password) {
   await page.getByLabel('Username').fill(name);

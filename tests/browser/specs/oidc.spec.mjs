@@ -1,5 +1,5 @@
 // Signing in through an OpenID provider, as a person does it.
-import { expect, needsDoorward, received, signInAtProvider, test } from '../helpers.mjs';
+import { expect, heldAnswer, needsDoorward, received, signInAtProvider, test } from '../helpers.mjs';
 
 needsDoorward();
 
@@ -74,17 +74,8 @@ test('forms that were open all along finish in any order', async ({ house, brows
 test('an answer for another browser signs nobody in', async ({ house, page, browser }) => {
   const { origin } = await house();
   const stranger = await browser.newContext();
-  const theirs = await stranger.newPage();
-  // the attacker's own answer, held back before it reaches their browser
-  const answers = [];
-  await theirs.route('**/.auth/callback/**', (route) => {
-    answers.push(route.request().url());
-    return route.abort();
-  });
-  await theirs.goto(`${origin}/app`);
-  await signInAtProvider(theirs, 'bob');
-  await expect.poll(() => answers.length).toBe(1);
-  const response = await page.goto(answers[0]);
+  const answer = await heldAnswer(stranger.request, `${origin}/app`, 'bob');
+  const response = await page.goto(answer);
   expect(response.status()).toBe(400);
   await expect(page.getByText('bad_state')).toBeVisible();
   expect(await page.evaluate(async () => (await fetch('/.auth/me')).status)).toBe(401);

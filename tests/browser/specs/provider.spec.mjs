@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import { expect, test as base } from '@playwright/test';
 import { readForm } from '../login.mjs';
-import { signInAtProvider, startProvider } from '../helpers.mjs';
+import { heldAnswer, signInAtProvider, startProvider } from '../helpers.mjs';
 
 /** A client by hand: one that signs alice in and then talks to the token endpoint. */
 const test = base.extend({
@@ -101,6 +101,14 @@ test('forms that were open at once finish in any order', async ({ client, contex
     await tab.waitForURL(`${origin}/callback?**`);
     expect(new URL(tab.url()).searchParams.get('code')).toBeTruthy();
   }
+});
+
+test('an answer can be held back before a browser follows it', async ({ client, context }) => {
+  const { provider, origin } = client;
+  const start = `${provider.issuer}/auth?${question(provider, `${origin}/callback`, 'x'.repeat(43))}`;
+  const answer = new URL(await heldAnswer(context.request, start, 'bob'));
+  expect([answer.origin, answer.searchParams.get('state')]).toEqual([origin, 'state']);
+  expect(answer.searchParams.get('code')).toBeTruthy();
 });
 
 test('whoever cancels goes back with an error', async ({ client, page }) => {
