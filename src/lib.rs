@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod edge;
+pub mod endpoints;
 pub mod observe;
 pub mod outbound;
 pub mod pipeline;

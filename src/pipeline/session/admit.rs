@@ -6,11 +6,13 @@ use crate::domain::denial::{Code, Denial};
 use crate::domain::device::Device;
 use crate::domain::oidc::Identity;
 use crate::domain::principal::SourceName;
-use crate::domain::session::{Lifetimes, SessionId, UserHash};
+use crate::domain::session::{Lifetimes, ProviderSid, SessionId, Times, UserHash};
 use crate::domain::time::UnixTime;
 use crate::ports::store::{Created, Limit, NewFamily, NewSession};
-use crate::ports::RevokedFor;
+use crate::ports::{RevokedFor, SessionEvent};
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+use zeroize::Zeroizing;
 
 /// How often others may take the place that was just made free. Each time somebody got in, so this ends.
 const ATTEMPTS: usize = 8;
@@ -40,8 +42,44 @@ pub struct SignedIn {
 #[derive(Debug)]
 pub enum Refused {
     /// The user has as many sessions as they may.
-    Full,
+    Full(Box<Full>),
     Denied(Denial),
+}
+
+/// A sign-in that waits for a free place.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Full {
+    #[serde(with = "user_text")]
+    pub user: UserHash,
+    provider_sid: Option<String>,
+    record: Record,
+}
+
+impl Full {
+    /// To be sealed, and handed to the browser.
+    #[must_use]
+    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(serde_json::to_vec(self).unwrap_or_default())
+    }
+
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+}
+
+mod user_text {
+    use super::UserHash;
+    use serde::{de, Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(user: &UserHash, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(user)
+    }
+
+    pub(super) fn deserialize<'d, D: Deserializer<'d>>(deserializer: D) -> Result<UserHash, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        UserHash::parse(&text).ok_or_else(|| de::Error::custom("no user"))
+    }
 }
 
 impl House {
@@ -49,40 +87,52 @@ impl House {
     /// [`Refused`]; a store that cannot be asked is 503, and the user tries again.
     pub async fn admit(&self, arrived: Arrived<'_>) -> Result<SignedIn, Refused> {
         let user = UserHash::of(arrived.provider, &arrived.identity.subject);
-        if self.ground.revocations.is_blocked(arrived.provider.as_str(), &arrived.identity.subject) {
+        let (now, provider_sid) = (arrived.now, arrived.identity.idp_sid.clone());
+        self.admit_record(Full { user, provider_sid, record: self.record(arrived) }, now).await
+    }
+
+    /// # Errors
+    /// As [`House::admit`].
+    pub async fn admit_record(&self, full: Full, now: UnixTime) -> Result<SignedIn, Refused> {
+        let record = &full.record;
+        if self.ground.revocations.is_blocked(&record.provider, &record.subject) {
             return Err(Refused::Denied(Denial::new(Code::UserBlocked, "a blocked user signed in")));
         }
         // Never an id the browser brought: a session fixed by somebody else would be theirs too.
-        let place = Place { user, id: SessionId::from_bytes(random()) };
-        let provider_sid = arrived.identity.idp_sid.as_deref();
-        let provider_sid = provider_sid.map(|sid| crate::domain::session::ProviderSid::of(arrived.provider, sid));
-        let now = arrived.now;
-        let record = self.record(arrived);
-        let body = record.seal(&self.ground.seals, place, random()).map_err(|error| broken(&error))?;
+        let place = Place { user: full.user, id: SessionId::from_bytes(random()) };
+        let provider = SourceName::new(&record.provider);
         let renews = self.terms.renewal != Renewal::Off;
         let new = NewSession {
-            user,
+            user: full.user,
             id: place.id,
             handle: None,
             family: renews.then(|| NewFamily { id: family_of(place.id), lifetimes: self.family_lifetimes() }),
             lifetimes: self.terms.lifetimes,
-            body,
-            provider_sid,
+            body: record.seal(&self.ground.seals, place, random()).map_err(|error| broken(&error))?,
+            provider_sid: full.provider_sid.as_deref().map(|sid| ProviderSid::of(&provider, sid)),
         };
-        let times = self.make_room(&new).await?;
+        let Some(times) = self.make_room(&new).await? else { return Err(Refused::Full(Box::new(full))) };
         let given = if renews { Given::New(0) } else { Given::None };
-        let issued = self.issue(&record, place, &times, given, now).map_err(Refused::Denied)?;
-        Ok(SignedIn { place, issued, record })
+        let issued = self.issue(record, place, &times, given, now).map_err(Refused::Denied)?;
+        self.ground.events.noted(&SessionEvent {
+            name: "sign_in",
+            session: Some(place.id),
+            provider: &record.provider,
+            subject: &record.subject,
+            client: None,
+            detail: &record.device,
+        });
+        Ok(SignedIn { place, issued, record: full.record })
     }
 
-    /// Victims are revoked before they are deleted: whatever crashes in between, none of their tokens outlives them.
-    async fn make_room(&self, new: &NewSession) -> Result<crate::domain::session::Times, Refused> {
+    /// `None`: there is no room, and none is to be made. Victims are revoked before they are deleted: whatever crashes in between, none of their tokens outlives them.
+    async fn make_room(&self, new: &NewSession) -> Result<Option<Times>, Refused> {
         let mut revoked = Vec::new();
         for _ in 0..ATTEMPTS {
             let limit = Limit { cap: self.terms.cap, on_limit: self.terms.on_limit, revoked: &revoked };
             match self.ground.store.create(new, &limit).await.map_err(|error| Refused::Denied(error.into()))? {
-                Created::Done(times) => return Ok(times),
-                Created::Full => return Err(Refused::Full),
+                Created::Done(times) => return Ok(Some(times)),
+                Created::Full => return Ok(None),
                 Created::Revoke(victims) => {
                     for victim in &victims {
                         self.ground.revocations.revoke_session(*victim, RevokedFor::Limit).await;

@@ -6,6 +6,7 @@ use crate::domain::oidc::logout::Ends;
 use crate::domain::principal::SourceName;
 use crate::domain::secret::Secret;
 use crate::domain::session::{ProviderSid, SessionId, Times, UserHash};
+use crate::ports::store::Stored;
 use crate::ports::{RevokedFor, SessionEvent};
 use std::sync::Arc;
 
@@ -17,13 +18,6 @@ pub struct Listed {
     pub record: Record,
 }
 
-/// What a sign-out ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    This,
-    All,
-}
-
 impl House {
     /// The sessions of one user, oldest first.
     ///
@@ -31,12 +25,22 @@ impl House {
     /// 503: the store cannot be asked.
     pub async fn list(&self, user: UserHash) -> Result<Vec<Listed>, Denial> {
         let stored = self.ground.store.list(user).await?;
-        let open = |stored: crate::ports::store::Stored| {
+        let open = |stored: Stored| {
             let place = Place { user, id: stored.id };
             let record = Record::open(&self.ground.seals, place, &stored.body)?;
             Some(Listed { id: stored.id, times: stored.times, record })
         };
         Ok(stored.into_iter().filter_map(open).collect())
+    }
+
+    /// What one session says, and how long it lives; `None` when it has ended.
+    ///
+    /// # Errors
+    /// 503: the store cannot be asked.
+    pub async fn look(&self, place: Place) -> Result<Option<(Record, Times)>, Denial> {
+        let stored = self.ground.store.load(place.user, place.id).await?;
+        let open = |stored: Stored| Some((Record::open(&self.ground.seals, place, &stored.body)?, stored.times));
+        Ok(stored.and_then(open))
     }
 
     /// Ends one session of `user`, whatever the store says: it is revoked here before the store is asked.

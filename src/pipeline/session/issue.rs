@@ -1,7 +1,7 @@
 //! What a browser is given: an access token and the renewal token that goes with it.
 
 use super::{House, Place, Record};
-use crate::domain::cookies::{CookiePlan, Name, OurCookies, Parity};
+use crate::domain::cookies::{CookiePlan, Name, OurCookies, Parity, Unfit};
 use crate::domain::denial::{Code, Denial};
 use crate::domain::device::Prints;
 use crate::domain::family::Renewal as Said;
@@ -119,13 +119,23 @@ impl Issued {
     /// # Errors
     /// They are larger than what a browser keeps: the user has claims that no cookie holds.
     pub fn cookies(&self, plan: &CookiePlan, held: &OurCookies<'_>) -> Result<Vec<HeaderValue>, Denial> {
-        let unfit = |error: crate::domain::cookies::Unfit| Denial::new(Code::Internal, error.to_string());
         let mut lines = plan.set_session(&self.access, self.keep, held).map_err(unfit)?;
-        if let Some((parity, token)) = &self.renewal {
-            lines.push(plan.set(Name::Renewal(*parity), token, self.keep).map_err(unfit)?);
-        }
+        lines.extend(self.renewal_cookie(plan)?);
         Ok(lines)
     }
+
+    /// The line of the renewal token alone, if there is a new one.
+    ///
+    /// # Errors
+    /// As [`Issued::cookies`].
+    pub fn renewal_cookie(&self, plan: &CookiePlan) -> Result<Vec<HeaderValue>, Denial> {
+        let line = |(parity, token): &(Parity, Arc<str>)| plan.set(Name::Renewal(*parity), token, self.keep);
+        self.renewal.iter().map(line).collect::<Result<_, _>>().map_err(unfit)
+    }
+}
+
+fn unfit(error: Unfit) -> Denial {
+    Denial::new(Code::Internal, error.to_string())
 }
 
 impl fmt::Debug for Issued {

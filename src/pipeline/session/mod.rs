@@ -13,8 +13,8 @@ mod record;
 mod renew;
 mod reread;
 
-pub use admit::{Arrived, Refused, SignedIn};
-pub use end::{Listed, Scope};
+pub use admit::{Arrived, Full, Refused, SignedIn};
+pub use end::Listed;
 pub use issue::Issued;
 pub use recognise::{Asking, Recognised, Turned};
 pub use record::{Place, ProviderTokens, Record};
@@ -163,12 +163,15 @@ fn family_of(session: SessionId) -> FamilyId {
     FamilyId::from_bytes(*session.as_bytes())
 }
 
-fn session_of(family: FamilyId) -> SessionId {
+/// The session that a renewal token belongs to.
+#[must_use]
+pub fn session_of(family: FamilyId) -> SessionId {
     SessionId::from_bytes(*family.as_bytes())
 }
 
 /// From the operating system, by way of the cryptographic library.
-fn random<const N: usize>() -> [u8; N] {
+#[must_use]
+pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     // It fails only where the system has no randomness at all, and then nothing here may go on.
     if aws_lc_rs::rand::fill(&mut bytes).is_err() {

@@ -187,9 +187,16 @@ impl House {
     }
 
     /// The newest renewal token among the cookies that we made.
-    pub(super) fn renewal(&self, held: &OurCookies<'_>) -> Option<Said> {
+    #[must_use]
+    pub fn renewal(&self, held: &OurCookies<'_>) -> Option<Said> {
         let tokens = Parity::BOTH.into_iter().filter_map(|parity| held.renewal(parity));
         tokens.filter_map(|token| self.ground.macs.parse(token)).max_by_key(|said| said.generation)
+    }
+
+    /// What a renewal token that came some other way says, if we made it.
+    #[must_use]
+    pub fn parse_renewal(&self, token: &str) -> Option<Said> {
+        self.ground.macs.parse(token)
     }
 
     /// From four fifths of its life on a token is renewed while it still serves.
@@ -246,11 +253,13 @@ impl House {
     }
 
     /// So that the same stale token is not sent back for ever. Whoever forges this is only judged the harder.
-    fn marker(&self, plan: &CookiePlan, generation: u32) -> Vec<HeaderValue> {
+    #[must_use]
+    pub fn marker(&self, plan: &CookiePlan, generation: u32) -> Vec<HeaderValue> {
         plan.set(Name::Bounced, &generation.to_string(), BOUNCE).into_iter().collect()
     }
 
-    fn is_marked(&self, held: &OurCookies<'_>, generation: u32) -> bool {
+    #[must_use]
+    pub fn is_marked(&self, held: &OurCookies<'_>, generation: u32) -> bool {
         held.bounced() == Some(generation.to_string().as_str())
     }
 

@@ -1,0 +1,102 @@
+//! A request to one of our endpoints, read once.
+
+use super::Own;
+use crate::domain::cookies::{CookiePlan, OurCookies};
+use crate::domain::csrf::{self, Cause, Csrf, Friends};
+use crate::domain::denial::{Code, Denial};
+use crate::domain::device::Device;
+use crate::domain::navigation::wants_page;
+use crate::domain::origins::Origin;
+use crate::domain::return_to::Destinations;
+use crate::pipeline::own::OwnRequest;
+use crate::pipeline::session::{Asking, Recognised, Turned};
+use http::header::ACCEPT;
+use http::Method;
+use std::borrow::Cow;
+
+/// How many fields of a form or query are read. None of ours has half as many.
+const MOST_FIELDS: usize = 32;
+
+/// The request, our cookies on it, and the public origin it came to.
+pub(super) struct Asked<'r> {
+    pub(super) request: &'r OwnRequest,
+    pub(super) origin: &'r Origin,
+    pub(super) plan: CookiePlan,
+    pub(super) held: OurCookies<'r>,
+}
+
+impl<'r> Asked<'r> {
+    pub(super) fn read(own: &'r Own, request: &'r OwnRequest) -> Result<Self, Denial> {
+        let house = &own.house;
+        let plan = house.cookies(&request.authority, request.client.proto);
+        let held = plan.read(&request.headers)?;
+        // What a request by another name leads to is meant for the first public one.
+        let named = house.origins.named(&request.authority, request.client.proto);
+        Ok(Self { request, origin: named.unwrap_or_else(|| house.origins.issuer()), plan, held })
+    }
+
+    pub(super) fn reads(&self) -> bool {
+        [Method::GET, Method::HEAD].contains(&self.request.method)
+    }
+
+    /// The value of a query parameter.
+    pub(super) fn query(&self, name: &str) -> Option<Cow<'r, str>> {
+        field(self.request.query.as_bytes(), name)
+    }
+
+    /// The value of a field of the form in the body.
+    pub(super) fn form(&self, name: &str) -> Option<Cow<'r, str>> {
+        field(&self.request.body, name)
+    }
+
+    /// A script, rather than a person or a form of ours.
+    pub(super) fn wants_json(&self) -> bool {
+        let accept = self.request.headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+        accept.contains("application/json") && !accept.contains("text/html")
+    }
+
+    pub(super) fn wants_page(&self) -> bool {
+        wants_page(&self.request.headers)
+    }
+
+    pub(super) fn device(&self) -> Device {
+        Device::from_headers(&self.request.headers)
+    }
+
+    /// Our own POST and DELETE endpoints take nothing from another site, and nothing whose origin is not known.
+    pub(super) fn check_cause(&self, own: &Own) -> Result<(), Denial> {
+        let request = self.request;
+        let cause = Cause { method: &request.method, headers: &request.headers, websocket: false };
+        let origin = own.house.origins.own(&request.authority, request.client.proto);
+        let friends = Friends { own: origin.as_deref(), listed: &own.house.terms.csrf_origins };
+        csrf::check(&cause, Csrf::Strict, &friends)
+    }
+
+    /// Where a sign-in leads, checked; without a wish to the root.
+    pub(super) fn destination(&self, own: &Own, wish: Option<&str>) -> Result<String, Denial> {
+        let destinations = Destinations { own: self.origin, listed: &own.destinations, prefix: &own.prefix };
+        destinations.check(wish.filter(|wish| !wish.is_empty()).unwrap_or("/"))
+    }
+
+    /// Who is asking, renewed on the way where that is due.
+    pub(super) async fn recognise(&self, own: &Own) -> Result<Recognised, Turned> {
+        let request = self.request;
+        let asking = Asking {
+            method: &request.method,
+            headers: &request.headers,
+            authority: &request.authority,
+            proto: request.client.proto,
+            ip: request.client.ip,
+            websocket: false,
+            csrf: Csrf::Strict,
+            renews: own.house.renews_unseen(),
+            now: request.now,
+        };
+        let recognised = own.house.recognise(&self.held, &asking).await?;
+        recognised.ok_or_else(|| Turned::Away(Denial::new(Code::Unauthenticated, "no session"), Vec::new()))
+    }
+}
+
+fn field<'i>(input: &'i [u8], name: &str) -> Option<Cow<'i, str>> {
+    form_urlencoded::parse(input).take(MOST_FIELDS).find(|(known, _)| known == name).map(|(_, value)| value)
+}

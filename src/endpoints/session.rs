@@ -1,0 +1,127 @@
+//! `/me` and `/refresh`: what a client may know of its session, and a new access token for it.
+
+use super::reply::{empty, json, turned, with_cookies};
+use super::{Asked, Delivery, Own};
+use crate::domain::denial::{Code, Denial};
+use crate::domain::family::Transport;
+use crate::domain::session::{Millis, SessionId, Times};
+use crate::domain::time::UnixTime;
+use crate::pipeline::own::Reply;
+use crate::pipeline::session::{session_of, Issued, Place, Record, Renewed, Renewing, Turned};
+use crate::pipeline::Caller;
+use http::{HeaderValue, StatusCode};
+use serde_json::{json, Value};
+
+impl Own {
+    /// `GET /me`: never a token.
+    pub(super) async fn me(&self, asked: &Asked<'_>) -> Result<Reply, Denial> {
+        let recognised = match asked.recognise(self).await {
+            Ok(recognised) => recognised,
+            Err(away) => return Ok(turned(self, asked, away)),
+        };
+        let Caller::Known { verified, .. } = &recognised.caller else {
+            return Err(Denial::new(Code::Unauthenticated, "no session"));
+        };
+        let Some(facts) = verified.session() else { return Err(Denial::new(Code::Unauthenticated, "no session")) };
+        let place = Place { user: facts.user, id: facts.id };
+        let Some((record, times)) = self.house.look(place).await? else {
+            let gone = Denial::new(Code::SessionTerminated, "the session has been ended");
+            return Ok(turned(self, asked, Turned::Away(gone, asked.plan.clear_session(&asked.held))));
+        };
+        let expires = verified.principal.expires;
+        let mut me = self.about_me(&record, facts.id, asked.request.now, Some(&times));
+        if let Some(me) = me.as_object_mut() {
+            me.insert("expires_in".to_owned(), json!(expires.since(asked.request.now).as_secs()));
+        }
+        Ok(with_cookies(json(StatusCode::OK, &me), recognised.cookies))
+    }
+
+    pub(super) fn about_me(&self, record: &Record, id: SessionId, now: UnixTime, times: Option<&Times>) -> Value {
+        let idle = times.map_or(self.house.terms.lifetimes.idle, |times| times.expires().since(Millis::from(now)));
+        json!({
+            "sub": record.subject,
+            "provider": record.provider,
+            "email": record.email,
+            "name": record.name,
+            "roles": record.roles,
+            "expires_in": self.house.terms.access_ttl.as_secs(),
+            "idle_in": idle.as_secs(),
+            "claims_at": record.claims_at,
+            "session": id.to_string(),
+        })
+    }
+
+    /// `POST /refresh`
+    pub(super) async fn refresh(&self, asked: &Asked<'_>) -> Result<Reply, Denial> {
+        let body = self.told(asked);
+        if body.is_none() {
+            asked.check_cause(self)?;
+        }
+        let presented = match &body {
+            Some(token) => self.house.parse_renewal(token),
+            None => self.house.renewal(&asked.held),
+        };
+        let Some(said) = presented else {
+            return Err(Denial::new(Code::Unauthenticated, "no renewal token"));
+        };
+        let renewing = Renewing {
+            said,
+            device: asked.device(),
+            bounced: self.house.is_marked(&asked.held, said.generation),
+            transport: if body.is_some() { Transport::Body } else { Transport::Cookie },
+            ip: asked.request.client.ip,
+            now: asked.request.now,
+        };
+        match self.house.renew(renewing).await {
+            Renewed::Issued { issued, .. } => self.renewed(asked, &issued, Place { user: said.user, id: session_of(said.family) }).await,
+            Renewed::CannotTell(denial) => Err(denial),
+            Renewed::Back(generation) => {
+                Ok(turned(self, asked, Turned::Back(self.house.marker(&asked.plan, generation))))
+            }
+            Renewed::Ended(denial) => {
+                Ok(turned(self, asked, Turned::Away(denial, asked.plan.clear_session(&asked.held))))
+            }
+        }
+    }
+
+    /// The renewal token in the body, where tokens are delivered so.
+    fn told(&self, asked: &Asked<'_>) -> Option<String> {
+        if self.delivery != Delivery::Body {
+            return None;
+        }
+        let told: Value = serde_json::from_slice(&asked.request.body).ok()?;
+        told.get("refresh_token").and_then(Value::as_str).map(str::to_owned)
+    }
+
+    async fn renewed(&self, asked: &Asked<'_>, issued: &Issued, place: Place) -> Result<Reply, Denial> {
+        let cookies = if self.delivery == Delivery::Body { Vec::new() } else { self.delivered(asked, issued)? };
+        let Some((record, times)) = self.house.look(place).await? else {
+            return Err(Denial::new(Code::SessionTerminated, "the session has just been ended"));
+        };
+        let me = self.about_me(&record, place.id, asked.request.now, Some(&times));
+        let reply = if asked.wants_json() { self.tokens(issued, me) } else { empty(StatusCode::OK) };
+        Ok(with_cookies(reply, cookies))
+    }
+
+    /// The token response, with as much of the tokens in it as the delivery says.
+    pub(super) fn tokens(&self, issued: &Issued, id: Value) -> Reply {
+        let mut said = json!({ "expires_in": issued.expires_in.as_secs(), "id": id });
+        if let Some(said) = said.as_object_mut().filter(|_| self.delivery != Delivery::Cookie) {
+            said.insert("access_token".to_owned(), json!(&*issued.access));
+            said.insert("token_type".to_owned(), json!("Bearer"));
+            if let Some((_, token)) = issued.renewal.as_ref().filter(|_| self.delivery == Delivery::Body) {
+                said.insert("refresh_token".to_owned(), json!(&**token));
+            }
+        }
+        json(StatusCode::OK, &said)
+    }
+
+    /// The cookies that carry what is not told in JSON.
+    pub(super) fn delivered(&self, asked: &Asked<'_>, issued: &Issued) -> Result<Vec<HeaderValue>, Denial> {
+        match self.delivery {
+            Delivery::Cookie => issued.cookies(&asked.plan, &asked.held),
+            Delivery::Memory => issued.renewal_cookie(&asked.plan),
+            Delivery::Body => Ok(Vec::new()),
+        }
+    }
+}

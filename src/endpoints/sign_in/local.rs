@@ -1,0 +1,181 @@
+//! Signing in with a password, and choosing what to end when there are too many sessions.
+
+use super::super::reply::page;
+use super::super::{Asked, Holds, Own, Way};
+use crate::domain::denial::{Code, Denial};
+use crate::domain::oidc::Identity;
+use crate::domain::seal::Purpose;
+use crate::domain::secret::Secret;
+use crate::domain::session::SessionId;
+use crate::domain::time::UnixTime;
+use crate::domain::users::User;
+use crate::pipeline::own::Reply;
+use crate::pipeline::session::{random, Arrived, Full, Refused};
+use crate::ports::users;
+use crate::ports::SessionEvent;
+use crate::web::{Hidden, Problem, SignIn, TooManySessions};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::Engine;
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, StatusCode};
+use std::time::Duration;
+
+/// How long a form may lie open.
+const FORM_LIFE: Duration = Duration::from_secs(3600);
+/// How long somebody may think about which session to end.
+const TICKET_LIFE: Duration = Duration::from_secs(300);
+const FORM: &[u8] = b"sign-in form";
+const TICKET: &[u8] = b"too many sessions";
+
+impl Own {
+    /// `POST /login`
+    pub(in super::super) async fn sign_in_locally(&self, asked: &Asked<'_>) -> Result<Reply, Denial> {
+        asked.check_cause(self)?;
+        let named = asked.query("provider").or_else(|| asked.form("provider"));
+        let local = self.ways.iter().find(|way| {
+            matches!(way.holds, Holds::Users(_)) && named.as_deref().is_none_or(|name| way.name.as_str() == name)
+        });
+        let Some((way, Holds::Users(users))) = local.map(|way| (way, &way.holds)) else {
+            return Err(Denial::new(Code::NoRoute, "nobody signs in with a password here"));
+        };
+        let wish = asked.form("return_to");
+        let destination = asked.destination(self, wish.as_deref())?;
+        let (name, password) = (asked.form("username").unwrap_or_default(), asked.form("password").unwrap_or_default());
+        let password = Secret::new(password.into_owned().into_bytes());
+        if !self.is_our_form(asked) {
+            return self.local_form(asked, way, wish.as_deref(), Some((&name, Problem::FormTooOld)));
+        }
+        let attempt = users::SignIn { name: &name, password: &password, from: asked.request.client.ip };
+        let problem = match users.verify(&attempt).await {
+            Ok(user) => {
+                let arrived = Arrived {
+                    provider: &way.name,
+                    identity: identity(&user, asked.request.now),
+                    trust_email: true,
+                    tokens: None,
+                    device: asked.device(),
+                    ip: asked.request.client.ip,
+                    now: asked.request.now,
+                };
+                return self.admit(asked, arrived, &destination).await;
+            }
+            Err(users::Refused::Wrong) => Problem::WrongCredentials,
+            Err(users::Refused::Blocked { again_in }) => Problem::TooManyFailures { wait: again_in },
+            Err(error @ (users::Refused::Busy | users::Refused::CannotTell(_))) => {
+                return Err(Denial::new(Code::ProviderUnavailable, error.to_string()))
+            }
+        };
+        self.house.ground.events.noted(&SessionEvent {
+            name: "sign_in_failed",
+            session: None,
+            provider: way.name.as_str(),
+            // what somebody typed there may be their password
+            subject: "",
+            client: asked.request.client.ip,
+            detail: "",
+        });
+        self.local_form(asked, way, wish.as_deref(), Some((&name, problem)))
+    }
+
+    /// The form, once more with what was wrong.
+    pub(super) fn local_form(
+        &self,
+        asked: &Asked<'_>,
+        way: &Way,
+        return_to: Option<&str>,
+        problem: Option<(&str, Problem)>,
+    ) -> Result<Reply, Denial> {
+        let csrf = self.sealed(FORM, &asked.request.now.0.to_be_bytes())?;
+        let others = self.labels(Some(way));
+        let form = SignIn {
+            site: &self.site,
+            provider: way.name.as_str(),
+            csrf: Hidden(&csrf),
+            return_to,
+            username: problem.map_or("", |(name, _)| name),
+            problem: problem.map(|(_, problem)| problem),
+            notice: None,
+            others: &others,
+        };
+        let (status, wait) = match problem {
+            Some((_, Problem::TooManyFailures { wait })) => (StatusCode::TOO_MANY_REQUESTS, Some(wait)),
+            Some(_) => (StatusCode::UNAUTHORIZED, None),
+            None => (StatusCode::OK, None),
+        };
+        let targets: Vec<&str> = self.destinations.iter().map(crate::domain::origins::Origin::as_str).collect();
+        let mut reply = page(self, status, &form, &targets);
+        reply.headers.extend(wait.map(|wait| (RETRY_AFTER, HeaderValue::from(wait.as_secs()))));
+        if status == StatusCode::UNAUTHORIZED {
+            reply.headers.push((http::header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"doorward\"")));
+        }
+        Ok(reply)
+    }
+
+    /// The cap is reached: which session shall end? What was proved is sealed into the page, so nobody types it twice.
+    pub(super) async fn too_many(&self, asked: &Asked<'_>, full: &Full, to: &str) -> Result<Reply, Denial> {
+        let listed = self.house.list(full.user).await?;
+        let names: Vec<String> = listed.iter().map(|one| one.id.to_string()).collect();
+        let rows = self.rows(&listed, &names, None);
+        let ticket = [&asked.request.now.0.to_be_bytes(), full.to_bytes().as_slice()].concat();
+        let ticket = self.sealed(TICKET, &ticket)?;
+        let too_many = TooManySessions {
+            site: &self.site,
+            sessions: &rows,
+            action: "/login/instead",
+            hidden: &[("ticket", Hidden(&ticket)), ("return_to", Hidden(to))],
+            now: asked.request.now,
+        };
+        let targets: Vec<&str> = self.destinations.iter().map(crate::domain::origins::Origin::as_str).collect();
+        Ok(page(self, StatusCode::FORBIDDEN, &too_many, &targets))
+    }
+
+    /// `POST /login/instead`: this session ends, and the sign-in goes on.
+    pub(in super::super) async fn sign_in_instead(&self, asked: &Asked<'_>) -> Result<Reply, Denial> {
+        asked.check_cause(self)?;
+        let destination = asked.destination(self, asked.form("return_to").as_deref())?;
+        let ticket = asked.form("ticket").and_then(|ticket| self.unsealed(TICKET, &ticket));
+        let ticket = ticket.as_ref().map(Secret::expose).and_then(|ticket| ticket.split_first_chunk::<8>());
+        let fresh = |made: &[u8; 8]| asked.request.now.since(UnixTime(u64::from_be_bytes(*made))) <= TICKET_LIFE;
+        let full = ticket.filter(|(made, _)| fresh(made)).and_then(|(_, full)| Full::from_bytes(full));
+        let full = full.ok_or_else(|| Denial::new(Code::BadState, "a choice that came too late"))?;
+        let chosen = asked.form("session").and_then(|id| SessionId::parse(&id));
+        let chosen = chosen.ok_or_else(|| Denial::new(Code::BadRequest, "no session was chosen"))?;
+        self.house.end(full.user, chosen).await?;
+        match self.house.admit_record(full, asked.request.now).await {
+            Ok(signed_in) => self.welcome(asked, &signed_in, &destination),
+            Err(Refused::Full(full)) => self.too_many(asked, &full, &destination).await,
+            Err(Refused::Denied(denial)) => Err(denial),
+        }
+    }
+
+    /// A form that we made within the last hour.
+    fn is_our_form(&self, asked: &Asked<'_>) -> bool {
+        let made = asked.form("csrf").and_then(|csrf| self.unsealed(FORM, &csrf));
+        let made = made.as_ref().and_then(|made| made.expose().try_into().ok()).map(u64::from_be_bytes);
+        made.is_some_and(|made| asked.request.now.since(UnixTime(made)) <= FORM_LIFE)
+    }
+
+    fn sealed(&self, what: &[u8], plain: &[u8]) -> Result<String, Denial> {
+        let sealed = self.house.ground.seals.seal(Purpose::Csrf, what, random(), plain);
+        sealed.map(|sealed| URL_SAFE_NO_PAD.encode(sealed)).map_err(|e| Denial::new(Code::Internal, e.to_string()))
+    }
+
+    fn unsealed(&self, what: &[u8], text: &str) -> Option<Secret> {
+        self.house.ground.seals.open(Purpose::Csrf, what, &URL_SAFE_NO_PAD.decode(text).ok()?)
+    }
+}
+
+fn identity(user: &User, now: UnixTime) -> Identity {
+    Identity {
+        subject: user.name.clone(),
+        claims: user.claims(),
+        roles: user.roles.clone(),
+        email: user.email.clone(),
+        email_verified: user.email.is_some(),
+        name: user.display_name.clone(),
+        acr: None,
+        amr: vec!["pwd".to_owned()],
+        auth_time: Some(now),
+        idp_sid: None,
+    }
+}

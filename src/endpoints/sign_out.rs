@@ -1,0 +1,107 @@
+//! Signing out: here, everywhere, and because the provider says so.
+
+use super::reply::{empty, json, page, see_other, with_cookies};
+use super::{Asked, Holds, Own};
+use crate::domain::denial::{Code, Denial};
+use crate::domain::oidc::logout::{end_session_url, LogoutToken, SignOut as AtProvider};
+use crate::domain::principal::SourceName;
+use crate::domain::secret::Secret;
+use crate::domain::session::Millis;
+use crate::pipeline::own::Reply;
+use crate::pipeline::session::{session_of, Place, Record};
+use crate::ports::provider::with_keys;
+use crate::web::{SignOut, SignedOut};
+use http::StatusCode;
+use serde_json::json;
+
+impl Own {
+    /// `GET /logout`: one button, for a link must not sign anybody out.
+    pub(super) fn ask_to_sign_out(&self, asked: &Asked<'_>) -> Result<Reply, Denial> {
+        if !asked.held.holds_session() {
+            return Ok(page(self, StatusCode::OK, &SignedOut { site: &self.site, still_at: None }, &[]));
+        }
+        let known = self.house.live(&asked.held, asked.request.now).ok();
+        let name = known.as_ref().and_then(|(verified, _)| verified.principal.claims.get("name")?.as_str());
+        let ends: Vec<String> = self.provider_origins();
+        let targets: Vec<&str> = ends.iter().map(String::as_str).collect();
+        Ok(page(self, StatusCode::OK, &SignOut { site: &self.site, name }, &targets))
+    }
+
+    /// `POST /logout`: the session of these cookies, or with `?all=true` all of its user's.
+    pub(super) async fn sign_out(&self, asked: &Asked<'_>) -> Result<Reply, Denial> {
+        asked.check_cause(self)?;
+        let clear = asked.plan.clear_session(&asked.held);
+        let Some(place) = self.place(asked) else {
+            return Ok(with_cookies(self.signed_out(asked, None)?, clear));
+        };
+        let record = self.house.look(place).await.ok().flatten().map(|(record, _)| record);
+        let all = asked.query("all").as_deref() == Some("true") || asked.form("all").as_deref() == Some("true");
+        if all {
+            self.house.end_others(place.user, None).await?;
+        }
+        self.house.end(place.user, place.id).await?;
+        let at_provider = match &record {
+            Some(record) => self.at_provider(asked, record).await,
+            None => None,
+        };
+        Ok(with_cookies(self.signed_out(asked, at_provider)?, clear))
+    }
+
+    /// The session these cookies are of, alive or not: whoever signs out is not asked for a fresh token first.
+    fn place(&self, asked: &Asked<'_>) -> Option<Place> {
+        if let Ok((verified, _)) = self.house.live(&asked.held, asked.request.now) {
+            return verified.session().map(|facts| Place { user: facts.user, id: facts.id });
+        }
+        self.house.renewal(&asked.held).map(|said| Place { user: said.user, id: session_of(said.family) })
+    }
+
+    fn signed_out(&self, asked: &Asked<'_>, at_provider: Option<String>) -> Result<Reply, Denial> {
+        if !asked.wants_page() {
+            return Ok(empty(StatusCode::NO_CONTENT));
+        }
+        see_other(&at_provider.unwrap_or_else(|| self.site.sign_out_href()))
+    }
+
+    /// Where the provider ends its own session (OpenID Connect RP-Initiated Logout 1.0), and sends the browser back.
+    async fn at_provider(&self, asked: &Asked<'_>, record: &Record) -> Option<String> {
+        let provider = self.house.providers.get(&SourceName::new(&record.provider))?;
+        let metadata = provider.metadata().await.ok()?;
+        let id_token = record.provider_tokens.as_ref().and_then(|tokens| tokens.id_token.clone());
+        let id_token = id_token.map(|token| Secret::new(token.into_bytes()));
+        let back = format!("{}{}", asked.origin.as_str(), self.site.sign_out_href());
+        let sign_out = AtProvider { id_token: id_token.as_ref(), back_to: Some(&back), state: None };
+        end_session_url(&metadata, &provider.settings().client_id, &sign_out).map(String::from)
+    }
+
+    fn provider_origins(&self) -> Vec<String> {
+        let issuers = self.house.providers.values().map(|provider| provider.settings().issuer.clone());
+        issuers.collect()
+    }
+
+    /// `POST /backchannel-logout/{provider}` (OpenID Connect Back-Channel Logout 1.0 section 2.5).
+    pub(super) async fn sign_out_by(&self, asked: &Asked<'_>, name: &str) -> Result<Reply, Denial> {
+        let way = self.way(name).ok_or_else(|| Denial::new(Code::NoRoute, "no provider of that name"))?;
+        let Holds::Provider(provider) = &way.holds else {
+            return Err(Denial::new(Code::NoRoute, "this provider ends no sessions"));
+        };
+        let token = asked.form("logout_token").ok_or_else(|| Denial::new(Code::BadRequest, "no logout_token"))?;
+        let away = |error: crate::ports::provider::ProviderError| Denial::new(Code::ProviderUnavailable, error.to_string());
+        let metadata = provider.metadata().await.map_err(away)?;
+        let (settings, now) = (provider.settings(), asked.request.now);
+        let keys = provider.keys();
+        let checked = with_keys(&*keys, |keys| LogoutToken::check(&token, &metadata, settings, keys, now)).await;
+        let logout = match checked {
+            Ok(logout) => logout,
+            Err(denial) if denial.code.status() == 503 => return Err(denial),
+            Err(denial) => {
+                tracing::warn!(provider = name, "a logout token was refused: {}", denial.detail);
+                return Ok(json(StatusCode::BAD_REQUEST, &json!({ "error": "invalid_request" })));
+            }
+        };
+        let once = format!("logout:{name}:{}", logout.jti);
+        if self.house.ground.store.first(&once, Millis::from(logout.over)).await? {
+            self.house.end_by_provider(&way.name, &logout.ends).await?;
+        }
+        Ok(empty(StatusCode::OK))
+    }
+}
