@@ -258,7 +258,11 @@ async fn a_store_put_back_from_yesterday_brings_no_leaked_key_back() {
 async fn a_new_secret_seals_the_ring_anew_at_the_next_start() {
     let shelf = Arc::new(Shelf::default());
     let old = replica(&shelf).await;
-    let both = SigningRing::open(Arc::clone(&shelf) as _, seals(&[2, 1]), schedule(), START).await.unwrap();
+    let both = SigningRing::new(Arc::clone(&shelf) as _, seals(&[2, 1]), schedule());
+    shelf.set_read_only(true);
+    assert!(both.tick(START).await.is_err());
+    shelf.set_read_only(false);
+    both.tick(START).await.unwrap();
     let new = SigningRing::open(Arc::clone(&shelf) as _, seals(&[2]), schedule(), START).await.unwrap();
     assert_eq!((active(&old), active(&both)), (active(&both), active(&new)));
     let version = shelf.version();

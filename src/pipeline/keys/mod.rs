@@ -58,6 +58,9 @@ pub struct SigningRing {
     reachable: AtomicBool,
     /// The latest moment anybody told us, in seconds.
     told: AtomicU64,
+    /// The stored ring was once seen sealed by the secret that seals now. Looked after until then and no longer:
+    /// replicas that have their secrets in different order would undo each other for ever.
+    resealed: AtomicBool,
 }
 
 /// Why the ring could not be loaded, kept or changed. In words for an operator; never with a key in it.
@@ -119,6 +122,7 @@ impl SigningRing {
             looks: AtomicU32::new(LOOKS),
             reachable: AtomicBool::new(false),
             told: AtomicU64::new(0),
+            resealed: AtomicBool::new(false),
         })
     }
 
@@ -274,13 +278,13 @@ impl SigningRing {
             return Ok(Found { version: 0, ring, behind });
         };
         let (version, bytes) = (found.version, found.bytes);
+        let current = self.seals.is_current(&bytes);
+        let reseal = !self.resealed.fetch_or(current, Ordering::Relaxed) && !current;
         // versions begin again in a store that was emptied; the bytes, sealed with a nonce each, never repeat
         if before.stored.as_ref() == Some(&bytes) {
-            return Ok(Found { version, ring: before.ring.clone(), behind: false });
+            return Ok(Found { version, ring: before.ring.clone(), behind: reseal });
         }
         let theirs = self.opened(&bytes)?;
-        // once in the life of a process: replicas with their secrets in different order would undo each other for ever
-        let reseal = before.ring.is_empty() && !self.seals.is_current(&bytes);
         let (ring, behind) = self.publish(&theirs, Some(bytes), now)?;
         Ok(Found { version, ring, behind: behind || reseal })
     }
