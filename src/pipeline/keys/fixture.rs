@@ -22,6 +22,7 @@ use tokio::task::yield_now;
 pub(super) struct Shelf {
     pub(super) document: Mutex<Option<Document>>,
     pub(super) down: AtomicBool,
+    read_only: AtomicBool,
     pub(super) reads: AtomicU32,
 }
 
@@ -39,6 +40,9 @@ impl Vault for Shelf {
     async fn replace(&self, _: &str, seen: u64, bytes: &[u8]) -> Result<bool, StoreError> {
         yield_now().await;
         self.up()?;
+        if self.read_only.load(Ordering::Relaxed) {
+            return Err(StoreError("it cannot be written".to_owned()));
+        }
         let mut document = self.document.lock();
         let version = document.as_ref().map_or(0, |document| document.version);
         if version == seen {
@@ -54,6 +58,10 @@ impl Shelf {
             return Err(StoreError("it is down".to_owned()));
         }
         Ok(())
+    }
+
+    pub(super) fn set_read_only(&self, read_only: bool) {
+        self.read_only.store(read_only, Ordering::Relaxed);
     }
 
     pub(super) fn set_down(&self, down: bool) {

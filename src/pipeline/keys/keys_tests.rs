@@ -133,6 +133,49 @@ async fn an_emergency_kills_every_token_here_at_once_and_elsewhere_with_the_next
 }
 
 #[tokio::test]
+async fn an_emergency_does_not_wait_for_the_store() {
+    let shelf = Arc::new(Shelf::default());
+    let (here, there) = (replica(&shelf).await, replica(&shelf).await);
+    let stolen = mint(&there, START);
+    shelf.set_down(true);
+    assert_eq!(here.rotate(Mode::Emergency, START).await.unwrap(), Reach::HereOnly);
+    assert_eq!(accepts(&here, &stolen, START), Err(Rejection::UnknownKey));
+    let meanwhile = mint(&here, START);
+    assert_eq!(there.look_for_new_keys(there.generation()).await, Looked::CannotTell, "not: unknown");
+    shelf.set_down(false);
+    here.tick(START).await.unwrap();
+    there.tick(START).await.unwrap();
+    assert_eq!(accepts(&there, &stolen, START), Err(Rejection::UnknownKey));
+    assert!(accepts(&there, &meanwhile, START).is_ok());
+    assert_eq!(here.list(), there.list());
+    let unopened = SigningRing::new(Arc::clone(&shelf) as _, seals(&[1]), schedule());
+    shelf.set_down(true);
+    assert!(unopened.rotate(Mode::Emergency, START).await.is_err(), "there is no ring to revoke");
+}
+
+#[tokio::test]
+async fn an_emergency_on_one_side_survives_what_the_other_side_did_meanwhile() {
+    let shelf = Arc::new(Shelf::default());
+    let (here, there) = (replica(&shelf).await, replica(&shelf).await);
+    let stolen = mint(&there, START);
+    shelf.set_down(true);
+    here.rotate(Mode::Emergency, START).await.unwrap();
+    shelf.set_down(false);
+    for _ in 0..3 {
+        there.rotate(Mode::Now, START).await.unwrap();
+    }
+    let honest = mint(&there, START);
+    for ring in [&here, &there, &here] {
+        ring.tick(START).await.unwrap();
+    }
+    for ring in [&here, &there] {
+        assert_eq!(accepts(ring, &stolen, START), Err(Rejection::UnknownKey));
+        assert!(accepts(ring, &honest, START).is_ok());
+    }
+    assert_eq!(here.list(), there.list());
+}
+
+#[tokio::test]
 async fn rotating_and_retiring_sign_nobody_out() {
     let shelf = Arc::new(Shelf::default());
     let ring = replica(&shelf).await;
@@ -215,7 +258,11 @@ async fn a_store_put_back_from_yesterday_brings_no_leaked_key_back() {
 async fn a_new_secret_seals_the_ring_anew_at_the_next_start() {
     let shelf = Arc::new(Shelf::default());
     let old = replica(&shelf).await;
-    let both = SigningRing::open(Arc::clone(&shelf) as _, seals(&[2, 1]), schedule(), START).await.unwrap();
+    let both = SigningRing::new(Arc::clone(&shelf) as _, seals(&[2, 1]), schedule());
+    shelf.set_read_only(true);
+    assert!(both.tick(START).await.is_err());
+    shelf.set_read_only(false);
+    both.tick(START).await.unwrap();
     let new = SigningRing::open(Arc::clone(&shelf) as _, seals(&[2]), schedule(), START).await.unwrap();
     assert_eq!((active(&old), active(&both)), (active(&both), active(&new)));
     let version = shelf.version();

@@ -58,6 +58,9 @@ pub struct SigningRing {
     reachable: AtomicBool,
     /// The latest moment anybody told us, in seconds.
     told: AtomicU64,
+    /// The stored ring was once seen sealed by the secret that seals now. Looked after until then and no longer:
+    /// replicas that have their secrets in different order would undo each other for ever.
+    resealed: AtomicBool,
 }
 
 /// Why the ring could not be loaded, kept or changed. In words for an operator; never with a key in it.
@@ -95,6 +98,16 @@ pub enum SignError {
     Failed(#[from] CannotSign),
 }
 
+/// How far a rotation got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// It is stored: the others take it over.
+    Everywhere,
+    /// The store is away. Here the old keys are dead; elsewhere they live until it is back, and what is signed here
+    /// meanwhile is not known there.
+    HereOnly,
+}
+
 impl SigningRing {
     /// Without keys: until the first [`tick`](Self::tick) has reached the vault, signing says [`SignError::NoKey`] and
     /// verifying "cannot tell".
@@ -109,6 +122,7 @@ impl SigningRing {
             looks: AtomicU32::new(LOOKS),
             reachable: AtomicBool::new(false),
             told: AtomicU64::new(0),
+            resealed: AtomicBool::new(false),
         })
     }
 
@@ -136,14 +150,18 @@ impl SigningRing {
         self.change(Wish::Due, now).await
     }
 
-    /// Rotates as `mode` says, for all replicas. When this returns the vault has it, and others follow within their
-    /// next tick.
+    /// Rotates as `mode` says, for all replicas: they follow within their next tick. An emergency does not wait for a
+    /// vault that is away.
     ///
     /// # Errors
     /// As [`tick`](Self::tick), or there are too many keys. Nothing has changed then, except perhaps when the vault did
     /// not answer the write.
-    pub async fn rotate(&self, mode: Mode, now: UnixTime) -> Result<(), KeysError> {
-        self.change(Wish::Rotate(mode), now).await
+    pub async fn rotate(&self, mode: Mode, now: UnixTime) -> Result<Reach, KeysError> {
+        match self.change(Wish::Rotate(mode), now).await {
+            Ok(()) => Ok(Reach::Everywhere),
+            Err(KeysError::Store(away)) if mode == Mode::Emergency => self.revoke_here(away, now).await,
+            Err(error) => Err(error),
+        }
     }
 
     /// Takes the key `kid` out of use, without harm to the tokens it has signed.
@@ -260,15 +278,30 @@ impl SigningRing {
             return Ok(Found { version: 0, ring, behind });
         };
         let (version, bytes) = (found.version, found.bytes);
+        let current = self.seals.is_current(&bytes);
+        let reseal = !self.resealed.fetch_or(current, Ordering::Relaxed) && !current;
         // versions begin again in a store that was emptied; the bytes, sealed with a nonce each, never repeat
         if before.stored.as_ref() == Some(&bytes) {
-            return Ok(Found { version, ring: before.ring.clone(), behind: false });
+            return Ok(Found { version, ring: before.ring.clone(), behind: reseal });
         }
         let theirs = self.opened(&bytes)?;
-        // once in the life of a process: replicas with their secrets in different order would undo each other for ever
-        let reseal = before.ring.is_empty() && !self.seals.is_current(&bytes);
         let (ring, behind) = self.publish(&theirs, Some(bytes), now)?;
         Ok(Found { version, ring, behind: behind || reseal })
+    }
+
+    /// The ring as it would be after an emergency, for this replica alone. It is later than the stored one, so the first
+    /// tick that reaches the vault carries it there.
+    async fn revoke_here(&self, away: StoreError, now: UnixTime) -> Result<Reach, KeysError> {
+        let schedule = self.schedule.load_full();
+        let fresh = fresh_key(schedule.algorithm).await.map_err(|e| crypto(&e))?;
+        let _held = self.publishing.lock();
+        let before = self.live.load_full();
+        if before.ring.is_empty() {
+            return Err(away.into());
+        }
+        let ring = before.ring.after(&Change::RevokeAll, now, &schedule, Some(fresh)).map_err(|e| crypto(&e))?;
+        self.live.store(Arc::new(Live::new(&before, ring, None, &schedule)?));
+        Ok(Reach::HereOnly)
     }
 
     fn opened(&self, bytes: &[u8]) -> Result<Ring, KeysError> {
