@@ -8,7 +8,7 @@ use super::script::{Call, Reply};
 use super::words;
 use crate::ports::store::StoreError;
 use ::redis::aio::ConnectionLike;
-use ::redis::{Cmd, RedisFuture, Value};
+use ::redis::{Cmd, RedisResult, Value};
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use std::future::Future;
@@ -58,6 +58,21 @@ impl Link {
         &self.plan.prefix
     }
 
+    #[cfg(test)]
+    pub(super) fn is_lost(&self) -> bool {
+        self.live.load().is_none()
+    }
+
+    #[cfg(test)]
+    pub(super) fn trouble(&self) -> parking_lot::MutexGuard<'_, StoreError> {
+        self.trouble.lock()
+    }
+
+    #[cfg(test)]
+    pub(super) fn dialled(&self) -> u64 {
+        self.dials.load(Ordering::Relaxed)
+    }
+
     pub(super) async fn ask(&self, command: &Cmd) -> Result<Value, StoreError> {
         self.within_deadline(|mut line| async move { line.send(command).await }).await
     }
@@ -76,7 +91,7 @@ impl Link {
 
     async fn within_deadline<F>(&self, ask: impl FnOnce(Line) -> F) -> Result<Value, StoreError>
     where
-        F: Future<Output = ::redis::RedisResult<Value>>,
+        F: Future<Output = RedisResult<Value>>,
     {
         let Some(live) = self.live.load_full() else {
             return Err(self.trouble.lock().clone());
@@ -173,10 +188,12 @@ impl Drop for Link {
 }
 
 impl Line {
-    fn send<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        match self {
-            Self::One(line) => line.req_packed_command(command),
-            Self::Many(line) => line.req_packed_command(command),
-        }
+    async fn send(&mut self, command: &Cmd) -> RedisResult<Value> {
+        let answer = match self {
+            Self::One(line) => line.req_packed_command(command).await,
+            Self::Many(line) => line.req_packed_command(command).await,
+        };
+        // a refusal of the server comes as a value
+        answer?.extract_error()
     }
 }

@@ -11,6 +11,7 @@ use ::redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, PushInfo,
     RedisConnectionInfo, RedisResult, TlsCertificates, TlsMode,
 };
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 /// How many questions may be under way on one connection; more wait, until their deadline.
@@ -168,7 +169,8 @@ impl RedisPlan {
             .max_retry_wait(20)
             .connection_timeout(self.timeout)
             .response_timeout(self.timeout)
-            .connection_concurrency_limit(UNDER_WAY);
+            .connection_concurrency_limit(UNDER_WAY)
+            .max_connection_attempts(NonZeroUsize::MIN);
         if self.tls.is_some() {
             builder = builder.certs(self.certs());
         }

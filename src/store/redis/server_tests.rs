@@ -1,0 +1,167 @@
+//! Real servers for tests: each on a free port, killed when dropped, with nothing on disk that outlives it.
+
+use crate::store::redis::Address;
+use crate::store::{Redis, RedisKind, RedisPlan};
+use std::future::Future;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// The longest anything here may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const TIMEOUT: Duration = Duration::from_millis(250);
+
+pub(crate) struct Server {
+    pub(crate) port: u16,
+    arguments: Vec<String>,
+    child: Child,
+    folder: TempDir,
+}
+
+impl Server {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::start_at(free_port(), arguments)
+    }
+
+    fn start_at(port: u16, arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        let child = spawn(port, &arguments, &folder);
+        let server = Self { port, arguments, child, folder };
+        server.wait();
+        server
+    }
+
+    fn wait(&self) {
+        poll(|| ping(self.port));
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub(crate) fn restart(&mut self) {
+        self.child = spawn(self.port, &self.arguments, &self.folder);
+        self.wait();
+    }
+
+    /// Freezes the process, or lets it go on.
+    pub(crate) fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").arg(format!("-{signal}")).arg(self.child.id().to_string()).status();
+        assert!(sent.unwrap().success());
+    }
+
+    pub(crate) fn cli(&self, arguments: &[&str]) -> String {
+        let port = self.port.to_string();
+        let output = Command::new("redis-cli").args(["-p", &port]).args(arguments).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    pub(crate) fn address(&self) -> Address {
+        Address { host: "127.0.0.1".to_owned(), port: self.port }
+    }
+
+    pub(crate) fn plan(&self) -> RedisPlan {
+        plan(RedisKind::Single(self.address()))
+    }
+
+    pub(crate) async fn connect(&self) -> Redis {
+        Redis::connect(self.plan()).await.unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+pub(crate) fn plan(kind: RedisKind) -> RedisPlan {
+    let prefix = "dw:".to_owned();
+    RedisPlan { kind, tls: None, username: None, password: None, db: 0, prefix, timeout: TIMEOUT }
+}
+
+/// Three primaries and three replicas.
+pub(crate) struct Cluster {
+    pub(crate) nodes: Vec<Server>,
+}
+
+impl Cluster {
+    pub(crate) fn start() -> Self {
+        let arguments = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"];
+        let nodes: Vec<Server> = (0..6).map(|_| Server::start_at(free_bus_port(), &arguments)).collect();
+        let addresses = nodes.iter().map(|node| format!("127.0.0.1:{}", node.port));
+        let made = Command::new("redis-cli")
+            .args(["--cluster", "create"])
+            .args(addresses)
+            .args(["--cluster-replicas", "1", "--cluster-yes"])
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stdout));
+        let cluster = Self { nodes };
+        cluster.wait(6);
+        cluster
+    }
+
+    /// Until every node that lives knows `alive` others well and all slots are served.
+    fn wait(&self, alive: usize) {
+        poll(|| {
+            let known = self.nodes.iter().filter(|node| node.cli(&["cluster", "info"]).contains("cluster_state:ok"));
+            let replicas = self.nodes.iter().filter(|node| node.cli(&["role"]).starts_with("slave"));
+            known.count() == alive && replicas.count() >= 3
+        });
+    }
+
+    pub(crate) async fn connect(&self) -> Redis {
+        let nodes = self.nodes.iter().map(Server::address).collect();
+        Redis::connect(plan(RedisKind::Cluster(nodes))).await.unwrap()
+    }
+}
+
+fn spawn(port: u16, arguments: &[String], folder: &TempDir) -> Child {
+    let port = port.to_string();
+    let mut command = Command::new("redis-server");
+    command.args(arguments.iter().take_while(|argument| argument.ends_with(".conf")));
+    command.args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
+    command.args(arguments.iter().skip_while(|argument| argument.ends_with(".conf")));
+    let command = command.arg("--dir").arg(folder.path()).stdin(Stdio::null()).stdout(Stdio::null());
+    command.spawn().expect("redis-server is installed")
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A node of a cluster also listens ten thousand ports higher.
+fn free_bus_port() -> u16 {
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    std::iter::repeat_with(|| fastrand::u16(20_000..30_000)).find(|port| free(port) && free(&(port + 10_000))).unwrap()
+}
+
+fn ping(port: u16) -> bool {
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
+    let mut answer = [0; 1];
+    // "+PONG", or "-NOAUTH": either way it is up
+    stream.write_all(b"PING\r\n").is_ok() && stream.read_exact(&mut answer).is_ok()
+}
+
+pub(crate) fn poll(mut done: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < PATIENCE, "it did not happen within {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Asks again until the answer is good.
+pub(crate) async fn eventually<F: Future<Output = bool>>(mut done: impl FnMut() -> F) {
+    let begun = Instant::now();
+    while !done().await {
+        assert!(begun.elapsed() < PATIENCE, "it did not happen within {PATIENCE:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
