@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 /// Answers that did not come in a row, after which a connection counts as dead though nobody closed it.
 const SILENT: u32 = 3;
 /// A cluster has many connections, and one dead node must not cost the others theirs.
-const SILENT_CLUSTER: u32 = 64;
+const SILENT_CLUSTER: u32 = 16;
 const DIAL_AT_MOST: Duration = Duration::from_secs(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);

@@ -25,6 +25,17 @@ impl Server {
         Self::start_at(free_port(), arguments)
     }
 
+    /// Listens with TLS too.
+    pub(crate) fn start_tls(cert: &str, key: &str) -> Self {
+        let port = free_port().to_string();
+        let files = ["--tls-cert-file", cert, "--tls-key-file", key, "--tls-auth-clients", "no"];
+        Self::start(&[&["--tls-port", &port], &files[..]].concat())
+    }
+
+    pub(crate) fn tls_port(&self) -> u16 {
+        self.arguments[1].parse().unwrap()
+    }
+
     fn start_at(port: u16, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
