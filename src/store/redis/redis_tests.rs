@@ -73,7 +73,7 @@ async fn a_frozen_server_is_an_error_within_the_deadline_and_found_again_when_it
     let server = Server::start(&[]);
     let store = server.connect().await;
     server.signal("STOP");
-    for _ in 0..4 {
+    for _ in 0..5 {
         complaint(&store).await;
     }
     assert!(store.link.is_lost(), "after some silence the connection is given up");
