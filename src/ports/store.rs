@@ -205,7 +205,8 @@ pub struct Nonce(pub [u8; 16]);
 /// "First" twice is a replay that went through. So a store that cannot tell says so, and the caller refuses.
 #[async_trait]
 pub trait Once: Send + Sync + Debug {
-    /// Whether nobody has asked for `name` before; remembered until at least `until`.
+    /// Whether nobody has asked for `name` before; remembered until at least `until`. Names are short: of what a stranger
+    /// chose, take a hash.
     async fn first(&self, name: &str, until: Millis) -> Result<bool, StoreError>;
 }
 

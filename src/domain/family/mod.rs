@@ -12,7 +12,7 @@ mod token;
 
 pub use token::{MacRing, Renewal, RenewalToken};
 
-use super::session::{Millis, SessionId};
+use super::session::{Lifetimes, Millis, SessionId};
 use std::time::Duration;
 
 /// The state of a family.
@@ -111,7 +111,7 @@ pub enum Verdict {
 impl Family {
     /// Generation 0, handed out at `now`.
     #[must_use]
-    pub fn begin(session: SessionId, now: Millis, lifetimes: super::session::Lifetimes) -> Self {
+    pub fn begin(session: SessionId, now: Millis, lifetimes: Lifetimes) -> Self {
         let absolute = now.plus(lifetimes.absolute);
         Self {
             session,
@@ -130,6 +130,16 @@ impl Family {
     pub fn confirm(&mut self, generation: u32) {
         if generation <= self.generation {
             self.confirmed = self.confirmed.max(generation);
+        }
+    }
+
+    /// How long a store has to keep it: a revoked one as long as its tokens could still come, to name them.
+    #[must_use]
+    pub fn kept_until(&self) -> Millis {
+        if self.revoked {
+            self.absolute
+        } else {
+            self.idle_at
         }
     }
 

@@ -142,7 +142,7 @@ impl State {
     fn look(&mut self, timer: Timer, now: Millis) {
         let left = match &timer {
             Timer::Session(user, id) => self.session(*user, *id).map(|kept| kept.times.expires()),
-            Timer::Family(user, id) => self.family(*user, *id).map(|family| family.deadline()),
+            Timer::Family(user, id) => self.family(*user, *id).map(|family| family.kept_until()),
             Timer::Provider(sid) => self.provider(*sid, now),
             Timer::Lock(name) => self.locks.get(name).map(|(_, until)| *until),
             Timer::Once(name) => self.once.get(name).copied(),
@@ -174,17 +174,6 @@ impl State {
             self.providers.remove(&sid);
         }
         next
-    }
-}
-
-impl Family {
-    /// How long a store keeps it: a revoked one as long as its tokens could still come, to name them.
-    fn deadline(&self) -> Millis {
-        if self.revoked {
-            self.absolute
-        } else {
-            self.idle_at
-        }
     }
 }
 

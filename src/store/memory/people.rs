@@ -120,14 +120,14 @@ impl Families for Memory {
 
     async fn confirm(&self, user: UserHash, family: FamilyId, generation: u32) -> Result<bool, StoreError> {
         Ok(self.with(|state, now| {
-            let known = state.family(user, family).filter(|family| family.deadline() > now);
+            let known = state.family(user, family).filter(|family| family.kept_until() > now);
             known.map(|family| family.confirm(generation)).is_some()
         }))
     }
 
     async fn revoke(&self, user: UserHash, family: FamilyId) -> Result<bool, StoreError> {
         Ok(self.with(|state, now| {
-            let known = state.family(user, family).filter(|family| family.deadline() > now);
+            let known = state.family(user, family).filter(|family| family.kept_until() > now);
             known.map(|family| family.revoked = true).is_some()
         }))
     }
@@ -172,7 +172,7 @@ impl State {
         self.timers.insert((times.expires(), Timer::Session(new.user, id)));
         if let Some(begun) = new.family {
             let family = Family::begin(id, now, begun.lifetimes);
-            self.timers.insert((family.deadline(), Timer::Family(new.user, begun.id)));
+            self.timers.insert((family.kept_until(), Timer::Family(new.user, begun.id)));
             user.families.insert(begun.id, family);
         }
         if let Some(sid) = new.provider_sid {

@@ -93,7 +93,7 @@ impl State {
         self.sessions = self.users.values().map(|known| known.sessions.len()).sum();
         for (user, known) in &self.users {
             let sessions = known.sessions.iter().map(|kept| (kept.times.expires(), Timer::Session(*user, kept.id)));
-            let families = known.families.iter().map(|(id, family)| (family.deadline(), Timer::Family(*user, *id)));
+            let families = known.families.iter().map(|(id, family)| (family.kept_until(), Timer::Family(*user, *id)));
             self.timers.extend(sessions.chain(families));
         }
         self.timers.extend(self.providers.keys().map(|sid| (Millis(0), Timer::Provider(*sid))));

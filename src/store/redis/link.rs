@@ -6,24 +6,27 @@
 use super::plan::{Line, RedisPlan};
 use super::script::{Call, Reply};
 use super::words;
+use crate::domain::session::whole;
 use crate::ports::store::StoreError;
 use ::redis::aio::ConnectionLike;
-use ::redis::{Cmd, RedisFuture, Value};
+use ::redis::{Cmd, RedisResult, Value};
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use std::future::Future;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
-/// Answers that did not come in a row, after which a connection counts as dead though nobody closed it.
+/// For how many deadlines a connection may answer nobody before it counts as dead though nobody closed it.
 const SILENT: u32 = 3;
 /// A cluster has many connections, and one dead node must not cost the others theirs.
-const SILENT_CLUSTER: u32 = 64;
+const SILENT_CLUSTER: u32 = 16;
 const DIAL_AT_MOST: Duration = Duration::from_secs(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// A connection that lived this long was a good one; after shorter ones the pauses grow.
+const STEADY: Duration = Duration::from_secs(5);
 
 pub(super) struct Link {
     plan: RedisPlan,
@@ -37,7 +40,9 @@ pub(super) struct Link {
 struct Live {
     serial: u64,
     line: Line,
-    silent: AtomicU32,
+    began: Instant,
+    /// Milliseconds from then to the first question without an answer since the last with one; 0: none.
+    silent_since: AtomicU64,
 }
 
 impl Link {
@@ -58,6 +63,21 @@ impl Link {
         &self.plan.prefix
     }
 
+    #[cfg(test)]
+    pub(super) fn is_lost(&self) -> bool {
+        self.live.load().is_none()
+    }
+
+    #[cfg(test)]
+    pub(super) fn trouble(&self) -> parking_lot::MutexGuard<'_, StoreError> {
+        self.trouble.lock()
+    }
+
+    #[cfg(test)]
+    pub(super) fn dialled(&self) -> u64 {
+        self.dials.load(Ordering::Relaxed)
+    }
+
     pub(super) async fn ask(&self, command: &Cmd) -> Result<Value, StoreError> {
         self.within_deadline(|mut line| async move { line.send(command).await }).await
     }
@@ -76,14 +96,14 @@ impl Link {
 
     async fn within_deadline<F>(&self, ask: impl FnOnce(Line) -> F) -> Result<Value, StoreError>
     where
-        F: Future<Output = ::redis::RedisResult<Value>>,
+        F: Future<Output = RedisResult<Value>>,
     {
         let Some(live) = self.live.load_full() else {
             return Err(self.trouble.lock().clone());
         };
         let error = match tokio::time::timeout(self.plan.timeout, ask(live.line.clone())).await {
             Ok(Ok(value)) => {
-                live.silent.store(0, Ordering::Relaxed);
+                live.silent_since.store(0, Ordering::Relaxed);
                 return Ok(value);
             }
             Ok(Err(error)) => {
@@ -98,8 +118,7 @@ impl Link {
             }
             Err(_) => StoreError(format!("no answer within {:?}", self.plan.timeout)),
         };
-        let bearable = if matches!(live.line, Line::Many(_)) { SILENT_CLUSTER } else { SILENT };
-        if live.silent.fetch_add(1, Ordering::Relaxed) + 1 >= bearable {
+        if live.is_silent_for(self.plan.timeout) {
             self.lose(live.serial, &error);
         }
         Err(error)
@@ -132,7 +151,7 @@ impl Link {
         let late = || StoreError(format!("no connection within {DIAL_AT_MOST:?}"));
         match dialled.map_err(|_| late()).and_then(|dialled| dialled) {
             Ok(line) => {
-                self.live.store(Some(Arc::new(Live { serial, line, silent: AtomicU32::new(0) })));
+                self.live.store(Some(Arc::new(Live::new(serial, line))));
                 true
             }
             Err(trouble) => {
@@ -143,26 +162,43 @@ impl Link {
     }
 }
 
+impl Live {
+    fn new(serial: u64, line: Line) -> Self {
+        Self { serial, line, began: Instant::now(), silent_since: AtomicU64::new(0) }
+    }
+
+    /// Notes one question without an answer. One hiccup leaves many of them, so time counts and not their number.
+    fn is_silent_for(&self, timeout: Duration) -> bool {
+        let bearable = if matches!(self.line, Line::Many(_)) { SILENT_CLUSTER } else { SILENT };
+        let now = whole(self.began.elapsed()).max(1);
+        match self.silent_since.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => false,
+            Err(since) => now.saturating_sub(since) >= whole(timeout * bearable),
+        }
+    }
+}
+
 /// Sees to it that there is a connection, as long as anybody wants one.
 async fn keep(link: Weak<Link>, lost: Arc<Notify>) {
     let mut pause = FIRST_PAUSE;
+    let mut connected = Instant::now();
     loop {
-        let Some(wanted) = link.upgrade() else { return };
-        if wanted.live.load().is_some() {
-            drop(wanted);
+        let mut lived = false;
+        while link.upgrade().is_some_and(|link| link.live.load().is_some()) {
+            lived = true;
             lost.notified().await;
-            // straight away would be a storm when many replicas lose one server
-            tokio::time::sleep(pause.mul_f64(fastrand::f64())).await;
-            continue;
         }
-        if wanted.dial().await {
-            tracing::info!(target: "doorward::store", "connected to the store");
+        if lived && connected.elapsed() > STEADY {
             pause = FIRST_PAUSE;
-            continue;
         }
-        drop(wanted);
+        // at random, or every replica that lost one server would be back at the same moment
         tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
+        let Some(wanted) = link.upgrade() else { return };
+        if wanted.dial().await {
+            connected = Instant::now();
+            tracing::info!(target: "doorward::store", "connected to the store");
+        }
     }
 }
 
@@ -173,10 +209,12 @@ impl Drop for Link {
 }
 
 impl Line {
-    fn send<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        match self {
-            Self::One(line) => line.req_packed_command(command),
-            Self::Many(line) => line.req_packed_command(command),
-        }
+    async fn send(&mut self, command: &Cmd) -> RedisResult<Value> {
+        let answer = match self {
+            Self::One(line) => line.req_packed_command(command).await,
+            Self::Many(line) => line.req_packed_command(command).await,
+        };
+        // a refusal of the server comes as a value
+        answer?.extract_error()
     }
 }

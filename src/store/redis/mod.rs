@@ -95,5 +95,9 @@ impl fmt::Debug for Redis {
 }
 
 #[cfg(test)]
+#[path = "server_tests.rs"]
+pub(crate) mod server;
+
+#[cfg(test)]
 #[path = "redis_tests.rs"]
 mod tests;

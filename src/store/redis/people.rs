@@ -1,6 +1,6 @@
 //! Sessions and families in Redis: which script, with which arguments, and how its answer reads.
 
-use super::script::{self, unreadable, Reply};
+use super::script::{self, unreadable, Call, Reply};
 use super::Redis;
 use crate::domain::family::{Presentation, Rotation, Rules, Transport, Verdict};
 use crate::domain::session::{whole, FamilyId, HandleHash, Millis, OnLimit, ProviderSid, SessionId, Times, UserHash};
@@ -23,7 +23,7 @@ impl Sessions for Redis {
             OnLimit::Single => "single",
         };
         let (idle, absolute) = (whole(new.lifetimes.idle), whole(new.lifetimes.absolute));
-        let call = self.of_user(&script::CREATE, new.user).arg(new.id.to_string()).number(limit.cap.max(1));
+        let call = self.of_user(&script::CREATE, new.user).arg(new.id.to_string()).arg(limit.cap.max(1).to_string());
         let call = call.arg(policy).number(idle).number(absolute);
         let call = call.arg(new.handle.map(|handle| handle.text()).unwrap_or_default());
         let call = match new.family {
@@ -139,19 +139,7 @@ impl Families for Redis {
         shown: &Presentation,
         rules: &Rules,
     ) -> Result<Option<Ruling>, StoreError> {
-        let flag = |is: bool| if is { "1" } else { "0" };
-        let rotation = match rules.rotation {
-            Rotation::Always => "always",
-            Rotation::Never => "never",
-        };
-        let transport = match shown.transport {
-            Transport::Cookie => "cookie",
-            Transport::Body => "body",
-        };
-        let call = self.of_user(&script::PRESENT, user).arg(family.to_string()).number(shown.generation);
-        let call = call.number(whole(rules.grace)).number(whole(rules.idle)).arg(rotation);
-        let call = call.number(rules.max_grace_streak).arg(flag(shown.same_device)).arg(flag(shown.bounced));
-        let mut reply = self.run(call.arg(transport).number(fastrand::u128(..))).await?;
+        let mut reply = self.run(self.presented(user, family, shown, rules)).await?;
         if reply.is_empty() {
             return Ok(None);
         }
@@ -166,6 +154,25 @@ impl Families for Redis {
 
     async fn revoke(&self, user: UserHash, family: FamilyId) -> Result<bool, StoreError> {
         self.agree(self.of_user(&script::REVOKE, user).arg(family.to_string())).await
+    }
+}
+
+impl Redis {
+    /// The nonce makes it one question, however often a cluster's client repeats it.
+    pub(super) fn presented(&self, user: UserHash, family: FamilyId, shown: &Presentation, rules: &Rules) -> Call {
+        let flag = |is: bool| if is { "1" } else { "0" };
+        let rotation = match rules.rotation {
+            Rotation::Always => "always",
+            Rotation::Never => "never",
+        };
+        let transport = match shown.transport {
+            Transport::Cookie => "cookie",
+            Transport::Body => "body",
+        };
+        let call = self.of_user(&script::PRESENT, user).arg(family.to_string()).number(shown.generation);
+        let call = call.number(whole(rules.grace)).number(whole(rules.idle)).arg(rotation);
+        let call = call.number(rules.max_grace_streak).arg(flag(shown.same_device)).arg(flag(shown.bounced));
+        call.arg(transport).number(fastrand::u128(..))
     }
 }
 

@@ -11,12 +11,15 @@ use ::redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, PushInfo,
     RedisConnectionInfo, RedisResult, TlsCertificates, TlsMode,
 };
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 /// How many questions may be under way on one connection; more wait, until their deadline.
 const UNDER_WAY: usize = 4096;
 /// In a cluster a question may be sent to the wrong node, and once more after a failover.
 const CLUSTER_RETRIES: u32 = 3;
+/// For connecting to one node of a cluster; a handshake takes more round trips than a question.
+const NODE_AT_LEAST: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Debug)]
 pub struct RedisPlan {
@@ -86,7 +89,8 @@ impl RedisPlan {
             RedisKind::Cluster(nodes) if nodes.is_empty() => complain("no node of the cluster is named"),
             RedisKind::Single(_) | RedisKind::Sentinel { .. } | RedisKind::Cluster(_) => Ok(()),
         }?;
-        text(self.password.as_ref()).and(self.certificates().map(drop))
+        text(self.password.as_ref())?;
+        self.certificates().map(drop)
     }
 
     /// Connects once. `lost` is called when a connection of the first two kinds ends; a cluster's are replaced one by
@@ -166,9 +170,10 @@ impl RedisPlan {
             .retries(CLUSTER_RETRIES)
             .min_retry_wait(1)
             .max_retry_wait(20)
-            .connection_timeout(self.timeout)
+            .connection_timeout(self.timeout.max(NODE_AT_LEAST))
             .response_timeout(self.timeout)
-            .connection_concurrency_limit(UNDER_WAY);
+            .connection_concurrency_limit(UNDER_WAY)
+            .max_connection_attempts(NonZeroUsize::MIN);
         if self.tls.is_some() {
             builder = builder.certs(self.certs());
         }

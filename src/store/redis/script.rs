@@ -62,8 +62,8 @@ impl Call {
         self
     }
 
-    pub(super) fn number(self, number: impl ToString) -> Self {
-        self.arg(number.to_string())
+    pub(super) fn number(self, number: impl Into<u128>) -> Self {
+        self.arg(number.into().to_string())
     }
 
     pub(super) fn by_hash(&self) -> Cmd {

@@ -25,6 +25,17 @@ impl Server {
         Self::start_at(free_port(), arguments)
     }
 
+    /// Listens with TLS too.
+    pub(crate) fn start_tls(cert: &str, key: &str) -> Self {
+        let port = free_port().to_string();
+        let files = ["--tls-cert-file", cert, "--tls-key-file", key, "--tls-auth-clients", "no"];
+        Self::start(&[&["--tls-port", &port], &files[..]].concat())
+    }
+
+    pub(crate) fn tls_port(&self) -> u16 {
+        self.arguments[1].parse().unwrap()
+    }
+
     fn start_at(port: u16, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
@@ -92,7 +103,8 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     pub(crate) fn start() -> Self {
-        let arguments = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"];
+        let arguments =
+            ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0"];
         let nodes: Vec<Server> = (0..6).map(|_| Server::start_at(free_bus_port(), &arguments)).collect();
         let addresses = nodes.iter().map(|node| format!("127.0.0.1:{}", node.port));
         let made = Command::new("redis-cli")
@@ -103,16 +115,17 @@ impl Cluster {
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stdout));
         let cluster = Self { nodes };
-        cluster.wait(6);
+        cluster.wait();
         cluster
     }
 
-    /// Until every node that lives knows `alive` others well and all slots are served.
-    fn wait(&self, alive: usize) {
+    /// Until every node sees all slots served, and every replica is one.
+    fn wait(&self) {
         poll(|| {
             let known = self.nodes.iter().filter(|node| node.cli(&["cluster", "info"]).contains("cluster_state:ok"));
-            let replicas = self.nodes.iter().filter(|node| node.cli(&["role"]).starts_with("slave"));
-            known.count() == alive && replicas.count() >= 3
+            // one that never had its primary's data cannot take over
+            let replicas = self.nodes.iter().filter(|node| node.cli(&["role"]).contains("\nconnected"));
+            known.count() == 6 && replicas.count() == 3
         });
     }
 
