@@ -1,6 +1,8 @@
 //! The composition root: settings become adapters, adapters a gate, and the gate is put in front of the sockets. Also
 //! the reload loop: a file that does not resolve leaves everything as it was.
 
+mod sign_in;
+
 use crate::admin::{self, health::Readiness, AdminServer, AdminState};
 use crate::config::settings::{Listen, Settings};
 use crate::config::{self, watch::Watch};
@@ -14,18 +16,23 @@ use crate::observe::audit::AuditLog;
 use crate::observe::clock;
 use crate::observe::journal::Observers;
 use crate::observe::metrics::Metrics;
+use crate::observe::sessions::SessionWatch;
 use crate::observe::sink::LogSink;
 use crate::outbound::keyring::Keyring;
+use crate::pipeline::own::Endpoints;
+use crate::pipeline::session::{activity, House};
 use crate::pipeline::{Desk, Gate, Plan};
 use crate::ports::EdgeEvents;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use sign_in::SignIn;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{signal, Signal, SignalKind};
+use tokio::sync::OnceCell;
 
 /// How often names are looked up again.
 const RESOLVE_EVERY: u32 = 10;
@@ -69,6 +76,8 @@ struct Composer {
     access: AccessLog,
     audit: AuditLog,
     keyrings: Mutex<Vec<Arc<Keyring>>>,
+    /// Opened by the first configuration in which somebody signs in.
+    sign_in: OnceCell<SignIn>,
 }
 
 impl App {
@@ -89,6 +98,7 @@ impl App {
             audit: AuditLog::new(logs.clone()),
             metrics: Arc::clone(&metrics),
             keyrings: Mutex::default(),
+            sign_in: OnceCell::new(),
         });
         let control = control_runtime()?;
         let workers = Builder::new_multi_thread()
@@ -102,7 +112,7 @@ impl App {
         let signals = Signals::listen(&workers)?;
         let hangup = file.is_some().then(|| hangups(&control)).transpose()?;
         let snapshot = control.block_on(async {
-            let snapshot = composer.compose(&settings, None).map_err(StartError::Settings)?;
+            let snapshot = composer.compose(&settings, None).await.map_err(StartError::Settings)?;
             let _ = tokio::time::timeout(FIRST_LOOKUP, resolve_all(&snapshot)).await;
             Ok::<_, StartError>(Arc::new(ArcSwap::from_pointee(snapshot)))
         })?;
@@ -180,7 +190,7 @@ impl Signals {
 
 impl Composer {
     /// All of it or nothing: what can fail comes first, and nothing that runs is touched.
-    fn compose(&self, settings: &Settings, before: Option<&Snapshot>) -> Result<Snapshot, String> {
+    async fn compose(&self, settings: &Settings, before: Option<&Snapshot>) -> Result<Snapshot, String> {
         let server = &settings.server;
         let tls = server.tls.as_ref().map(|tls| TlsFront::load(&tls.cert, &tls.key)).transpose()?;
         let events: Arc<dyn EdgeEvents> = Arc::<Metrics>::clone(&self.metrics);
@@ -193,7 +203,7 @@ impl Composer {
         let names = settings.upstreams.iter().map(|upstream| upstream.name.clone()).collect();
         let logs = (self.access.clone(), self.audit.clone());
         Ok(Snapshot {
-            gate: gate(settings, self.desks(settings)),
+            gate: gate(settings, self.desks(settings), self.signing_in(settings).await?),
             upstreams,
             journal: Arc::new(Observers::new(Arc::clone(&self.metrics), logs, routes, names)),
             limits: Limits {
@@ -205,6 +215,17 @@ impl Composer {
             proxy_protocol: server.proxy_protocol,
             drain: Drain { pre_stop: server.drain_pre_stop, max: server.drain_max },
         })
+    }
+
+    /// Sessions and the endpoints to get them, where somebody signs in.
+    async fn signing_in(&self, settings: &Settings) -> Result<Option<SigningIn>, String> {
+        if settings.providers.is_empty() {
+            return Ok(None);
+        }
+        let events = SessionWatch { metrics: Arc::clone(&self.metrics), audit: self.audit.clone() };
+        let opened = self.sign_in.get_or_try_init(|| SignIn::open(settings, Arc::new(events))).await?;
+        let (house, own) = opened.compose(settings)?;
+        Ok(Some(SigningIn { house, endpoints: Arc::new(own) }))
     }
 
     /// An issuer whose terms for keys did not change keeps its keys over a reload.
@@ -230,19 +251,30 @@ impl Composer {
             let counted = self.metrics.keys_fetches.with(&name);
             counted.add(keyring.fetches().saturating_sub(counted.value()));
         }
+        for (name, up) in self.sign_in.get().map(SignIn::providers_up).unwrap_or_default() {
+            self.metrics.provider_up.with(&[name.as_str()]).set(if up { 1.0 } else { 0.0 });
+        }
     }
 }
 
+/// What a gate needs where people sign in.
+#[derive(Debug)]
+pub(crate) struct SigningIn {
+    house: Arc<House>,
+    endpoints: Arc<dyn Endpoints>,
+}
+
 /// The gate of these settings with these keys. Whoever wants to know what the gate would say asks one made here.
-pub(crate) fn gate(settings: &Settings, issuers: Vec<Desk>) -> Gate {
+pub(crate) fn gate(settings: &Settings, issuers: Vec<Desk>, signing_in: Option<SigningIn>) -> Gate {
+    let (house, endpoints) = signing_in.map(|it| (it.house, it.endpoints)).unzip();
     Gate::new(Plan {
         routes: settings.routes.clone(),
         issuers,
         identity: Arc::clone(&settings.identity),
         trusted: settings.server.trusted.clone(),
         prefix: settings.server.prefix.clone(),
-        endpoints: None,
-        house: None,
+        endpoints,
+        house,
     })
 }
 
@@ -293,7 +325,7 @@ async fn read_anew(
     for key in config::restart_needed(current, &loaded.settings) {
         tracing::warn!(key, "changed, but takes effect only after a restart");
     }
-    let composed = composer.compose(&loaded.settings, Some(before))?;
+    let composed = composer.compose(&loaded.settings, Some(before)).await?;
     // A slow name server must not keep the old policy in force.
     let _ = tokio::time::timeout(RELOAD_LOOKUP, resolve_all(&composed)).await;
     Ok((loaded.settings, composed))
@@ -301,12 +333,29 @@ async fn read_anew(
 
 /// Every second: what is told of issuers; every tenth: where upstreams are.
 async fn keep_house(composer: Arc<Composer>, snapshot: Arc<ArcSwap<Snapshot>>) {
+    tokio::spawn(follow_activity(Arc::clone(&composer), Arc::clone(&snapshot)));
     let mut second = tokio::time::interval(Duration::from_secs(1));
     for turn in (0..RESOLVE_EVERY).cycle() {
         second.tick().await;
         composer.observe_keyrings();
+        if let Some(sign_in) = composer.sign_in.get() {
+            sign_in.tick().await;
+        }
         if turn == RESOLVE_EVERY - 1 {
             resolve_all(&snapshot.load_full()).await;
+        }
+    }
+}
+
+/// Tells the store which sessions were in use, once an interval.
+async fn follow_activity(composer: Arc<Composer>, snapshot: Arc<ArcSwap<Snapshot>>) {
+    loop {
+        let house = snapshot.load().gate.house().map(Arc::clone);
+        let idle = house.as_ref().map_or(Duration::MAX, |house| house.terms.lifetimes.idle);
+        tokio::time::sleep(activity::interval(idle)).await;
+        let (Some(sign_in), Some(_)) = (composer.sign_in.get(), house) else { continue };
+        if let Err(error) = sign_in.ground.activity.flush(&*sign_in.ground.store, idle).await {
+            tracing::warn!("the last use of sessions could not be told: {error}");
         }
     }
 }

@@ -16,5 +16,5 @@ pub mod outbound;
 pub mod pipeline;
 pub mod ports;
 pub mod store;
-pub mod web;
 pub mod users;
+pub mod web;

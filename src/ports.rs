@@ -5,7 +5,7 @@ pub mod session;
 pub mod store;
 pub mod users;
 
-pub use session::{Credential, RevokedFor, Revocations, SessionEvent, SessionEvents};
+pub use session::{Credential, Revocations, RevokedFor, SessionEvent, SessionEvents};
 
 use crate::domain::token::keys::KeySet;
 use crate::pipeline::account::Record;

@@ -89,7 +89,17 @@ const ROOMS: [Room; 14] = [
     Room {
         name: "app",
         knows: &[
-            "admin", "config", "domain", "edge", "endpoints", "observe", "outbound", "pipeline", "ports", "store", "users",
+            "admin",
+            "config",
+            "domain",
+            "edge",
+            "endpoints",
+            "observe",
+            "outbound",
+            "pipeline",
+            "ports",
+            "store",
+            "users",
             "web",
         ],
         never: &PINGORA_IS_THE_EDGES,

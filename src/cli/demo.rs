@@ -1,26 +1,23 @@
-//! `doorward demo`: the main job with nothing installed. An echo backend, three routes, tokens for two users.
+//! `doorward demo`: the main job with nothing installed. A backend that shows what it receives, a few routes, and two
+//! people who sign in with a password or carry a token.
+
+mod backend;
 
 use crate::app::{App, StartError};
 use crate::config::{self, Secrets, World};
+use crate::domain::secret::Secret;
 use crate::observe::log::{self, Format};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::{Bytes, Incoming};
-use hyper::service::service_fn;
-use hyper::{Request, Response};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
+use crate::users;
 use jsonwebtoken::{encode, EncodingKey, Header};
 use serde_json::json;
-use std::convert::Infallible;
-use std::fmt::Write as _;
 use std::io::{self, Write as _};
-use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 const ISSUER: &str = "https://demo.doorward.invalid";
 const TOKEN_LIFE: u64 = 8 * 3600;
-/// Of a request body shown back.
-const SHOWN: usize = 64 * 1024;
+/// Good for this demo only, and printed.
+const PASSWORDS: [(&str, &str); 2] = [("alice", "wonderland"), ("bob", "builder")];
 
 /// Shows the gate at work: an echo backend behind it, and curl lines to try.
 #[derive(Clone, Debug, clap::Args)]
@@ -47,10 +44,11 @@ pub fn run(args: &Args) -> u8 {
 }
 
 fn prepare(listen: SocketAddr) -> Result<App, StartError> {
-    let backend = echo()?;
+    let backend = backend::start()?;
+    let users = UsersFile::write()?;
     // Guards nothing but this demo, and is gone with it.
     let secret = uuid::Uuid::new_v4().simple().to_string();
-    let text = settings(listen, backend);
+    let text = settings(listen, backend, &users.0);
     let world = World { env: &|name| (name == "DEMO_SECRET").then(|| secret.clone()), secrets: Secrets::Indirect };
     let loaded = config::from_text(&text, Path::new("."), &world);
     let loaded = loaded.map_err(|mistakes| StartError::Settings(mistakes.to_string()))?;
@@ -61,7 +59,8 @@ fn prepare(listen: SocketAddr) -> Result<App, StartError> {
     Ok(app)
 }
 
-fn settings(listen: SocketAddr, backend: SocketAddr) -> String {
+fn settings(listen: SocketAddr, backend: SocketAddr, users: &Path) -> String {
+    let users = users.display();
     format!(
         r#"
 [server]
@@ -79,9 +78,21 @@ secret     = "env:DEMO_SECRET"
 algorithms = ["HS256"]
 audience   = ["demo"]
 
+[[provider]]
+name  = "local"
+kind  = "local"
+users = "{users}"
+
+[pages]
+title = "Doorward demo"
+
 [[upstream]]
 name = "echo"
 url  = "http://{backend}"
+
+[[route]]
+path   = "/"
+access = "optional"
 
 [[route]]
 path   = "/public/**"
@@ -94,8 +105,36 @@ access = "authenticated"
 [[route]]
 path  = "/admin/**"
 roles = ["admin"]
+from  = ["demo", "local"]
 "#
     )
+}
+
+/// The users' file: it is gone with the process that reads it.
+struct UsersFile(PathBuf);
+
+impl UsersFile {
+    fn write() -> io::Result<Self> {
+        let path = std::env::temp_dir().join(format!("doorward-demo-{}.toml", uuid::Uuid::new_v4().simple()));
+        let mut text = String::new();
+        for (name, password) in PASSWORDS {
+            let hash = users::hash(&Secret::new(password.as_bytes().to_vec())).map_err(io::Error::other)?;
+            let (shown, role) = if name == "alice" { ("Alice", "admin") } else { ("Bob", "user") };
+            text += &format!(
+                "[[user]]\nname = \"{name}\"\ndisplay_name = \"{shown}\"\npassword = \"{hash}\"\n\
+                 email = \"{name}@example.com\"\nroles = [\"{role}\"]\n\n"
+            );
+        }
+        std::fs::write(&path, text)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for UsersFile {
+    fn drop(&mut self) {
+        // It holds hashes of two passwords that are printed anyway.
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 fn token(name: &str, role: &str, secret: &str) -> String {
@@ -112,8 +151,9 @@ fn welcome(address: SocketAddr, admin: SocketAddr, tokens: &[String; 2]) -> Stri
     format!(
         r#"Doorward stands in front of an echo backend, which shows what it receives.
 
+  http://{address}/               open this in a browser, and sign in: alice / wonderland, or bob / builder
   http://{address}/public/hello   anybody
-  http://{address}/me             who has a token
+  http://{address}/me             who has signed in or has a token
   http://{address}/admin/users    who has the role "admin"
   http://{admin}/metrics    what the gate counts (also /livez, /readyz)
 
@@ -139,38 +179,4 @@ The access log follows. Ctrl-C ends the demo; nothing stays behind.
 
 "#
     )
-}
-
-/// A backend on a free port that answers with the request it got.
-fn echo() -> io::Result<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?;
-    listener.set_nonblocking(true)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    std::thread::Builder::new().name("echo".to_owned()).spawn(move || {
-        runtime.block_on(async {
-            let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(async move {
-                    let serving = auto::Builder::new(TokioExecutor::new());
-                    let served = serving.serve_connection(TokioIo::new(stream), service_fn(show)).await;
-                    // A client that went away is not the demo's business.
-                    drop(served);
-                });
-            }
-        });
-    })?;
-    Ok(address)
-}
-
-async fn show(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    let (head, body) = request.into_parts();
-    let mut text = format!("{} {}\n", head.method, head.uri);
-    for (name, value) in &head.headers {
-        let _ = writeln!(text, "{name}: {}", String::from_utf8_lossy(value.as_bytes()));
-    }
-    if let Ok(body) = Limited::new(body, SHOWN).collect().await {
-        let _ = write!(text, "\n{}", String::from_utf8_lossy(&body.to_bytes()));
-    }
-    Ok(Response::new(Full::new(text.into())))
 }

@@ -8,7 +8,7 @@ use crate::pipeline::own::Reply;
 use crate::pipeline::Answer;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, Method};
+use http::{HeaderValue, Method, StatusCode};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora::Result;
@@ -49,7 +49,10 @@ pub(super) async fn reply(session: &mut Session, reply: Reply) -> Result<()> {
     for (name, value) in reply.headers {
         header.append_header(name, value)?;
     }
-    header.insert_header(CONTENT_LENGTH, reply.body.len())?;
+    // RFC 9110 section 8.6: neither has a body, so neither has a length
+    if ![StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&reply.status) {
+        header.insert_header(CONTENT_LENGTH, reply.body.len())?;
+    }
     let head_only = reply.body.is_empty() || session.req_header().method == Method::HEAD;
     session.write_response_header(Box::new(header), head_only).await?;
     if !head_only {
@@ -86,9 +89,9 @@ fn challenge(code: Code) -> Option<HeaderValue> {
         | Code::SessionTerminated
         | Code::DeviceMismatch => Some(HeaderValue::from_static("Bearer realm=\"doorward\"")),
         // RFC 9470 section 3
-        Code::StepUpRequired => Some(HeaderValue::from_static(
-            "Bearer realm=\"doorward\", error=\"insufficient_user_authentication\"",
-        )),
+        Code::StepUpRequired => {
+            Some(HeaderValue::from_static("Bearer realm=\"doorward\", error=\"insufficient_user_authentication\""))
+        }
         Code::TokenInvalid => Some(HeaderValue::from_static("Bearer realm=\"doorward\", error=\"invalid_token\"")),
         Code::TokenExpired => Some(HeaderValue::from_static(
             "Bearer realm=\"doorward\", error=\"invalid_token\", error_description=\"The token has expired\"",

@@ -21,8 +21,7 @@ pub(super) fn page(own: &Own, status: StatusCode, page: &impl Template, targets:
 }
 
 pub(super) fn json(status: StatusCode, value: &Value) -> Reply {
-    let headers =
-        vec![(CONTENT_TYPE, HeaderValue::from_static("application/json")), (CACHE_CONTROL, NO_STORE)];
+    let headers = vec![(CONTENT_TYPE, HeaderValue::from_static("application/json")), (CACHE_CONTROL, NO_STORE)];
     Reply { status, headers, body: Bytes::from(value.to_string()) }
 }
 
@@ -57,7 +56,8 @@ pub(super) fn turned(own: &Own, asked: &Asked<'_>, turned: Turned) -> Reply {
     match turned {
         Turned::Away(denial, cookies) => with_cookies(refusal(own, asked.request, &denial), cookies),
         Turned::Back(cookies) => {
-            let query = if asked.request.query.is_empty() { String::new() } else { format!("?{}", asked.request.query) };
+            let query =
+                if asked.request.query.is_empty() { String::new() } else { format!("?{}", asked.request.query) };
             let here = format!("{}{query}", asked.request.path);
             let reply = redirect(StatusCode::TEMPORARY_REDIRECT, &here);
             with_cookies(reply.unwrap_or_default(), cookies)

@@ -73,7 +73,9 @@ impl Own {
             now: asked.request.now,
         };
         match self.house.renew(renewing).await {
-            Renewed::Issued { issued, .. } => self.renewed(asked, &issued, Place { user: said.user, id: session_of(said.family) }).await,
+            Renewed::Issued { issued, .. } => {
+                self.renewed(asked, &issued, Place { user: said.user, id: session_of(said.family) }).await
+            }
             Renewed::CannotTell(denial) => Err(denial),
             Renewed::Back(generation) => {
                 Ok(turned(self, asked, Turned::Back(self.house.marker(&asked.plan, generation))))

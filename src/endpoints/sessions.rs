@@ -31,7 +31,12 @@ impl Own {
                 Some("others") => Some(Ended::Others),
                 _ => None,
             };
-            page(self, StatusCode::OK, &Sessions { site: &self.site, sessions: &rows, ended, now: asked.request.now }, &[])
+            page(
+                self,
+                StatusCode::OK,
+                &Sessions { site: &self.site, sessions: &rows, ended, now: asked.request.now },
+                &[],
+            )
         } else {
             let sessions: Vec<Value> = listed.iter().map(|one| described(one, current)).collect();
             json(StatusCode::OK, &json!({ "sessions": sessions }))
@@ -54,7 +59,11 @@ impl Own {
             let id = SessionId::parse(id).ok_or_else(|| Denial::new(Code::NoRoute, "no session of that name"))?;
             self.house.end(user, id).await?;
             if id == current {
-                let reply = if asked.wants_page() { see_other(&self.site.sign_out_href())? } else { empty(StatusCode::NO_CONTENT) };
+                let reply = if asked.wants_page() {
+                    see_other(&self.site.sign_out_href())?
+                } else {
+                    empty(StatusCode::NO_CONTENT)
+                };
                 return Ok(with_cookies(reply, asked.plan.clear_session(&asked.held)));
             }
             "one"
@@ -67,7 +76,12 @@ impl Own {
         Ok(with_cookies(reply, recognised.cookies))
     }
 
-    pub(super) fn rows<'l>(&self, listed: &'l [Listed], names: &'l [String], current: Option<SessionId>) -> Vec<SessionRow<'l>> {
+    pub(super) fn rows<'l>(
+        &self,
+        listed: &'l [Listed],
+        names: &'l [String],
+        current: Option<SessionId>,
+    ) -> Vec<SessionRow<'l>> {
         let rows = listed.iter().zip(names).map(|(one, name)| SessionRow {
             id: name,
             device: &one.record.device,

@@ -83,12 +83,8 @@ impl Own {
         let url = authorization_url(&metadata, provider.settings(), &attempt, &asking);
         let label = attempt.label();
         let id = AttemptId::parse(label.as_bytes()).ok_or_else(|| Denial::new(Code::Internal, "no attempt id"))?;
-        let sealed = self.house.ground.seals.seal(
-            Purpose::Attempt,
-            label.as_bytes(),
-            random(),
-            attempt.to_bytes().expose(),
-        );
+        let sealed =
+            self.house.ground.seals.seal(Purpose::Attempt, label.as_bytes(), random(), attempt.to_bytes().expose());
         let sealed = sealed.map_err(|error| Denial::new(Code::Internal, error.to_string()))?;
         let cookie = asked.plan.set(Name::Attempt(id), &URL_SAFE_NO_PAD.encode(sealed), ATTEMPT_LIFE);
         let cookie = cookie.map_err(|error| Denial::new(Code::BadReturnTo, error.to_string()))?;
@@ -111,9 +107,8 @@ impl Own {
             Ok(metadata) => metadata,
             Err(error) => return Ok(self.provider_down(asked, way, None, &error)),
         };
-        let code = callback
-            .check(&attempt, &way.name, &metadata, asked.request.now)
-            .map_err(|error| unanswered(&error))?;
+        let code =
+            callback.check(&attempt, &way.name, &metadata, asked.request.now).map_err(|error| unanswered(&error))?;
         let tokens = match provider.exchange(&code, &attempt.verifier, &attempt.redirect_uri).await {
             Ok(tokens) => tokens,
             Err(ProviderError::InvalidGrant) => return Err(bad_state("the code counts no longer")),
@@ -162,7 +157,9 @@ impl Own {
     pub(super) fn welcome(&self, asked: &Asked<'_>, signed_in: &SignedIn, to: &str) -> Result<Reply, Denial> {
         let issued = &signed_in.issued;
         if self.delivery == Delivery::Body {
-            return Ok(self.tokens(issued, self.about_me(&signed_in.record, signed_in.place.id, asked.request.now, None)));
+            return Ok(
+                self.tokens(issued, self.about_me(&signed_in.record, signed_in.place.id, asked.request.now, None))
+            );
         }
         let mut cookies = self.delivered(asked, issued)?;
         let again = (returns(asked) + 1).to_string();
@@ -198,16 +195,14 @@ async fn identity(
     let settings = provider.settings();
     let metadata = provider.metadata().await.map_err(away)?;
     let nothing = || Denial::new(Code::ProviderUnavailable, "the provider sent no ID token");
-    let text = tokens.id_token.as_ref().and_then(|token| std::str::from_utf8(token.expose()).ok()).ok_or_else(nothing)?;
+    let text =
+        tokens.id_token.as_ref().and_then(|token| std::str::from_utf8(token.expose()).ok()).ok_or_else(nothing)?;
     let access_token = tokens.access_token.expose();
     let occasion = Occasion::SignIn { nonce: &attempt.nonce, max_age: attempt.max_age, access_token };
     let terms = Terms { metadata: &metadata, settings, occasion, now: asked.request.now };
     let token = with_keys(&*provider.keys(), |keys| IdToken::check(text, &terms, keys)).await?;
-    let userinfo = if settings.userinfo {
-        Some(provider.userinfo(&tokens.access_token).await.map_err(away)?)
-    } else {
-        None
-    };
+    let userinfo =
+        if settings.userinfo { Some(provider.userinfo(&tokens.access_token).await.map_err(away)?) } else { None };
     Identity::read(&token, userinfo.as_ref(), settings)
 }
 

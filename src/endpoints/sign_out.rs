@@ -85,7 +85,8 @@ impl Own {
             return Err(Denial::new(Code::NoRoute, "this provider ends no sessions"));
         };
         let token = asked.form("logout_token").ok_or_else(|| Denial::new(Code::BadRequest, "no logout_token"))?;
-        let away = |error: crate::ports::provider::ProviderError| Denial::new(Code::ProviderUnavailable, error.to_string());
+        let away =
+            |error: crate::ports::provider::ProviderError| Denial::new(Code::ProviderUnavailable, error.to_string());
         let metadata = provider.metadata().await.map_err(away)?;
         let (settings, now) = (provider.settings(), asked.request.now);
         let keys = provider.keys();

@@ -31,6 +31,18 @@ pub struct Refusal<'a> {
     pub subject: Option<&'a str>,
 }
 
+/// Something happened to a session.
+#[derive(Clone, Copy, Debug)]
+pub struct Noted<'a> {
+    pub time: WallTime,
+    pub event: &'a str,
+    pub session: &'a str,
+    pub source: &'a str,
+    pub subject: &'a str,
+    pub client: Option<IpAddr>,
+    pub detail: &'a str,
+}
+
 impl AuditLog {
     #[must_use]
     pub fn new(sink: LogSink) -> Self {
@@ -49,6 +61,24 @@ impl AuditLog {
             json.text(key!("kind"), b"audit");
             json.text(key!("event"), b"refused");
             refusal.write(&mut json);
+            json.close();
+        });
+    }
+
+    pub fn noted(&self, noted: &Noted<'_>) {
+        let Some(sink) = &self.0 else { return };
+        let known = |text: &'_ str| (!text.is_empty()).then(|| text.to_owned());
+        sink.line(|buffer| {
+            let mut json = JsonLine::open(&mut buffer.bytes, &mut buffer.stamp, noted.time);
+            json.text(key!("kind"), b"audit");
+            json.text(key!("event"), noted.event.as_bytes());
+            json.maybe(key!("session"), known(noted.session).as_deref());
+            if let Some(client) = noted.client {
+                json.ip(key!("client_ip"), client);
+            }
+            json.maybe(key!("source"), known(noted.source).as_deref());
+            json.maybe(key!("sub"), known(noted.subject).as_deref());
+            json.maybe(key!("detail"), known(noted.detail).as_deref());
             json.close();
         });
     }

@@ -351,7 +351,11 @@ impl Declared {
             refused: family.with(&[method, "refused"]),
             unavailable: family.with(&[method, "unavailable"]),
         };
-        Auth { anonymous: results(AuthMethod::Anonymous.name()), bearer: results(AuthMethod::Bearer.name()), session: results(AuthMethod::Session.name()) }
+        Auth {
+            anonymous: results(AuthMethod::Anonymous.name()),
+            bearer: results(AuthMethod::Bearer.name()),
+            session: results(AuthMethod::Session.name()),
+        }
     }
 
     fn token_cache(&mut self) -> TokenCache {

@@ -14,5 +14,6 @@ mod json;
 pub mod log;
 pub mod metrics;
 pub mod route;
+pub mod sessions;
 mod shard;
 pub mod sink;

@@ -40,9 +40,7 @@ impl Gate {
             now: arrival.now,
         };
         match house.recognise(held, &asking).await {
-            Ok(recognised) => {
-                Ok(recognised.unwrap_or(Recognised { caller: Caller::Anonymous, cookies: Vec::new() }))
-            }
+            Ok(recognised) => Ok(recognised.unwrap_or(Recognised { caller: Caller::Anonymous, cookies: Vec::new() })),
             Err(Turned::Away(denial, cookies)) if forgiven(route, &denial) => {
                 Ok(Recognised { caller: Caller::Anonymous, cookies })
             }
@@ -99,14 +97,16 @@ fn forgiven(route: &Route, denial: &Denial) -> bool {
 /// Here again, with the cookies the browser holds by then. Nothing has been forwarded, so any method may come again.
 fn back(route: &Route, request: &Canonical<'_>, arrival: &Arrival<'_>) -> Answer {
     let denial = Denial::new(Code::SessionExpired, "a renewal token that was replaced: sent back once");
-    let declared = arrival.head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let declared =
+        arrival.head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     let location = HeaderValue::try_from(request.target());
     match location {
         Ok(location) if declared.unwrap_or(0) <= RESENT && request.upgrade != Upgrade::WebSocket => {
             Answer::redirect(StatusCode::TEMPORARY_REDIRECT, location, route, &denial)
         }
         _ => {
-            let mut answer = Answer::refused(Denial::new(Code::TryAgain, "sent back once"), route, arrival.head.headers);
+            let mut answer =
+                Answer::refused(Denial::new(Code::TryAgain, "sent back once"), route, arrival.head.headers);
             answer.headers.push((RETRY_AFTER, HeaderValue::from_static("0")));
             answer
         }

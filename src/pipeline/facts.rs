@@ -1,7 +1,7 @@
 //! What an access token of ours says of its session, and what is remembered about the two while both live.
 
-use crate::domain::session::{SessionId, UserHash};
 use crate::domain::principal::SourceName;
+use crate::domain::session::{SessionId, UserHash};
 use crate::domain::time::UnixTime;
 use foldhash::quality::FixedState;
 use http::header::{ACCEPT_LANGUAGE, USER_AGENT};

@@ -200,6 +200,12 @@ impl Gate {
         self.identity.forward_authorization
     }
 
+    /// Sessions, where people sign in.
+    #[must_use]
+    pub fn house(&self) -> Option<&Arc<House>> {
+        self.house.as_ref()
+    }
+
     /// What answers requests to our own endpoints.
     #[must_use]
     pub fn endpoints(&self) -> Option<&Arc<dyn Endpoints>> {

@@ -109,11 +109,7 @@ impl Permit {
     /// What the response needs to know of the request.
     #[must_use]
     pub fn backward(&self) -> Backward<'_> {
-        Backward {
-            authenticated: self.caller.principal().is_some(),
-            grant: self.cors.as_ref(),
-            cookies: &self.cookies,
-        }
+        Backward { authenticated: self.caller.principal().is_some(), grant: self.cors.as_ref(), cookies: &self.cookies }
     }
 }
 

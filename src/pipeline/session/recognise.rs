@@ -61,7 +61,11 @@ impl House {
     ///
     /// # Errors
     /// [`Turned`]
-    pub async fn recognise(self: &Arc<Self>, held: &OurCookies<'_>, asking: &Asking<'_>) -> Result<Option<Recognised>, Turned> {
+    pub async fn recognise(
+        self: &Arc<Self>,
+        held: &OurCookies<'_>,
+        asking: &Asking<'_>,
+    ) -> Result<Option<Recognised>, Turned> {
         if !held.holds_session() {
             return Ok(None);
         }
@@ -208,7 +212,8 @@ impl House {
     async fn renew_for(self: &Arc<Self>, said: Said, held: &OurCookies<'_>, asking: &Asking<'_>) -> Renewed {
         let device = Device::from_headers(asking.headers);
         let bounced = self.is_marked(held, said.generation);
-        self.renew(Renewing { said, device, bounced, transport: Transport::Cookie, ip: asking.ip, now: asking.now }).await
+        self.renew(Renewing { said, device, bounced, transport: Transport::Cookie, ip: asking.ip, now: asking.now })
+            .await
     }
 
     fn hand_over(

@@ -46,7 +46,8 @@ pub(super) type Flight = (FamilyId, u32, bool, bool);
 impl House {
     /// Renews the session of `renewing`. Whoever asks meanwhile, on this replica, gets the same answer.
     pub async fn renew(self: &Arc<Self>, renewing: Renewing) -> Renewed {
-        let key = (renewing.said.family, renewing.said.generation, renewing.bounced, renewing.transport == Transport::Body);
+        let key =
+            (renewing.said.family, renewing.said.generation, renewing.bounced, renewing.transport == Transport::Body);
         let house = Arc::clone(self);
         let flown = self.ground.renewals.join(key, async move { house.renew_now(&renewing).await }).await;
         flown.unwrap_or_else(|| Renewed::CannotTell(Denial::new(Code::Internal, "a renewal broke off")))
@@ -86,14 +87,22 @@ impl House {
         };
         // What a renewal is worth depends on how much it looks like the device that signed in.
         if self.terms.device.level != Level::Off && self.terms.device.risk_ttl.of(verdict.risk_level).is_zero() {
-            let words = if verdict.risk_level == Risk::High { "another device renews" } else { "renewing needs a sign-in" };
+            let words =
+                if verdict.risk_level == Risk::High { "another device renews" } else { "renewing needs a sign-in" };
             return Renewed::Ended(Denial::new(Code::StepUpRequired, words));
         }
         self.renew_with(place, (record, stored), given, renewing.now).await
     }
 
-    async fn renew_with(self: &Arc<Self>, place: Place, (record, stored): (Record, Stored), given: Given, now: UnixTime) -> Renewed {
-        let seen = Touch { user: place.user, id: place.id, last_seen: Millis::from(now), idle: self.terms.lifetimes.idle };
+    async fn renew_with(
+        self: &Arc<Self>,
+        place: Place,
+        (record, stored): (Record, Stored),
+        given: Given,
+        now: UnixTime,
+    ) -> Renewed {
+        let seen =
+            Touch { user: place.user, id: place.id, last_seen: Millis::from(now), idle: self.terms.lifetimes.idle };
         match self.ground.store.touch(&[seen]).await {
             Ok(alive) if alive.first() == Some(&true) => {}
             Ok(_) => return self.ended("unknown", Code::SessionTerminated, "the session has just been ended"),
@@ -116,7 +125,13 @@ impl House {
     }
 
     /// Which renewal token goes back, or why none does.
-    async fn given(&self, ruling: &Ruling, place: Place, renewing: &Renewing, record: &Record) -> Result<Given, Renewed> {
+    async fn given(
+        &self,
+        ruling: &Ruling,
+        place: Place,
+        renewing: &Renewing,
+        record: &Record,
+    ) -> Result<Given, Renewed> {
         let name = name(ruling.verdict);
         let refused = |code, words| Err(self.ended(name, code, words));
         match ruling.verdict {

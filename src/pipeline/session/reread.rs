@@ -177,7 +177,11 @@ fn keep(record: &mut Record, tokens: &Tokens) {
     let text = |secret: &Secret| String::from_utf8(secret.expose().to_vec()).ok();
     let before = record.provider_tokens.take();
     record.provider_tokens = Some(ProviderTokens {
-        refresh: tokens.refresh_token.as_ref().and_then(text).or_else(|| before.as_ref().and_then(|b| b.refresh.clone())),
+        refresh: tokens
+            .refresh_token
+            .as_ref()
+            .and_then(text)
+            .or_else(|| before.as_ref().and_then(|b| b.refresh.clone())),
         id_token: tokens.id_token.as_ref().and_then(text).or_else(|| before.and_then(|before| before.id_token)),
     });
 }

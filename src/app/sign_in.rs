@@ -1,0 +1,297 @@
+//! Composing what people sign in with: the store, our keys, providers, users, and the endpoints in front of them.
+
+use crate::config::settings::{
+    Delivery, DeviceLevel, OnLimit, OnMismatch, Pages, ProviderEntry, ProviderKind, Renewal, Rotation, SameSite,
+    SessionClaim, Settings, SigningAlgorithm, StoreKind, StoreSettings, Topology,
+};
+use crate::domain::cookies;
+use crate::domain::device::{self, PerMille};
+use crate::domain::family::{self, Rules};
+use crate::domain::oidc::ProviderSettings;
+use crate::domain::origins::{Origin, PublicOrigins};
+use crate::domain::seal::Seals;
+use crate::domain::secret::Secret;
+use crate::domain::session::{self, Lifetimes, Millis};
+use crate::domain::signing::access_token;
+use crate::domain::signing::{Algorithm, Schedule};
+use crate::endpoints::{self, Holds, Own, Way};
+use crate::observe::clock;
+use crate::outbound::provider::OidcProvider;
+use crate::pipeline::keys::SigningRing;
+use crate::pipeline::session::{random, Ground, House, Providers, Terms};
+use crate::ports::provider::Provider;
+use crate::ports::store::Store;
+use crate::ports::users::Uncounted;
+use crate::ports::SessionEvents;
+use crate::store::memory::{Bounds, Memory};
+use crate::store::redis::{Address, Redis, RedisKind, RedisPlan, RedisTls};
+use crate::store::revoked::Revoked;
+use crate::store::Clock;
+use crate::users::{Roster, Users};
+use crate::web::{Site, Theme};
+use parking_lot::Mutex;
+use std::sync::Arc;
+
+/// In how many generations in a row a forgiven predecessor means that somebody walks in another one's steps.
+const MAX_GRACE_STREAK: u32 = 3;
+/// Sessions and short-lived names the memory store holds.
+const BOUNDS: Bounds = Bounds { sessions: 200_000, names: 400_000 };
+/// Where no colour is configured.
+const COLOUR: &str = "#1f5fa8";
+
+/// What outlives a configuration, once somebody signs in here.
+#[derive(Debug)]
+pub(super) struct SignIn {
+    pub(super) ground: Arc<Ground>,
+    providers: Mutex<Vec<Arc<OidcProvider>>>,
+    users: Mutex<Option<Arc<Users>>>,
+}
+
+impl SignIn {
+    /// Opens the store and the key ring. A store that is away does not keep the gate from starting.
+    pub(super) async fn open(settings: &Settings, events: Arc<dyn SessionEvents>) -> Result<Self, String> {
+        let store = store(&settings.store).await?;
+        let seals = Arc::new(seals(&settings.store)?);
+        let ring = SigningRing::new(Arc::clone(&store) as _, Arc::clone(&seals), schedule(settings));
+        if let Err(error) = ring.tick(clock::now()).await {
+            tracing::error!("signing keys: {error}");
+        }
+        let longest = settings.tokens.access_ttl;
+        let ground = Ground::new(store, ring, seals, Arc::new(Revoked::new(longest)), events)?;
+        Ok(Self { ground, providers: Mutex::default(), users: Mutex::default() })
+    }
+
+    /// Sessions under `settings`, and the endpoints to get and end them.
+    pub(super) fn compose(&self, settings: &Settings) -> Result<(Arc<House>, Own), String> {
+        let server = &settings.server;
+        self.ground.ring.set_schedule(schedule(settings));
+        let origins = PublicOrigins::parse(server.public_urls.iter().map(String::as_str));
+        let origins = origins.ok_or("server.public_url is no list of origins")?;
+        let ways = self.ways(settings)?;
+        let providers: Providers = ways
+            .iter()
+            .filter_map(|way| match &way.holds {
+                Holds::Provider(provider) => Some((way.name.clone(), Arc::clone(provider))),
+                Holds::Users(_) => None,
+            })
+            .collect();
+        let identity = Arc::clone(&settings.identity);
+        let house = House::new(Arc::clone(&self.ground), terms(settings)?, origins, providers, identity);
+        let own = Own {
+            house: Arc::clone(&house),
+            site: Site::new(theme(&settings.pages)?, &server.prefix),
+            prefix: server.prefix.clone(),
+            ways,
+            destinations: parsed(&server.return_to_origins)?,
+            delivery: match settings.session.delivery {
+                Delivery::Cookie => endpoints::Delivery::Cookie,
+                Delivery::Memory => endpoints::Delivery::Memory,
+                Delivery::Body => endpoints::Delivery::Body,
+            },
+        };
+        Ok((house, own))
+    }
+
+    /// A provider whose settings did not change is kept over a reload, with what it has learnt.
+    fn ways(&self, settings: &Settings) -> Result<Vec<Way>, String> {
+        let mut known = self.providers.lock();
+        let mut kept = Vec::new();
+        let ways = settings.providers.iter().map(|entry| {
+            let holds = match &entry.kind {
+                ProviderKind::Local { users } => Holds::Users(self.users(users, settings.server.threads)?),
+                ProviderKind::Oidc { .. } => {
+                    let wanted = provider(entry).ok_or("a provider without settings")?;
+                    let provider = known.iter().find(|provider| provider.serves(&wanted)).map(Arc::clone);
+                    let provider = provider.unwrap_or_else(|| OidcProvider::spawn(wanted));
+                    kept.push(Arc::clone(&provider));
+                    Holds::Provider(provider)
+                }
+            };
+            Ok(Way { name: entry.name.clone(), holds })
+        });
+        let ways = ways.collect::<Result<Vec<_>, String>>()?;
+        *known = kept;
+        Ok(ways)
+    }
+
+    fn users(&self, file: &std::path::Path, threads: usize) -> Result<Arc<Users>, String> {
+        let roster = Roster::from_file(file).map_err(|mistakes| mistakes.to_string())?;
+        let mut users = self.users.lock();
+        if let Some(users) = &*users {
+            users.replace(roster);
+            return Ok(Arc::clone(users));
+        }
+        let made = Arc::new(Users::new(roster, threads, Arc::new(Uncounted)));
+        *users = Some(Arc::clone(&made));
+        Ok(made)
+    }
+
+    /// Whether each provider answered when it was last needed.
+    pub(super) fn providers_up(&self) -> Vec<(String, bool)> {
+        let providers = self.providers.lock();
+        providers.iter().map(|one| (one.settings().name.as_str().to_owned(), one.is_up())).collect()
+    }
+
+    /// Every second: keys that are due, and what others did to them.
+    pub(super) async fn tick(&self) {
+        if let Err(error) = self.ground.ring.tick(clock::now()).await {
+            tracing::warn!("signing keys: {error}");
+        }
+    }
+}
+
+async fn store(settings: &StoreSettings) -> Result<Arc<dyn Store>, String> {
+    let StoreKind::Redis { nodes, topology, tls, username, password, db } = &settings.kind else {
+        let clock = Clock::new(|| {
+            let wall = clock::wall();
+            Millis(wall.seconds * 1000 + u64::from(wall.millis))
+        });
+        return Ok(Arc::new(Memory::new(clock, BOUNDS)));
+    };
+    let mut addresses: Vec<Address> =
+        nodes.iter().map(|(host, port)| Address { host: host.clone(), port: *port }).collect();
+    let kind = match topology {
+        Topology::Single => RedisKind::Single(addresses.pop().ok_or("store.url names no server")?),
+        Topology::Sentinel { master } => {
+            RedisKind::Sentinel { sentinels: addresses, master: master.clone(), username: None, password: None }
+        }
+        Topology::Cluster => RedisKind::Cluster(addresses),
+    };
+    let plan = RedisPlan {
+        kind,
+        tls: tls.then_some(RedisTls { ca: None }),
+        username: username.clone(),
+        password: password.clone(),
+        db: i64::from(*db),
+        prefix: settings.prefix.clone(),
+        timeout: settings.timeout,
+    };
+    Redis::connect(plan).await.map(|redis| Arc::new(redis) as _).map_err(|error| error.to_string())
+}
+
+/// Without a configured secret what is sealed ends with the process, which a memory store does too.
+fn seals(settings: &StoreSettings) -> Result<Seals, String> {
+    let sealed = if settings.secrets.is_empty() {
+        Seals::new(&[Secret::new(random::<32>().to_vec())])
+    } else {
+        Seals::new(&settings.secrets)
+    };
+    sealed.map_err(|error| format!("store.secret: {error}"))
+}
+
+fn schedule(settings: &Settings) -> Schedule {
+    Schedule {
+        algorithm: match settings.keys.algorithm {
+            SigningAlgorithm::Es256 => Algorithm::Es256,
+            SigningAlgorithm::EdDsa => Algorithm::EdDsa,
+            SigningAlgorithm::Rs256 => Algorithm::Rs256,
+        },
+        rotate_every: settings.keys.rotate_every,
+        publish_ahead: settings.keys.publish_ahead,
+        overlap: settings.keys.overlap,
+        token_life: settings.tokens.access_ttl,
+    }
+}
+
+fn terms(settings: &Settings) -> Result<Terms, String> {
+    let (session, tokens) = (&settings.session, &settings.tokens);
+    Ok(Terms {
+        access_ttl: tokens.access_ttl,
+        lifetimes: Lifetimes { idle: session.idle_timeout, absolute: session.absolute_timeout },
+        cap: session.max_per_user,
+        on_limit: match session.on_limit {
+            OnLimit::EvictOldest => session::OnLimit::EvictOldest,
+            OnLimit::Reject => session::OnLimit::Reject,
+            OnLimit::Single => session::OnLimit::Single,
+        },
+        renewal: match session.renewal {
+            Renewal::Transparent => crate::pipeline::session::Renewal::Transparent,
+            Renewal::Endpoint => crate::pipeline::session::Renewal::Endpoint,
+            Renewal::Off => crate::pipeline::session::Renewal::Off,
+        },
+        family: Rules {
+            grace: tokens.reuse_grace,
+            idle: session.idle_timeout + tokens.access_ttl,
+            rotation: match tokens.rotation {
+                Rotation::Always => family::Rotation::Always,
+                Rotation::Never => family::Rotation::Never,
+            },
+            max_grace_streak: MAX_GRACE_STREAK,
+        },
+        refresh_ttl: tokens.refresh_ttl,
+        audience: tokens.audience.clone(),
+        session_claim: match tokens.session_claim {
+            SessionClaim::Sid => access_token::SessionClaim::Sid,
+            SessionClaim::SessionId => access_token::SessionClaim::SessionId,
+        },
+        device: device_terms(settings),
+        same_site: match session.same_site {
+            SameSite::Lax => cookies::SameSite::Lax,
+            SameSite::Strict => cookies::SameSite::Strict,
+            SameSite::None => cookies::SameSite::None,
+        },
+        cookie_domain: session.cookie_domain.clone(),
+        csrf_origins: parsed(&settings.server.csrf_origins)?,
+    })
+}
+
+fn device_terms(settings: &Settings) -> device::Terms {
+    let device = &settings.device;
+    device::Terms {
+        level: match device.level {
+            DeviceLevel::Off => device::Level::Off,
+            DeviceLevel::Relaxed => device::Level::Relaxed,
+            DeviceLevel::Normal => device::Level::Normal,
+            DeviceLevel::Strict => device::Level::Strict,
+        },
+        on_mismatch: match device.on_mismatch {
+            OnMismatch::Log => device::OnMismatch::Log,
+            OnMismatch::StepUp => device::OnMismatch::StepUp,
+            OnMismatch::Deny => device::OnMismatch::Deny,
+            OnMismatch::Logout => device::OnMismatch::Logout,
+        },
+        weights: device::Weights {
+            user_agent: PerMille(device.weights.user_agent),
+            screen_resolution: PerMille(device.weights.screen_resolution),
+            timezone: PerMille(device.weights.timezone),
+            accept_language: PerMille(device.weights.accept_language),
+        },
+        risk_ttl: device::RiskTtl {
+            low: device.risk_ttl.low,
+            medium: device.risk_ttl.medium,
+            high: device.risk_ttl.high,
+        },
+    }
+}
+
+fn provider(entry: &ProviderEntry) -> Option<ProviderSettings> {
+    let ProviderKind::Oidc { issuer, client_id, client_secret, scopes, roles_claim, ca, userinfo, trust_email } =
+        &entry.kind
+    else {
+        return None;
+    };
+    Some(ProviderSettings {
+        name: entry.name.clone(),
+        issuer: issuer.clone(),
+        client_id: client_id.clone(),
+        client_secret: client_secret.clone(),
+        scopes: scopes.clone(),
+        roles_claim: roles_claim.clone(),
+        ca: ca.clone(),
+        userinfo: *userinfo,
+        trust_email: *trust_email,
+    })
+}
+
+fn theme(pages: &Pages) -> Result<Theme, String> {
+    let colour = pages.colour.as_deref().unwrap_or(COLOUR);
+    Theme::new(&pages.title, pages.logo.as_deref(), colour).map_err(|mistakes| {
+        let keys: Vec<&str> = mistakes.iter().map(|mistake| mistake.key()).collect();
+        format!("pages: {}", keys.join(", "))
+    })
+}
+
+fn parsed(origins: &[String]) -> Result<Vec<Origin>, String> {
+    let parse = |text: &String| Origin::parse(text).ok_or_else(|| format!("\"{text}\" is no origin"));
+    origins.iter().map(parse).collect()
+}
