@@ -1,11 +1,12 @@
 //! The books of one request, closed by `Drop`: Pingora's `logging()` is skipped for panics, cut streams and a runtime
 //! that shuts down, and what is counted only there leaks.
 
-use super::connection::Connection;
+use super::exchange::Exchange;
 use super::ids::Ids;
+use super::outcome;
 use super::snapshot::Snapshot;
-use super::upstream::Target;
-use crate::domain::denial::Denial;
+use super::upstream::{Target, Watch};
+use crate::domain::denial::{Code, Denial};
 use crate::domain::headers::forwarded::Peer;
 use crate::pipeline::account::{Auth, Decision, Record};
 use crate::pipeline::{Answer, Permit};
@@ -25,7 +26,8 @@ pub(super) struct Journey {
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) stage: Stage,
     pub(super) books: Books,
-    connection: Option<Arc<Connection>>,
+    /// `None` is a fault of ours, and such a request is refused: who sent it, and how, could not be told.
+    exchange: Option<Exchange>,
     events: Arc<dyn EdgeEvents>,
 }
 
@@ -50,15 +52,24 @@ pub(super) struct Onward {
     pub(super) failure: Option<Denial>,
     /// Bytes of request body seen so far.
     pub(super) body: u64,
+    pub(super) watch: Watch,
+    wait: Wait,
 }
 
-/// What a backend is waited for.
+/// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wait {
+    /// The client's next piece of a body that the backend has not answered yet.
+    Client,
+    /// The backend's response header.
     Header,
-    /// The next piece.
+    /// The backend's next piece.
     Body,
 }
+
+/// What a request body must bring in a second, on average, beyond the first `idle_timeout`: enough for the slowest
+/// mobile network, and too much for whoever would hold a backend's connection with a byte now and then.
+const SLOWEST_BODY: u64 = 500;
 
 /// What is written down on the way.
 pub(super) struct Books {
@@ -75,24 +86,21 @@ pub(super) struct Books {
 impl Journey {
     pub(super) fn begin(snapshot: Arc<Snapshot>, events: Arc<dyn EdgeEvents>) -> Self {
         events.request_began();
-        Self { snapshot, stage: Stage::Arrived, books: Books::open(), connection: None, events }
+        Self { snapshot, stage: Stage::Arrived, books: Books::open(), exchange: Exchange::current(), events }
     }
 
     /// The head is complete: who is on the other end, and what did they send?
-    pub(super) fn arrive(&mut self, session: &Session) -> Peer {
+    pub(super) fn arrive(&mut self, session: &Session) -> Option<Peer> {
         let header = session.req_header();
-        let connection = Connection::of(session.digest());
-        let (ip, tls) = connection.as_ref().map_or((None, false), |connection| (connection.ip, connection.tls));
-        match connection.as_ref() {
-            Some(connection) if header.version == Version::HTTP_2 => connection.speaks_frames(),
-            Some(connection) => connection.begin(),
-            None => {}
-        }
-        self.connection = connection;
-        let peer = Peer { ip, trusted: self.snapshot.gate.trusts(ip), tls };
+        let peer = self.exchange.as_ref().map(|Exchange { connection, stream }| {
+            if stream.is_none() {
+                connection.begin();
+            }
+            Peer { ip: connection.ip, trusted: self.snapshot.gate.trusts(connection.ip), tls: connection.tls }
+        });
         let host = header.headers.get(HOST).cloned();
         self.books.request = Some((header.method.clone(), header.uri.clone(), host, header.version));
-        self.books.ids = Some(Ids::of(&header.headers, peer.trusted));
+        self.books.ids = Some(Ids::of(&header.headers, peer.as_ref().is_some_and(|peer| peer.trusted)));
         peer
     }
 
@@ -104,25 +112,68 @@ impl Journey {
         }
     }
 
-    /// From now on the backend has its time for what comes next. False when the client speaks HTTP/2: its stream
-    /// cannot watch the backend, and Pingora must.
-    pub(super) fn expect_upstream(&self, wait: Wait) -> bool {
-        let Some(connection) = self.connection.as_ref().filter(|connection| !connection.has_frames()) else {
-            return false;
-        };
-        let Stage::Admitted(onward) = &self.stage else { return false };
-        let Some(pool) = self.snapshot.upstreams.get(onward.permit.upstream()) else { return false };
-        let settings = pool.settings();
-        connection.expect(match wait {
-            Wait::Header => settings.read_timeout,
-            Wait::Body => settings.stream_idle,
-        });
-        true
+    /// Whether the client has many requests on one connection, which then cannot watch for any of them.
+    pub(super) fn has_stream(&self) -> bool {
+        self.exchange.as_ref().is_some_and(|exchange| exchange.stream.is_some())
     }
 
-    pub(super) fn upstream_overdue(&self) -> bool {
-        let due = self.connection.as_ref().and_then(|connection| connection.due());
-        due.is_some_and(|due| due <= Instant::now())
+    /// From now on `wait` is what holds up the request, for as long as it may. What is left to Pingora's own timeouts has
+    /// no deadline here.
+    pub(super) fn expect(&mut self, wait: Wait) {
+        let (Some(exchange), Stage::Admitted(onward)) = (&self.exchange, &mut self.stage) else { return };
+        let Some(pool) = self.snapshot.upstreams.get(onward.permit.upstream()) else { return };
+        onward.wait = wait;
+        let settings = pool.settings();
+        match (onward.watch, wait) {
+            (Watch::Ours | Watch::Upload(_), Wait::Header) => exchange.deadline().expect(settings.read_timeout),
+            (Watch::Ours, Wait::Body) => exchange.deadline().expect(settings.stream_idle),
+            (Watch::Upload(pause), Wait::Client) => exchange.deadline().expect(pause),
+            // HTTP/1: Pingora's read timeout, which is set on the session.
+            (Watch::Ours, Wait::Client) | (Watch::Upload(_), Wait::Body) => exchange.deadline().lift(),
+            (Watch::Answer | Watch::Stream, _) => {}
+        }
+    }
+
+    /// Who was waited for in vain, if that is why the request ends.
+    pub(super) fn overdue(&self) -> Option<Denial> {
+        let passed = self.exchange.as_ref().is_some_and(|exchange| exchange.deadline().passed());
+        match &self.stage {
+            Stage::Admitted(onward) if passed => Some(match onward.wait {
+                Wait::Client => Denial::new(Code::RequestTimeout, "the request body did not arrive in time"),
+                Wait::Header | Wait::Body => outcome::overdue(),
+            }),
+            Stage::Admitted(_) | Stage::Arrived | Stage::Answered(_) => None,
+        }
+    }
+
+    /// Whether the request body comes so slowly that it is no upload but a way to hold a backend's connection.
+    pub(super) fn body_drips(&self) -> bool {
+        let Stage::Admitted(onward) = &self.stage else { return false };
+        let earned = Duration::from_secs(onward.body / SLOWEST_BODY);
+        onward.watch != Watch::Stream && self.books.began.elapsed() > self.snapshot.limits.idle_timeout + earned
+    }
+
+    /// The address in use let us down.
+    pub(super) fn blame_upstream(&self) {
+        let Stage::Admitted(onward) = &self.stage else { return };
+        if let (Some(pool), Some(target)) = (self.snapshot.upstreams.get(onward.permit.upstream()), &onward.target) {
+            pool.failed(target);
+        }
+    }
+
+    /// An HTTP/2 request that was cut by its deadline had no hook to say so.
+    fn settle_cut(&mut self) {
+        if !self.has_stream() || self.onward().is_none_or(|onward| onward.failure.is_some()) {
+            return;
+        }
+        let Some(denial) = self.overdue() else { return };
+        if denial.code == Code::UpstreamTimeout {
+            self.blame_upstream();
+        }
+        self.books.status = denial.code.status();
+        if let Some(onward) = self.onward() {
+            onward.failure = Some(denial);
+        }
     }
 
     pub(super) fn request_id(&self) -> &str {
@@ -143,7 +194,8 @@ impl Journey {
 
 impl Onward {
     pub(super) fn new(permit: Permit) -> Self {
-        Self { permit, target: None, attempts: 0, failure: None, body: 0 }
+        let (watch, wait) = (Watch::Answer, Wait::Header);
+        Self { permit, target: None, attempts: 0, failure: None, body: 0, watch, wait }
     }
 }
 
@@ -174,8 +226,9 @@ impl Books {
 
 impl Drop for Journey {
     fn drop(&mut self) {
-        if let Some(connection) = &self.connection {
-            connection.end(self.snapshot.limits.idle_timeout);
+        self.settle_cut();
+        if let Some(exchange) = &self.exchange {
+            exchange.connection.end(self.snapshot.limits.idle_timeout);
         }
         self.events.request_ended();
         let (Some((method, uri, host, version)), Some(ids)) = (&self.books.request, &self.books.ids) else { return };
@@ -195,7 +248,7 @@ impl Drop for Journey {
         self.snapshot.journal.account(&Record {
             request_id: ids.request_id(),
             trace_id: ids.trace_id(),
-            client: client.or_else(|| self.connection.as_ref().and_then(|connection| connection.ip)),
+            client: client.or_else(|| self.exchange.as_ref().and_then(|exchange| exchange.connection.ip)),
             method: method.as_str(),
             host: authority.or_else(|| host.as_ref().map(HeaderValue::as_bytes)).unwrap_or_default(),
             path: uri.path().as_bytes(),

@@ -48,7 +48,9 @@ pub(super) struct Proxy {
 impl Proxy {
     /// What becomes of the request: a permit, or an answer of ours.
     async fn decide(&self, session: &Session, journey: &mut Journey) -> Result<Permit, Answer> {
-        let peer = journey.arrive(session);
+        let Some(peer) = journey.arrive(session) else {
+            return Err(Denial::new(Code::Internal, "a request without a connection").into());
+        };
         let wire = session.as_downstream().as_http1().map(|http1| http1.get_headers_raw_bytes());
         let head = raw(session, wire.as_deref());
         if head.size() > journey.snapshot.limits.max_header {
@@ -117,9 +119,7 @@ impl ProxyHttp for Proxy {
 
     async fn upstream_peer(&self, session: &mut Session, journey: &mut Journey) -> Result<Box<HttpPeer>> {
         let snapshot = Arc::clone(&journey.snapshot);
-        // While the client still has to send, it is the client that is waited for.
-        let first = if session.as_downstream_mut().is_body_empty() { Wait::Header } else { Wait::Body };
-        let watch = if journey.expect_upstream(first) { Watch::Ours } else { watch(session) };
+        let watch = if journey.has_stream() { watch(session, &snapshot) } else { Watch::Ours };
         let Some(onward) = journey.onward() else {
             return Error::e_explain(ErrorType::InternalError, "forwarding without a permit");
         };
@@ -134,6 +134,7 @@ impl ProxyHttp for Proxy {
         // A request that is sent again is counted again.
         onward.body = 0;
         onward.target = Some(target);
+        onward.watch = watch;
         Ok(peer)
     }
 
@@ -141,10 +142,12 @@ impl ProxyHttp for Proxy {
     /// had true headers removed had they been set by then.
     async fn upstream_request_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         head: &mut RequestHeader,
         journey: &mut Journey,
     ) -> Result<()> {
+        // Connected: from here on somebody is waited for.
+        journey.expect(if session.as_downstream_mut().is_body_empty() { Wait::Header } else { Wait::Client });
         forward_head(head, journey, false)
     }
 
@@ -162,13 +165,22 @@ impl ProxyHttp for Proxy {
         }
         let snapshot = Arc::clone(&journey.snapshot);
         let answered = journey.books.status != 0;
-        journey.expect_upstream(if end && !answered { Wait::Header } else { Wait::Body });
+        journey.expect(match (answered, end) {
+            (true, _) => Wait::Body,
+            (false, true) => Wait::Header,
+            (false, false) => Wait::Client,
+        });
         let (Some(piece), Some(onward)) = (body.as_ref(), journey.onward()) else { return Ok(()) };
         onward.body += piece.len() as u64;
         let most = snapshot.gate.route(&onward.permit).map_or(0, |route| route.forwarding.max_body);
         if onward.body > most {
             onward.failure = Some(too_large());
             return Error::e_explain(ErrorType::HTTPStatus(413), "request body above max_body");
+        }
+        if !answered && !end && journey.body_drips() {
+            let denial = Denial::new(Code::RequestTimeout, "the request body comes too slowly");
+            journey.onward().map(|onward| onward.failure = Some(denial));
+            return Error::e_explain(ErrorType::HTTPStatus(408), "request body too slow");
         }
         Ok(())
     }
@@ -178,7 +190,7 @@ impl ProxyHttp for Proxy {
         head.set_version(Version::HTTP_11);
         if !head.status.is_informational() {
             journey.books.answered(head.status.as_u16());
-            journey.expect_upstream(Wait::Body);
+            journey.expect(Wait::Body);
         }
         let snapshot = Arc::clone(&journey.snapshot);
         let Some(onward) = journey.onward() else { return Ok(()) };
@@ -197,7 +209,7 @@ impl ProxyHttp for Proxy {
         journey: &mut Journey,
     ) -> Result<Option<Duration>> {
         if body.is_some() && !end {
-            journey.expect_upstream(Wait::Body);
+            journey.expect(Wait::Body);
         }
         Ok(None)
     }
@@ -231,17 +243,13 @@ impl ProxyHttp for Proxy {
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, e: &Error, journey: &mut Journey) -> FailToProxy {
-        let snapshot = Arc::clone(&journey.snapshot);
-        let overdue = journey.upstream_overdue();
-        let onward = journey.onward();
         // For an HTTP/1 client the overdue backend shows as an error of the client's own stream.
-        if let (Some(onward), true) = (&onward, overdue || *e.esource() == ErrorSource::Upstream) {
-            if let (Some(pool), Some(target)) = (snapshot.upstreams.get(onward.permit.upstream()), &onward.target) {
-                pool.failed(target);
-            }
+        let overdue = journey.overdue();
+        if overdue.is_some() || *e.esource() == ErrorSource::Upstream {
+            journey.blame_upstream();
         }
-        let known = onward.and_then(|onward| onward.failure.take());
-        let denial = outcome::of(e, known.or_else(|| overdue.then(outcome::overdue)));
+        let known = journey.onward().and_then(|onward| onward.failure.take());
+        let denial = outcome::of(e, known.or(overdue));
         let error_code = denial.as_ref().map_or(0, |denial| denial.code.status());
         if let Some(denial) = denial {
             fail(session, journey, denial).await;
@@ -329,15 +337,19 @@ fn declared_length(headers: &HeaderMap) -> u64 {
     declared.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
-/// For HTTP/2 clients, where only Pingora can watch the backend: event streams, gRPC calls and uploads may keep it
-/// silent for as long as `stream_idle`.
-fn watch(session: &mut Session) -> Watch {
+/// For HTTP/2 clients. Event streams and gRPC calls may keep the backend silent for as long as `stream_idle`, and gRPC
+/// calls the client too.
+fn watch(session: &mut Session, snapshot: &Snapshot) -> Watch {
     let is = |value: Option<&HeaderValue>, what: &[u8]| {
         value.is_some_and(|value| value.as_bytes().windows(what.len()).any(|part| part.eq_ignore_ascii_case(what)))
     };
     let headers = &session.req_header().headers;
-    let events = is(headers.get(ACCEPT), b"text/event-stream") || is(headers.get(CONTENT_TYPE), b"application/grpc");
-    if events || !session.as_downstream_mut().is_body_empty() {
+    let events = is(headers.get(ACCEPT), b"text/event-stream");
+    if is(headers.get(CONTENT_TYPE), b"application/grpc") {
+        Watch::Stream
+    } else if !session.as_downstream_mut().is_body_empty() {
+        Watch::Upload(snapshot.limits.idle_timeout)
+    } else if events {
         Watch::Stream
     } else {
         Watch::Answer
