@@ -26,13 +26,7 @@ pub struct Connection {
 impl Connection {
     #[must_use]
     pub fn new(ip: Option<IpAddr>, tls: bool) -> Arc<Self> {
-        Arc::new(Self {
-            ip,
-            tls,
-            turn: AtomicU32::new(0),
-            http2: AtomicBool::new(false),
-            deadline: Deadline::new(),
-        })
+        Arc::new(Self { ip, tls, turn: AtomicU32::new(0), http2: AtomicBool::new(false), deadline: Deadline::new() })
     }
 
     /// A request head is complete: the stream stops waiting for one.
