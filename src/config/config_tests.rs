@@ -378,7 +378,7 @@ fn identity_headers_cannot_be_headers_with_a_meaning_of_their_own() {
 fn how_the_caller_was_identified_is_told_whatever_headers_were_chosen() {
     let method = |text: &str| {
         let settings = good(text);
-        let entries = settings.identity.headers.entries.iter();
+        let entries = settings.identity.entries.iter();
         entries.filter(|(name, claim)| name == "x-auth-method" && claim == "method").count()
     };
     assert_eq!(method("[identity.headers]\n\"Who\" = \"sub\"\n"), 1);

@@ -178,8 +178,9 @@ impl ProxyHttp for Proxy {
             return Error::e_explain(ErrorType::HTTPStatus(413), "request body above max_body");
         }
         if !answered && !end && journey.body_drips() {
-            let denial = Denial::new(Code::RequestTimeout, "the request body comes too slowly");
-            journey.onward().map(|onward| onward.failure = Some(denial));
+            if let Some(onward) = journey.onward() {
+                onward.failure = Some(Denial::new(Code::RequestTimeout, "the request body comes too slowly"));
+            }
             return Error::e_explain(ErrorType::HTTPStatus(408), "request body too slow");
         }
         Ok(())
