@@ -63,7 +63,8 @@ fn a_body_that_drips_is_no_upload() {
 #[test]
 fn an_upload_that_pauses_and_goes_on_arrives() {
     let backend = Played::start();
-    let gate = impatient(&backend.upstream("app", "read_timeout = \"300ms\""));
+    let upstream = backend.upstream("app", "read_timeout = \"300ms\"");
+    let gate = Gate::setup().server("idle_timeout = \"5s\"").start(&[&upstream, PUBLIC].concat());
     let mut talk = Talk::connect(gate.http);
     let (answer, mut body) = talk.post("/");
     let mut scene = backend.next();

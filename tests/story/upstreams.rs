@@ -201,12 +201,13 @@ async fn take_calls(listener: tokio::net::TcpListener) {
     let (stream, _) = listener.accept().await.unwrap();
     let mut connection = h2::server::handshake(stream).await.unwrap();
     while let Some(Ok((request, respond))) = connection.accept().await {
-        tokio::spawn(echo(request.into_body(), respond));
+        let te = request.headers().get("te").cloned();
+        tokio::spawn(echo(request.into_body(), te, respond));
     }
 }
 
-/// Sends every message back, and tells in a trailer how many trailers the request had.
-async fn echo(mut body: h2::RecvStream, mut respond: h2::server::SendResponse<Bytes>) {
+/// Sends every message back, and tells in a trailer what of trailers the request had.
+async fn echo(mut body: h2::RecvStream, te: Option<HeaderValue>, mut respond: h2::server::SendResponse<Bytes>) {
     let head = Response::builder().header("content-type", "application/grpc").body(()).unwrap();
     let mut answer = respond.send_response(head, false).unwrap();
     while let Some(Ok(piece)) = body.data().await {
@@ -217,6 +218,7 @@ async fn echo(mut body: h2::RecvStream, mut respond: h2::server::SendResponse<By
     let mut trailers = HeaderMap::new();
     trailers.insert("grpc-status", HeaderValue::from_static("0"));
     trailers.insert("request-trailers", HeaderValue::from(came));
+    trailers.extend(te.map(|te| (http::HeaderName::from_static("request-te"), te)));
     trailers.insert("x-auth-subject", HeaderValue::from_static("root"));
     answer.send_trailers(trailers).unwrap();
 }
@@ -254,6 +256,7 @@ fn a_call_streams_both_ways_and_ends_with_its_trailers() {
     };
     let trailers = runtime.block_on(async { tokio::time::timeout(PATIENCE, call).await.unwrap() });
     assert_eq!(trailers["grpc-status"], "0");
+    assert_eq!(trailers["request-te"], "trailers", "servers refuse a call that cannot have them");
     assert_eq!(trailers["request-trailers"], "0", "who is calling is not said in a trailer");
     assert!(!trailers.contains_key("x-auth-subject"), "nor answered in one");
 }
