@@ -54,6 +54,8 @@ pub(super) struct Onward {
     pub(super) body: u64,
     pub(super) watch: Watch,
     wait: Wait,
+    /// The request body came to its end.
+    uploaded: bool,
 }
 
 /// What is waited for.
@@ -129,8 +131,30 @@ impl Journey {
             (Watch::Ours, Wait::Body) => exchange.deadline().expect(settings.stream_idle),
             (Watch::Upload(pause), Wait::Client) => exchange.deadline().expect(pause),
             // HTTP/1: Pingora's read timeout, which is set on the session.
-            (Watch::Ours, Wait::Client) | (Watch::Upload(_), Wait::Body) => exchange.deadline().lift(),
+            (Watch::Ours, Wait::Client) => exchange.deadline().lift(),
+            (Watch::Upload(_), Wait::Body) if onward.uploaded => exchange.deadline().lift(),
+            // Either side may bring the next piece.
+            (Watch::Upload(pause), Wait::Body) => exchange.deadline().expect(settings.stream_idle.max(pause)),
             (Watch::Answer | Watch::Stream, _) => {}
+        }
+    }
+
+    /// A piece of the request body came, perhaps the last.
+    pub(super) fn piece_came(&mut self, end: bool) {
+        if let Some(onward) = self.onward() {
+            onward.uploaded |= end;
+        }
+        self.expect(match (self.books.status, end) {
+            (0, false) => Wait::Client,
+            (0, true) => Wait::Header,
+            _ => Wait::Body,
+        });
+    }
+
+    /// The answer is whole; what the client still sends must not hold the backend's connection for long.
+    pub(super) fn answer_ended(&mut self) {
+        if self.onward().is_some_and(|onward| !onward.uploaded) {
+            self.expect(Wait::Client);
         }
     }
 
@@ -139,8 +163,10 @@ impl Journey {
         let passed = self.exchange.as_ref().is_some_and(|exchange| exchange.deadline().passed());
         match &self.stage {
             Stage::Admitted(onward) if passed => Some(match onward.wait {
-                Wait::Client => Denial::new(Code::RequestTimeout, "the request body did not arrive in time"),
-                Wait::Header | Wait::Body => outcome::overdue(),
+                Wait::Header | Wait::Body if onward.uploaded || onward.watch == Watch::Ours => outcome::overdue(),
+                Wait::Client | Wait::Header | Wait::Body => {
+                    Denial::new(Code::RequestTimeout, "the request body did not arrive in time")
+                }
             }),
             Stage::Admitted(_) | Stage::Arrived | Stage::Answered(_) => None,
         }
@@ -150,7 +176,8 @@ impl Journey {
     pub(super) fn body_drips(&self) -> bool {
         let Stage::Admitted(onward) = &self.stage else { return false };
         let earned = Duration::from_secs(onward.body / SLOWEST_BODY);
-        onward.watch != Watch::Stream && self.books.began.elapsed() > self.snapshot.limits.idle_timeout + earned
+        let bounded = self.books.status == 0 && onward.watch != Watch::Stream;
+        bounded && self.books.began.elapsed() > self.snapshot.limits.idle_timeout + earned
     }
 
     /// The address in use let us down.
@@ -170,7 +197,9 @@ impl Journey {
         if denial.code == Code::UpstreamTimeout {
             self.blame_upstream();
         }
-        self.books.status = denial.code.status();
+        if self.books.status == 0 {
+            self.books.status = denial.code.status();
+        }
         if let Some(onward) = self.onward() {
             onward.failure = Some(denial);
         }
@@ -195,7 +224,7 @@ impl Journey {
 impl Onward {
     pub(super) fn new(permit: Permit) -> Self {
         let (watch, wait) = (Watch::Answer, Wait::Header);
-        Self { permit, target: None, attempts: 0, failure: None, body: 0, watch, wait }
+        Self { permit, target: None, attempts: 0, failure: None, body: 0, watch, wait, uploaded: false }
     }
 }
 

@@ -164,12 +164,7 @@ impl ProxyHttp for Proxy {
             *body = None;
         }
         let snapshot = Arc::clone(&journey.snapshot);
-        let answered = journey.books.status != 0;
-        journey.expect(match (answered, end) {
-            (true, _) => Wait::Body,
-            (false, true) => Wait::Header,
-            (false, false) => Wait::Client,
-        });
+        journey.piece_came(end);
         let (Some(piece), Some(onward)) = (body.as_ref(), journey.onward()) else { return Ok(()) };
         onward.body += piece.len() as u64;
         let most = snapshot.gate.route(&onward.permit).map_or(0, |route| route.forwarding.max_body);
@@ -177,7 +172,7 @@ impl ProxyHttp for Proxy {
             onward.failure = Some(too_large());
             return Error::e_explain(ErrorType::HTTPStatus(413), "request body above max_body");
         }
-        if !answered && !end && journey.body_drips() {
+        if !end && journey.body_drips() {
             if let Some(onward) = journey.onward() {
                 onward.failure = Some(Denial::new(Code::RequestTimeout, "the request body comes too slowly"));
             }
@@ -209,7 +204,9 @@ impl ProxyHttp for Proxy {
         end: bool,
         journey: &mut Journey,
     ) -> Result<Option<Duration>> {
-        if body.is_some() && !end {
+        if end {
+            journey.answer_ended();
+        } else if body.is_some() {
             journey.expect(Wait::Body);
         }
         Ok(None)

@@ -43,6 +43,24 @@ fn an_upload_that_stalls_costs_its_stream_and_nobody_is_blamed_for_it() {
 }
 
 #[test]
+fn an_early_answer_leaves_no_upload_to_hold_the_backend() {
+    let backend = Played::start();
+    let gate = impatient(&backend.upstream("app", ""));
+    let mut talk = Talk::connect(gate.http);
+    let (answer, mut body) = talk.post("/");
+    body.send_data(Bytes::from_static(b"half"), false).unwrap();
+    let mut scene = backend.next();
+    scene.until("half");
+    scene.say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let mut answer = talk.until(answer).unwrap().into_body();
+    assert_eq!(talk.piece(&mut answer).unwrap(), "ok");
+    scene.until("\r\n");
+    assert!(scene.is_left());
+    gate.accounted(1);
+    assert_eq!(gate.metric(EJECTED), 0.0);
+}
+
+#[test]
 fn a_body_that_drips_is_no_upload() {
     let backend = Played::start();
     let gate = impatient(&backend.upstream("app", ""));
