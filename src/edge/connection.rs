@@ -4,7 +4,7 @@ use super::deadline::Deadline;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The turn of an HTTP/2 connection; odd, so that it never awaits a head.
 const FRAMES: u32 = u32::MAX;
@@ -36,10 +36,10 @@ impl Connection {
     }
 
     /// The request is over: what comes next is another head, within `idle`.
-    pub fn end(&self, idle: Duration) {
+    pub fn end(&self, now: Instant, idle: Duration) {
         let turn = self.turn.load(Ordering::Relaxed);
         if turn & 1 == 1 && turn != FRAMES {
-            self.deadline.expect(idle);
+            self.deadline.expect(now, idle);
             self.turn.store(turn.wrapping_add(1), Ordering::Relaxed);
         }
     }

@@ -20,9 +20,9 @@ impl Deadline {
         Self { began: Instant::now(), due: AtomicU64::new(0), passed: AtomicBool::new(false) }
     }
 
-    /// Something must come within `patience` from now.
-    pub(super) fn expect(&self, patience: Duration) {
-        let due = (self.began.elapsed() + patience).as_millis();
+    /// Something must come within `patience` from `now`.
+    pub(super) fn expect(&self, now: Instant, patience: Duration) {
+        let due = (now.saturating_duration_since(self.began) + patience).as_millis();
         self.set(u64::try_from(due).unwrap_or(u64::MAX));
     }
 
@@ -86,7 +86,7 @@ mod tests {
     async fn nothing_expected_never_rings() {
         let (deadline, mut alarm) = (Deadline::new(), Alarm::default());
         assert!(!rings(&deadline, &mut alarm));
-        deadline.expect(Duration::from_millis(1));
+        deadline.expect(Instant::now(), Duration::from_millis(1));
         deadline.lift();
         assert!(!rings(&deadline, &mut alarm));
         assert!(!deadline.passed());
@@ -95,10 +95,10 @@ mod tests {
     #[tokio::test]
     async fn an_alarm_that_waits_rings_when_the_deadline_passes() {
         let (deadline, mut alarm) = (Deadline::new(), Alarm::default());
-        deadline.expect(Duration::from_millis(5));
+        deadline.expect(Instant::now(), Duration::from_millis(5));
         poll_fn(|cx| alarm.poll(&deadline, cx)).await;
         assert!(deadline.passed());
-        deadline.expect(Duration::from_secs(3600));
+        deadline.expect(Instant::now(), Duration::from_secs(3600));
         assert!(!deadline.passed(), "what passed was another one");
         assert!(!rings(&deadline, &mut alarm));
     }
@@ -106,9 +106,9 @@ mod tests {
     #[tokio::test]
     async fn a_deadline_moved_nearer_is_not_slept_through() {
         let (deadline, mut alarm) = (Deadline::new(), Alarm::default());
-        deadline.expect(Duration::from_secs(3600));
+        deadline.expect(Instant::now(), Duration::from_secs(3600));
         assert!(!rings(&deadline, &mut alarm));
-        deadline.expect(Duration::from_millis(5));
+        deadline.expect(Instant::now(), Duration::from_millis(5));
         poll_fn(|cx| alarm.poll(&deadline, cx)).await;
         assert!(deadline.passed());
     }
@@ -116,7 +116,7 @@ mod tests {
     #[tokio::test]
     async fn a_deadline_beyond_every_clock_is_none() {
         let (deadline, mut alarm) = (Deadline::new(), Alarm::default());
-        deadline.expect(Duration::from_millis(u64::MAX));
+        deadline.expect(Instant::now(), Duration::from_millis(u64::MAX));
         assert!(!rings(&deadline, &mut alarm));
     }
 }

@@ -53,7 +53,8 @@ pub(super) struct Onward {
     /// Bytes of request body seen so far.
     pub(super) body: u64,
     pub(super) watch: Watch,
-    wait: Wait,
+    /// `None` until it is connected.
+    pub(super) waits_for: Option<Wait>,
     /// The request body came to its end.
     uploaded: bool,
 }
@@ -119,24 +120,26 @@ impl Journey {
         self.exchange.as_ref().is_some_and(|exchange| exchange.stream.is_some())
     }
 
-    /// From now on `wait` is what holds up the request, for as long as it may. What is left to Pingora's own timeouts has
-    /// no deadline here.
-    pub(super) fn expect(&mut self, wait: Wait) {
+    /// From `now` on `wait` is what holds up the request, for as long as it may; a wait for the header that has begun goes
+    /// on. What is left to Pingora's own timeouts has no deadline here.
+    pub(super) fn expect(&mut self, wait: Wait, now: impl FnOnce(&Books) -> Instant) {
         let (Some(exchange), Stage::Admitted(onward)) = (&self.exchange, &mut self.stage) else { return };
         let Some(pool) = self.snapshot.upstreams.get(onward.permit.upstream()) else { return };
-        onward.wait = wait;
-        let settings = pool.settings();
-        match (onward.watch, wait) {
-            (Watch::Ours | Watch::Upload(_), Wait::Header) => exchange.deadline().expect(settings.read_timeout),
-            (Watch::Ours, Wait::Body) => exchange.deadline().expect(settings.stream_idle),
-            (Watch::Upload(pause), Wait::Client) => exchange.deadline().expect(pause),
-            // HTTP/1: Pingora's read timeout, which is set on the session.
-            (Watch::Ours, Wait::Client) => exchange.deadline().lift(),
-            (Watch::Upload(_), Wait::Body) if onward.uploaded => exchange.deadline().lift(),
-            // Either side may bring the next piece.
-            (Watch::Upload(pause), Wait::Body) => exchange.deadline().expect(settings.stream_idle.max(pause)),
-            (Watch::Answer | Watch::Stream, _) => {}
+        if onward.waits_for.replace(wait) == Some(Wait::Header) && wait == Wait::Header {
+            return;
         }
+        let settings = pool.settings();
+        let patience = match (onward.watch, wait) {
+            (Watch::Ours | Watch::Upload(_), Wait::Header) => settings.read_timeout,
+            (Watch::Ours, Wait::Body) => settings.stream_idle,
+            (Watch::Upload(pause), Wait::Client) => pause,
+            // Either side may bring the next piece.
+            (Watch::Upload(pause), Wait::Body) if !onward.uploaded => settings.stream_idle.max(pause),
+            // Of a client of HTTP/1, Pingora's read timeout, which is set on the session.
+            (Watch::Ours, Wait::Client) | (Watch::Upload(_), Wait::Body) => return exchange.deadline().lift(),
+            (Watch::Answer | Watch::Stream, _) => return,
+        };
+        exchange.deadline().expect(now(&self.books), patience);
     }
 
     /// A piece of the request body came, perhaps the last.
@@ -144,17 +147,18 @@ impl Journey {
         if let Some(onward) = self.onward() {
             onward.uploaded |= end;
         }
-        self.expect(match (self.books.status, end) {
+        let wait = match (self.books.status, end) {
             (0, false) => Wait::Client,
             (0, true) => Wait::Header,
             _ => Wait::Body,
-        });
+        };
+        self.expect(wait, |_| Instant::now());
     }
 
     /// The answer is whole; what the client still sends must not hold the backend's connection for long.
     pub(super) fn answer_ended(&mut self) {
         if self.onward().is_some_and(|onward| !onward.uploaded) {
-            self.expect(Wait::Client);
+            self.expect(Wait::Client, |_| Instant::now());
         }
     }
 
@@ -162,9 +166,9 @@ impl Journey {
     pub(super) fn overdue(&self) -> Option<Denial> {
         let passed = self.exchange.as_ref().is_some_and(|exchange| exchange.deadline().passed());
         match &self.stage {
-            Stage::Admitted(onward) if passed => Some(match onward.wait {
-                Wait::Header | Wait::Body if onward.uploaded || onward.watch == Watch::Ours => outcome::overdue(),
-                Wait::Client | Wait::Header | Wait::Body => {
+            Stage::Admitted(onward) if passed => Some(match onward.waits_for {
+                Some(Wait::Header | Wait::Body) if onward.uploaded || onward.watch == Watch::Ours => outcome::overdue(),
+                None | Some(Wait::Client | Wait::Header | Wait::Body) => {
                     Denial::new(Code::RequestTimeout, "the request body did not arrive in time")
                 }
             }),
@@ -223,8 +227,8 @@ impl Journey {
 
 impl Onward {
     pub(super) fn new(permit: Permit) -> Self {
-        let (watch, wait) = (Watch::Answer, Wait::Header);
-        Self { permit, target: None, attempts: 0, failure: None, body: 0, watch, wait, uploaded: false }
+        let (watch, waits_for) = (Watch::Answer, None);
+        Self { permit, target: None, attempts: 0, failure: None, body: 0, watch, waits_for, uploaded: false }
     }
 }
 
@@ -251,13 +255,19 @@ impl Books {
         self.status = status;
         self.answered = Some(self.began.elapsed());
     }
+
+    /// The last moment that was written down. Asking the clock is not free, and every request is asked about often.
+    pub(super) fn latest(&self) -> Instant {
+        self.began + self.answered.or(self.decided).unwrap_or_default()
+    }
 }
 
 impl Drop for Journey {
     fn drop(&mut self) {
+        let now = Instant::now();
         self.settle_cut();
         if let Some(exchange) = &self.exchange {
-            exchange.connection.end(self.snapshot.limits.idle_timeout);
+            exchange.connection.end(now, self.snapshot.limits.idle_timeout);
         }
         self.events.request_ended();
         let (Some((method, uri, host, version)), Some(ids)) = (&self.books.request, &self.books.ids) else { return };
@@ -288,7 +298,7 @@ impl Drop for Journey {
             auth,
             bytes_in: self.books.bytes_in,
             bytes_out: self.books.bytes_out,
-            took: self.books.began.elapsed(),
+            took: now.saturating_duration_since(self.books.began),
             gate,
             upstream,
             upstream_took: upstream.and(self.books.answered).map(|answered| answered.saturating_sub(gate)),

@@ -1,7 +1,7 @@
 //! Pingora's phases, each handed on in a few lines.
 
 use super::head::{edit, raw, Inbound};
-use super::journey::{Journey, Onward, Stage, Wait};
+use super::journey::{Books, Journey, Onward, Stage, Wait};
 use super::snapshot::Snapshot;
 use super::upstream::Watch;
 use super::{outcome, respond, tunnel};
@@ -25,7 +25,7 @@ use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Connection attempts for one request, the first included.
 pub(super) const ATTEMPTS: u8 = 2;
@@ -135,6 +135,7 @@ impl ProxyHttp for Proxy {
         onward.body = 0;
         onward.target = Some(target);
         onward.watch = watch;
+        onward.waits_for = None;
         Ok(peer)
     }
 
@@ -146,8 +147,9 @@ impl ProxyHttp for Proxy {
         head: &mut RequestHeader,
         journey: &mut Journey,
     ) -> Result<()> {
-        // Connected: from here on somebody is waited for.
-        journey.expect(if session.as_downstream_mut().is_body_empty() { Wait::Header } else { Wait::Client });
+        let first = if session.as_downstream_mut().is_body_empty() { Wait::Header } else { Wait::Client };
+        let again = journey.onward().is_some_and(|onward| onward.attempts > 1);
+        journey.expect(first, |books| if again { Instant::now() } else { books.latest() });
         forward_head(head, journey, false)
     }
 
@@ -186,7 +188,7 @@ impl ProxyHttp for Proxy {
         head.set_version(Version::HTTP_11);
         if !head.status.is_informational() {
             journey.books.answered(head.status.as_u16());
-            journey.expect(Wait::Body);
+            journey.expect(Wait::Body, Books::latest);
         }
         let snapshot = Arc::clone(&journey.snapshot);
         let Some(onward) = journey.onward() else { return Ok(()) };
@@ -207,7 +209,7 @@ impl ProxyHttp for Proxy {
         if end {
             journey.answer_ended();
         } else if body.is_some() {
-            journey.expect(Wait::Body);
+            journey.expect(Wait::Body, |_| Instant::now());
         }
         Ok(None)
     }
