@@ -46,10 +46,17 @@ fn report(path: &Path, result: &Result<Loaded, Mistakes>, strict: bool, out: &mu
                 1 => write!(out, "{}: 1 warning", path.display())?,
                 count => write!(out, "{}: {count} warnings", path.display())?,
             }
-            writeln!(out, " ({routes} routes, {issuers} issuers, {upstreams} upstreams)")?;
+            let counts = [counted(routes, "route"), counted(issuers, "issuer"), counted(upstreams, "upstream")];
+            writeln!(out, " ({})", counts.join(", "))?;
         }
     }
     Ok(code(result, strict))
+}
+
+/// `1 route`, `2 routes`.
+pub(super) fn counted(count: usize, thing: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {thing}{plural}")
 }
 
 fn code(result: &Result<Loaded, Mistakes>, strict: bool) -> u8 {
@@ -79,7 +86,11 @@ mod tests {
     fn a_warning_fails_only_when_asked_to() {
         let (code, text) = checked(LONELY, false);
         assert_eq!(code, 0, "{text}");
-        assert!(text.starts_with("warning: route[0] (line 4): ") && text.contains("1 warning (1 routes"), "{text}");
+        assert!(
+            text.starts_with("warning: route[0] (line 4): ")
+                && text.ends_with("1 warning (1 route, 0 issuers, 1 upstream)\n"),
+            "{text}"
+        );
         assert_eq!(checked(LONELY, true).0, 2);
     }
 

@@ -48,7 +48,7 @@ fn table(settings: &Settings) -> String {
         let _ = writeln!(text, "{}", padded.join("  ").trim_end());
     }
     let public = routes.iter().filter(|route| route.rule.access == Access::Public).count();
-    let _ = writeln!(text, "\n{} routes, {public} of them public (!)", routes.len());
+    let _ = writeln!(text, "\n{}, {public} of them public (!)", super::check::counted(routes.len(), "route"));
     text
 }
 

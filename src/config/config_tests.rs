@@ -382,6 +382,21 @@ fn identity_headers_cannot_be_headers_with_a_meaning_of_their_own() {
 }
 
 #[test]
+fn how_the_caller_was_identified_is_told_whatever_headers_were_chosen() {
+    let method = |text: &str| {
+        let settings = good(text);
+        let entries = settings.identity.entries.iter();
+        entries.filter(|(name, claim)| name == "x-auth-method" && claim == "method").count()
+    };
+    assert_eq!(method("[identity.headers]\n\"Who\" = \"sub\"\n"), 1);
+    assert_eq!(method("[identity.headers]\n\"x-auth-method\" = \"method\"\n\"How\" = \"method\"\n"), 1);
+    for other in ["\"X-Auth-Method\" = \"sub\"", "\"X_Auth_Method\" = \"method\""] {
+        let found = wrong(&format!("[identity.headers]\n{other}\n"));
+        assert!(found.len() == 1 && found[0].contains("leave it out"), "{found:#?}");
+    }
+}
+
+#[test]
 fn role_routes_without_a_source_are_warned_about_when_there_are_two() {
     let other = with_issuer("name = \"other\"\nissuer = \"https://other\"");
     let text = with_route("roles = [\"admin\"]") + &other;

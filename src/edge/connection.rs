@@ -1,10 +1,8 @@
 //! What is known of one client connection, shared between its stream and the requests on it.
 
-use pingora::http::ResponseHeader;
-use pingora::protocols::raw_connect::ProxyDigest;
-use pingora::protocols::Digest;
+use super::deadline::Deadline;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,28 +19,19 @@ pub struct Connection {
     turn: AtomicU32,
     /// Set before the first request, once the client has agreed on HTTP/2 or shown its preface.
     http2: AtomicBool,
-    opened: Instant,
-    /// When something must have come, in milliseconds since `opened`; 0 when nothing is expected. While a request is
-    /// served it is the backend's to send, between two requests the client's.
-    due: AtomicU64,
+    /// While an HTTP/1 request is served it is the backend's, between two requests the client's.
+    deadline: Deadline,
 }
 
 impl Connection {
     #[must_use]
     pub fn new(ip: Option<IpAddr>, tls: bool) -> Arc<Self> {
-        Arc::new(Self {
-            ip,
-            tls,
-            turn: AtomicU32::new(0),
-            http2: AtomicBool::new(false),
-            opened: Instant::now(),
-            due: AtomicU64::new(0),
-        })
+        Arc::new(Self { ip, tls, turn: AtomicU32::new(0), http2: AtomicBool::new(false), deadline: Deadline::new() })
     }
 
     /// A request head is complete: the stream stops waiting for one.
     pub fn begin(&self) {
-        self.due.store(0, Ordering::Relaxed);
+        self.deadline.lift();
         self.turn.fetch_or(1, Ordering::Relaxed);
     }
 
@@ -50,27 +39,16 @@ impl Connection {
     pub fn end(&self, now: Instant, idle: Duration) {
         let turn = self.turn.load(Ordering::Relaxed);
         if turn & 1 == 1 && turn != FRAMES {
-            self.expect(now, idle);
+            self.deadline.expect(now, idle);
             self.turn.store(turn.wrapping_add(1), Ordering::Relaxed);
         }
     }
 
-    /// Whoever's turn it is must send something within `patience`, or the stream of this connection reports an error.
-    /// Pingora has one timeout for the response header and for every piece of the body, running while the request
-    /// body is still being sent; only here are they told apart.
-    pub(super) fn expect(&self, now: Instant, patience: Duration) {
-        let due = (now.saturating_duration_since(self.opened) + patience).as_millis();
-        self.due.store(u64::try_from(due).unwrap_or(u64::MAX), Ordering::Relaxed);
-    }
-
-    pub(super) fn due(&self) -> Option<Instant> {
-        let due = self.due.load(Ordering::Relaxed);
-        (due != 0).then(|| self.opened + Duration::from_millis(due))
-    }
-
-    /// Whether the client speaks HTTP/2, whose streams cannot be told anything through their connection.
-    pub(super) fn has_frames(&self) -> bool {
-        self.turn() == FRAMES
+    /// Whoever's turn it is must send something by then, or the stream of this connection reports an error. Pingora has
+    /// one timeout for the response header and for every piece of the body, running while the request body is still
+    /// being sent; only here are they told apart.
+    pub(super) fn deadline(&self) -> &Deadline {
+        &self.deadline
     }
 
     /// The first request of an HTTP/2 connection has come: from here on there are frames, which are not heads, and
@@ -91,18 +69,5 @@ impl Connection {
 
     pub(super) fn turn(&self) -> u32 {
         self.turn.load(Ordering::Relaxed)
-    }
-
-    /// Wraps the connection so that Pingora carries it to the request hooks: the digest's user data is the only
-    /// thing of ours that travels from a stream to a session, on HTTP/1 and HTTP/2, plain and TLS.
-    pub(super) fn digest(self: &Arc<Self>) -> Option<Arc<ProxyDigest>> {
-        let header = ResponseHeader::build(200, Some(0)).ok()?;
-        Some(Arc::new(ProxyDigest::new(Box::new(header), Some(Box::new(Arc::clone(self))))))
-    }
-
-    /// The connection a session runs on.
-    pub(super) fn of(digest: Option<&Digest>) -> Option<Arc<Self>> {
-        let user_data = digest?.proxy_digest.as_ref()?.user_data.as_ref()?;
-        user_data.downcast_ref::<Arc<Self>>().map(Arc::clone)
     }
 }

@@ -6,6 +6,7 @@
 //! watched here: Pingora reads from the client all the while, to notice when it leaves.
 
 use super::connection::Connection;
+use super::deadline::Alarm;
 use crate::ports::EdgeEvents;
 use async_trait::async_trait;
 use bytes::{Buf, BytesMut};
@@ -22,7 +23,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::time::{sleep_until, Instant, Sleep};
+use tokio::time::Sleep;
 
 /// Enough for a response head and a small body in one segment; larger writes go straight through.
 const WRITE_BUFFER: usize = 4096;
@@ -48,15 +49,14 @@ pub(super) struct Guarded {
     socket: Socket,
     limits: HeadLimits,
     connection: Option<Arc<Connection>>,
-    digest: Option<Arc<ProxyDigest>>,
     /// Bytes looked at before HTTP began; read again first.
     peeked: BytesMut,
     /// Bytes of the head awaited, and in which turn of the connection.
     head_bytes: usize,
     turn: u32,
     deadline: Option<Pin<Box<Sleep>>>,
-    /// Set to a moment no later than something is due; looked at again when it rings.
-    alarm: Option<Pin<Box<Sleep>>>,
+    /// Of the connection's own deadline.
+    alarm: Alarm,
     events: Arc<dyn EdgeEvents>,
 }
 
@@ -78,19 +78,17 @@ impl Guarded {
             socket,
             limits,
             connection: None,
-            digest: None,
             peeked: BytesMut::new(),
             head_bytes: 0,
             turn: 0,
             deadline: None,
-            alarm: None,
+            alarm: Alarm::default(),
             events,
         }
     }
 
-    /// From here on requests on this stream know their connection.
+    /// From here on the stream watches what its connection expects.
     pub(super) fn introduce(&mut self, connection: &Arc<Connection>) {
-        self.digest = connection.digest();
         self.connection = Some(Arc::clone(connection));
     }
 
@@ -146,22 +144,10 @@ impl Guarded {
         deadline.as_mut().poll(cx).map(|()| io::ErrorKind::TimedOut.into())
     }
 
-    /// Rings when what the connection expects is overdue. The alarm is set anew only when it rings too early or would ring too late,
-    /// so a busy connection touches its timer once in a while, not once a request.
+    /// Rings when what the connection expects is overdue.
     fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        let due = self.connection.as_ref().and_then(|connection| connection.due()).map(Instant::from_std);
-        let Some(due) = due else { return Poll::Pending };
-        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(due)));
-        if alarm.deadline() > due {
-            alarm.as_mut().reset(due);
-        }
-        while alarm.as_mut().poll(cx).is_ready() {
-            if alarm.deadline() >= due {
-                return Poll::Ready(io::ErrorKind::TimedOut.into());
-            }
-            alarm.as_mut().reset(due);
-        }
-        Poll::Pending
+        let Some(connection) = &self.connection else { return Poll::Pending };
+        self.alarm.poll(connection.deadline(), cx).map(|()| io::ErrorKind::TimedOut.into())
     }
 
     fn poll_socket(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -287,7 +273,7 @@ impl GetTimingDigest for Guarded {
 
 impl GetProxyDigest for Guarded {
     fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        self.digest.clone()
+        None
     }
 }
 

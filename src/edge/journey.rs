@@ -1,11 +1,12 @@
 //! The books of one request, closed by `Drop`: Pingora's `logging()` is skipped for panics, cut streams and a runtime
 //! that shuts down, and what is counted only there leaks.
 
-use super::connection::Connection;
+use super::exchange::Exchange;
 use super::ids::Ids;
+use super::outcome;
 use super::snapshot::Snapshot;
-use super::upstream::Target;
-use crate::domain::denial::Denial;
+use super::upstream::{Target, Watch};
+use crate::domain::denial::{Code, Denial};
 use crate::domain::headers::forwarded::Peer;
 use crate::pipeline::account::{Auth, Decision, Record};
 use crate::pipeline::{Answer, Permit};
@@ -25,7 +26,8 @@ pub(super) struct Journey {
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) stage: Stage,
     pub(super) books: Books,
-    connection: Option<Arc<Connection>>,
+    /// `None` is a fault of ours, and such a request is refused: who sent it, and how, could not be told.
+    exchange: Option<Exchange>,
     events: Arc<dyn EdgeEvents>,
 }
 
@@ -50,17 +52,27 @@ pub(super) struct Onward {
     pub(super) failure: Option<Denial>,
     /// Bytes of request body seen so far.
     pub(super) body: u64,
-    /// What the backend's present time is for.
+    pub(super) watch: Watch,
+    /// `None` until it is connected.
     pub(super) waits_for: Option<Wait>,
+    /// The request body came to its end.
+    uploaded: bool,
 }
 
-/// What a backend is waited for.
+/// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wait {
+    /// The client's next piece of a body that the backend has not answered yet.
+    Client,
+    /// The backend's response header.
     Header,
-    /// The next piece.
+    /// The backend's next piece.
     Body,
 }
+
+/// What a request body must bring in a second, on average, beyond the first `idle_timeout`: enough for the slowest
+/// mobile network, and too much for whoever would hold a backend's connection with a byte now and then.
+const SLOWEST_BODY: u64 = 500;
 
 /// What is written down on the way.
 pub(super) struct Books {
@@ -77,24 +89,21 @@ pub(super) struct Books {
 impl Journey {
     pub(super) fn begin(snapshot: Arc<Snapshot>, events: Arc<dyn EdgeEvents>) -> Self {
         events.request_began();
-        Self { snapshot, stage: Stage::Arrived, books: Books::open(), connection: None, events }
+        Self { snapshot, stage: Stage::Arrived, books: Books::open(), exchange: Exchange::current(), events }
     }
 
     /// The head is complete: who is on the other end, and what did they send?
-    pub(super) fn arrive(&mut self, session: &Session) -> Peer {
+    pub(super) fn arrive(&mut self, session: &Session) -> Option<Peer> {
         let header = session.req_header();
-        let connection = Connection::of(session.digest());
-        let (ip, tls) = connection.as_ref().map_or((None, false), |connection| (connection.ip, connection.tls));
-        match connection.as_ref() {
-            Some(connection) if header.version == Version::HTTP_2 => connection.speaks_frames(),
-            Some(connection) => connection.begin(),
-            None => {}
-        }
-        self.connection = connection;
-        let peer = Peer { ip, trusted: self.snapshot.gate.trusts(ip), tls };
+        let peer = self.exchange.as_ref().map(|Exchange { connection, stream }| {
+            if stream.is_none() {
+                connection.begin();
+            }
+            Peer { ip: connection.ip, trusted: self.snapshot.gate.trusts(connection.ip), tls: connection.tls }
+        });
         let host = header.headers.get(HOST).cloned();
         self.books.request = Some((header.method.clone(), header.uri.clone(), host, header.version));
-        self.books.ids = Some(Ids::of(&header.headers, peer.trusted));
+        self.books.ids = Some(Ids::of(&header.headers, peer.as_ref().is_some_and(|peer| peer.trusted)));
         peer
     }
 
@@ -106,29 +115,98 @@ impl Journey {
         }
     }
 
-    /// From `now` on the backend has its time for what comes next; a wait for the header that has begun goes on. False
-    /// when the client speaks HTTP/2: its stream cannot watch the backend, and Pingora must.
-    pub(super) fn expect_upstream(&mut self, wait: Wait, now: impl FnOnce(&Books) -> Instant) -> bool {
-        let Some(connection) = self.connection.as_ref().filter(|connection| !connection.has_frames()) else {
-            return false;
-        };
-        let Stage::Admitted(onward) = &mut self.stage else { return false };
-        if onward.waits_for.replace(wait) == Some(Wait::Header) && wait == Wait::Header {
-            return true;
-        }
-        let Some(pool) = self.snapshot.upstreams.get(onward.permit.upstream()) else { return false };
-        let settings = pool.settings();
-        let patience = match wait {
-            Wait::Header => settings.read_timeout,
-            Wait::Body => settings.stream_idle,
-        };
-        connection.expect(now(&self.books), patience);
-        true
+    /// Whether the client has many requests on one connection, which then cannot watch for any of them.
+    pub(super) fn has_stream(&self) -> bool {
+        self.exchange.as_ref().is_some_and(|exchange| exchange.stream.is_some())
     }
 
-    pub(super) fn upstream_overdue(&self) -> bool {
-        let due = self.connection.as_ref().and_then(|connection| connection.due());
-        due.is_some_and(|due| due <= Instant::now())
+    /// From `now` on `wait` is what holds up the request, for as long as it may; a wait for the header that has begun goes
+    /// on. What is left to Pingora's own timeouts has no deadline here.
+    pub(super) fn expect(&mut self, wait: Wait, now: impl FnOnce(&Books) -> Instant) {
+        let (Some(exchange), Stage::Admitted(onward)) = (&self.exchange, &mut self.stage) else { return };
+        let Some(pool) = self.snapshot.upstreams.get(onward.permit.upstream()) else { return };
+        if onward.waits_for.replace(wait) == Some(Wait::Header) && wait == Wait::Header {
+            return;
+        }
+        let settings = pool.settings();
+        let patience = match (onward.watch, wait) {
+            (Watch::Ours | Watch::Upload(_), Wait::Header) => settings.read_timeout,
+            (Watch::Ours, Wait::Body) => settings.stream_idle,
+            (Watch::Upload(pause), Wait::Client) => pause,
+            // Either side may bring the next piece.
+            (Watch::Upload(pause), Wait::Body) if !onward.uploaded => settings.stream_idle.max(pause),
+            // Of a client of HTTP/1, Pingora's read timeout, which is set on the session.
+            (Watch::Ours, Wait::Client) | (Watch::Upload(_), Wait::Body) => return exchange.deadline().lift(),
+            (Watch::Answer | Watch::Stream, _) => return,
+        };
+        exchange.deadline().expect(now(&self.books), patience);
+    }
+
+    /// A piece of the request body came, perhaps the last.
+    pub(super) fn piece_came(&mut self, end: bool) {
+        if let Some(onward) = self.onward() {
+            onward.uploaded |= end;
+        }
+        let wait = match (self.books.status, end) {
+            (0, false) => Wait::Client,
+            (0, true) => Wait::Header,
+            _ => Wait::Body,
+        };
+        self.expect(wait, |_| Instant::now());
+    }
+
+    /// The answer is whole; what the client still sends must not hold the backend's connection for long.
+    pub(super) fn answer_ended(&mut self) {
+        if self.onward().is_some_and(|onward| !onward.uploaded) {
+            self.expect(Wait::Client, |_| Instant::now());
+        }
+    }
+
+    /// Who was waited for in vain, if that is why the request ends.
+    pub(super) fn overdue(&self) -> Option<Denial> {
+        let passed = self.exchange.as_ref().is_some_and(|exchange| exchange.deadline().passed());
+        match &self.stage {
+            Stage::Admitted(onward) if passed => Some(match onward.waits_for {
+                Some(Wait::Header | Wait::Body) if onward.uploaded || onward.watch == Watch::Ours => outcome::overdue(),
+                None | Some(Wait::Client | Wait::Header | Wait::Body) => {
+                    Denial::new(Code::RequestTimeout, "the request body did not arrive in time")
+                }
+            }),
+            Stage::Admitted(_) | Stage::Arrived | Stage::Answered(_) => None,
+        }
+    }
+
+    /// Whether the request body comes so slowly that it is no upload but a way to hold a backend's connection.
+    pub(super) fn body_drips(&self) -> bool {
+        let Stage::Admitted(onward) = &self.stage else { return false };
+        let earned = Duration::from_secs(onward.body / SLOWEST_BODY);
+        let bounded = self.books.status == 0 && onward.watch != Watch::Stream;
+        bounded && self.books.began.elapsed() > self.snapshot.limits.idle_timeout + earned
+    }
+
+    /// The address in use let us down.
+    pub(super) fn blame_upstream(&self) {
+        let Stage::Admitted(onward) = &self.stage else { return };
+        if let (Some(pool), Some(target)) = (self.snapshot.upstreams.get(onward.permit.upstream()), &onward.target) {
+            pool.failed(target);
+        }
+    }
+
+    /// An HTTP/2 request that was cut by its deadline had no hook to say so.
+    fn settle_cut(&mut self) {
+        if !self.has_stream() || self.onward().is_none_or(|onward| onward.failure.is_some()) {
+            return;
+        }
+        let Some(denial) = self.overdue() else { return };
+        if denial.code == Code::UpstreamTimeout {
+            self.blame_upstream();
+        }
+        if self.books.status == 0 {
+            self.books.status = denial.code.status();
+        }
+        if let Some(onward) = self.onward() {
+            onward.failure = Some(denial);
+        }
     }
 
     pub(super) fn request_id(&self) -> &str {
@@ -149,7 +227,8 @@ impl Journey {
 
 impl Onward {
     pub(super) fn new(permit: Permit) -> Self {
-        Self { permit, target: None, attempts: 0, failure: None, body: 0, waits_for: None }
+        let (watch, waits_for) = (Watch::Answer, None);
+        Self { permit, target: None, attempts: 0, failure: None, body: 0, watch, waits_for, uploaded: false }
     }
 }
 
@@ -186,8 +265,9 @@ impl Books {
 impl Drop for Journey {
     fn drop(&mut self) {
         let now = Instant::now();
-        if let Some(connection) = &self.connection {
-            connection.end(now, self.snapshot.limits.idle_timeout);
+        self.settle_cut();
+        if let Some(exchange) = &self.exchange {
+            exchange.connection.end(now, self.snapshot.limits.idle_timeout);
         }
         self.events.request_ended();
         let (Some((method, uri, host, version)), Some(ids)) = (&self.books.request, &self.books.ids) else { return };
@@ -207,7 +287,7 @@ impl Drop for Journey {
         self.snapshot.journal.account(&Record {
             request_id: ids.request_id(),
             trace_id: ids.trace_id(),
-            client: client.or_else(|| self.connection.as_ref().and_then(|connection| connection.ip)),
+            client: client.or_else(|| self.exchange.as_ref().and_then(|exchange| exchange.connection.ip)),
             method: method.as_str(),
             host: authority.or_else(|| host.as_ref().map(HeaderValue::as_bytes)).unwrap_or_default(),
             path: uri.path().as_bytes(),

@@ -9,9 +9,8 @@ use super::snapshot::Snapshot;
 use crate::domain::time::UnixTime;
 use crate::ports::EdgeEvents;
 use arc_swap::ArcSwap;
-use pingora::apps::{HttpServerApp, HttpServerOptions};
+use pingora::apps::HttpServerApp;
 use pingora::connectors::TransportConnector;
-use pingora::protocols::http::v2::server::default_h2_options;
 use pingora::proxy::{http_proxy, HttpProxy};
 use pingora::server::configuration::ServerConf;
 use std::fmt;
@@ -28,8 +27,6 @@ const MAX_RETRIES: usize = 2;
 /// Between the last accept and the end of idle connections.
 const LAST_CALL: Duration = Duration::from_millis(500);
 const UPSTREAM_POOL: usize = 256;
-const H2_STREAM_WINDOW: u32 = 1 << 20;
-const H2_CONNECTION_WINDOW: u32 = 4 << 20;
 
 /// What the edge runs with; all of it needs a restart to change but the snapshot.
 pub struct Edge {
@@ -89,7 +86,6 @@ impl Edge {
 
     fn front(&self, draining: Arc<AtomicBool>, shutdown: watch::Receiver<bool>) -> Arc<Front> {
         let snapshot = Arc::clone(&self.snapshot);
-        let limits = snapshot.load().limits;
         let proxy = Proxy {
             snapshot: Arc::clone(&snapshot),
             events: Arc::clone(&self.events),
@@ -98,16 +94,7 @@ impl Edge {
             shutdown: shutdown.clone(),
             clock: self.clock,
         };
-        let mut proxy: HttpProxy<Proxy> = http_proxy(&Arc::new(pingora_conf(self.threads)), proxy);
-        let mut options = HttpServerOptions::default();
-        options.h2c = true;
-        options.h2_idle_timeout = Some(limits.idle_timeout);
-        proxy.server_options = Some(options);
-        let mut h2 = default_h2_options();
-        h2.max_header_list_size(u32::try_from(limits.max_header).unwrap_or(u32::MAX));
-        h2.initial_window_size(H2_STREAM_WINDOW);
-        h2.initial_connection_window_size(H2_CONNECTION_WINDOW);
-        proxy.h2_options = Some(h2);
+        let proxy: HttpProxy<Proxy> = http_proxy(&Arc::new(pingora_conf(self.threads)), proxy);
         let front = Front { proxy: Arc::new(proxy), snapshot, events: Arc::clone(&self.events), shutdown };
         Arc::new(front)
     }

@@ -5,6 +5,7 @@
 //! last connection does. Pingora's proxy takes each connection from here.
 
 use super::connection::Connection;
+use super::exchange::Requests;
 use super::guarded::{Guarded, HeadLimits, Socket};
 use super::proxy::Proxy;
 use super::proxy_header;
@@ -130,14 +131,15 @@ impl Front {
         // Silence, a stalled PROXY header and a stalled handshake all end here.
         let opened = tokio::time::timeout(limits.header_timeout, open(&snapshot, guarded, ip)).await;
         drop(snapshot);
-        if let Ok(Some(stream)) = opened {
-            self.proxy.process_new(stream, &self.shutdown).await;
+        if let Ok(Some((stream, connection))) = opened {
+            let requests = Requests::new(Arc::clone(&self.proxy), connection, limits);
+            requests.process_new(stream, &self.shutdown).await;
         }
     }
 }
 
 /// Everything before HTTP. `None` ends the connection: there is nobody to answer yet.
-async fn open(snapshot: &Snapshot, mut stream: Guarded, ip: Option<IpAddr>) -> Option<Stream> {
+async fn open(snapshot: &Snapshot, mut stream: Guarded, ip: Option<IpAddr>) -> Option<(Stream, Arc<Connection>)> {
     let announced = snapshot.proxy_protocol && snapshot.gate.trusts(ip);
     let ip = if announced { proxy_header::read(&mut stream).await.ok()?.client().or(ip) } else { ip };
     let first = stream.look(1).await.ok()?.first().copied()?;
@@ -148,7 +150,7 @@ async fn open(snapshot: &Snapshot, mut stream: Guarded, ip: Option<IpAddr>) -> O
         if stream.selected_alpn_proto() == Some(ALPN::H2) {
             connection.agreed_on_http2();
         }
-        return Some(Box::new(stream));
+        return Some((Box::new(stream), connection));
     }
     let connection = Connection::new(ip, false);
     stream.introduce(&connection);
@@ -156,7 +158,7 @@ async fn open(snapshot: &Snapshot, mut stream: Guarded, ip: Option<IpAddr>) -> O
     if stream.speaks_h2().await.ok()? {
         connection.agreed_on_http2();
     }
-    Some(Box::new(stream))
+    Some((Box::new(stream), connection))
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {

@@ -1,9 +1,12 @@
 //! The only room that sees Pingora: sockets in front, backends behind, and nothing decided in between.
 //!
-//! `listen` accepts connections and hands each to `guarded`, a stream with deadlines; Pingora parses requests on it;
-//! `proxy` is its phases, each handing on to the pipeline; `journey` keeps the books of one request.
+//! `listen` accepts connections and hands each to `guarded`, a stream with deadlines; Pingora parses requests on it,
+//! and each runs within its `exchange`; `proxy` is Pingora's phases, each handing on to the pipeline; `journey` keeps
+//! the books of one request.
 
 pub mod connection;
+mod deadline;
+mod exchange;
 mod guarded;
 mod head;
 mod ids;

@@ -48,7 +48,9 @@ pub(super) struct Proxy {
 impl Proxy {
     /// What becomes of the request: a permit, or an answer of ours.
     async fn decide(&self, session: &Session, journey: &mut Journey) -> Result<Permit, Answer> {
-        let peer = journey.arrive(session);
+        let Some(peer) = journey.arrive(session) else {
+            return Err(Denial::new(Code::Internal, "a request without a connection").into());
+        };
         let wire = session.as_downstream().as_http1().map(|http1| http1.get_headers_raw_bytes());
         let head = raw(session, wire.as_deref());
         if head.size() > journey.snapshot.limits.max_header {
@@ -123,15 +125,7 @@ impl ProxyHttp for Proxy {
 
     async fn upstream_peer(&self, session: &mut Session, journey: &mut Journey) -> Result<Box<HttpPeer>> {
         let snapshot = Arc::clone(&journey.snapshot);
-        // While the client still has to send, it is the client that is waited for.
-        let first = if session.as_downstream_mut().is_body_empty() { Wait::Header } else { Wait::Body };
-        let Some(onward) = journey.onward() else {
-            return Error::e_explain(ErrorType::InternalError, "forwarding without a permit");
-        };
-        onward.waits_for = None;
-        let again = onward.attempts > 0;
-        let now = |books: &Books| if again { Instant::now() } else { books.latest() };
-        let watch = if journey.expect_upstream(first, now) { Watch::Ours } else { watch(session) };
+        let watch = if journey.has_stream() { watch(session, &snapshot) } else { Watch::Ours };
         let Some(onward) = journey.onward() else {
             return Error::e_explain(ErrorType::InternalError, "forwarding without a permit");
         };
@@ -146,6 +140,8 @@ impl ProxyHttp for Proxy {
         // A request that is sent again is counted again.
         onward.body = 0;
         onward.target = Some(target);
+        onward.watch = watch;
+        onward.waits_for = None;
         Ok(peer)
     }
 
@@ -153,10 +149,13 @@ impl ProxyHttp for Proxy {
     /// had true headers removed had they been set by then.
     async fn upstream_request_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         head: &mut RequestHeader,
         journey: &mut Journey,
     ) -> Result<()> {
+        let first = if session.as_downstream_mut().is_body_empty() { Wait::Header } else { Wait::Client };
+        let again = journey.onward().is_some_and(|onward| onward.attempts > 1);
+        journey.expect(first, |books| if again { Instant::now() } else { books.latest() });
         forward_head(head, journey, false)
     }
 
@@ -173,14 +172,19 @@ impl ProxyHttp for Proxy {
             *body = None;
         }
         let snapshot = Arc::clone(&journey.snapshot);
-        let answered = journey.books.status != 0;
-        journey.expect_upstream(if end && !answered { Wait::Header } else { Wait::Body }, |_| Instant::now());
+        journey.piece_came(end);
         let (Some(piece), Some(onward)) = (body.as_ref(), journey.onward()) else { return Ok(()) };
         onward.body += piece.len() as u64;
         let most = snapshot.gate.route(&onward.permit).map_or(0, |route| route.forwarding.max_body);
         if onward.body > most {
             onward.failure = Some(too_large());
             return Error::e_explain(ErrorType::HTTPStatus(413), "request body above max_body");
+        }
+        if !end && journey.body_drips() {
+            if let Some(onward) = journey.onward() {
+                onward.failure = Some(Denial::new(Code::RequestTimeout, "the request body comes too slowly"));
+            }
+            return Error::e_explain(ErrorType::HTTPStatus(408), "request body too slow");
         }
         Ok(())
     }
@@ -190,7 +194,7 @@ impl ProxyHttp for Proxy {
         head.set_version(Version::HTTP_11);
         if !head.status.is_informational() {
             journey.books.answered(head.status.as_u16());
-            journey.expect_upstream(Wait::Body, Books::latest);
+            journey.expect(Wait::Body, Books::latest);
         }
         let snapshot = Arc::clone(&journey.snapshot);
         let Some(onward) = journey.onward() else { return Ok(()) };
@@ -210,8 +214,10 @@ impl ProxyHttp for Proxy {
         end: bool,
         journey: &mut Journey,
     ) -> Result<Option<Duration>> {
-        if body.is_some() && !end {
-            journey.expect_upstream(Wait::Body, |_| Instant::now());
+        if end {
+            journey.answer_ended();
+        } else if body.is_some() {
+            journey.expect(Wait::Body, |_| Instant::now());
         }
         Ok(None)
     }
@@ -245,17 +251,13 @@ impl ProxyHttp for Proxy {
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, e: &Error, journey: &mut Journey) -> FailToProxy {
-        let snapshot = Arc::clone(&journey.snapshot);
-        let overdue = journey.upstream_overdue();
-        let onward = journey.onward();
         // For an HTTP/1 client the overdue backend shows as an error of the client's own stream.
-        if let (Some(onward), true) = (&onward, overdue || *e.esource() == ErrorSource::Upstream) {
-            if let (Some(pool), Some(target)) = (snapshot.upstreams.get(onward.permit.upstream()), &onward.target) {
-                pool.failed(target);
-            }
+        let overdue = journey.overdue();
+        if overdue.is_some() || *e.esource() == ErrorSource::Upstream {
+            journey.blame_upstream();
         }
-        let known = onward.and_then(|onward| onward.failure.take());
-        let denial = outcome::of(e, known.or_else(|| overdue.then(outcome::overdue)));
+        let known = journey.onward().and_then(|onward| onward.failure.take());
+        let denial = outcome::of(e, known.or(overdue));
         let error_code = denial.as_ref().map_or(0, |denial| denial.code.status());
         if let Some(denial) = denial {
             fail(session, journey, denial).await;
@@ -343,15 +345,19 @@ fn declared_length(headers: &HeaderMap) -> u64 {
     declared.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
-/// For HTTP/2 clients, where only Pingora can watch the backend: event streams, gRPC calls and uploads may keep it
-/// silent for as long as `stream_idle`.
-fn watch(session: &mut Session) -> Watch {
+/// For HTTP/2 clients. Event streams and gRPC calls may keep the backend silent for as long as `stream_idle`, and gRPC
+/// calls the client too.
+fn watch(session: &mut Session, snapshot: &Snapshot) -> Watch {
     let is = |value: Option<&HeaderValue>, what: &[u8]| {
         value.is_some_and(|value| value.as_bytes().windows(what.len()).any(|part| part.eq_ignore_ascii_case(what)))
     };
     let headers = &session.req_header().headers;
-    let events = is(headers.get(ACCEPT), b"text/event-stream") || is(headers.get(CONTENT_TYPE), b"application/grpc");
-    if events || !session.as_downstream_mut().is_body_empty() {
+    let events = is(headers.get(ACCEPT), b"text/event-stream");
+    if is(headers.get(CONTENT_TYPE), b"application/grpc") {
+        Watch::Stream
+    } else if !session.as_downstream_mut().is_body_empty() {
+        Watch::Upload(snapshot.limits.idle_timeout)
+    } else if events {
         Watch::Stream
     } else {
         Watch::Answer

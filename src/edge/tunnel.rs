@@ -59,12 +59,12 @@ pub(super) async fn run(proxy: &Proxy, session: &mut Session, journey: &mut Jour
         relay(session, &mut upstream, idle).await
     };
     upstream.shutdown().await;
-    ended.map_err(|mut error| {
-        // What was cut off must not be finished as if it were whole.
-        session.set_keepalive(None);
-        error.as_up();
-        error
-    })
+    let Err(mut error) = ended else { return Ok(()) };
+    // What was cut off must not be finished as if it were whole; but what came of it is sent.
+    session.set_keepalive(None);
+    session.as_downstream_mut().shutdown().await;
+    error.as_up();
+    Err(error)
 }
 
 /// Sends the handshake and reads the backend's answer.

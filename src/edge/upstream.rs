@@ -66,16 +66,22 @@ enum Place {
     Socket(PathBuf),
 }
 
-/// How long the connection for one request may be silent, as far as Pingora is to watch that.
+/// Who watches how long the backend of one request may be silent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Watch {
-    /// The client's stream does, header and body apart.
+    /// The client's stream, header and body apart.
     Ours,
-    /// To the response header and between two pieces of the body.
+    /// For an HTTP/2 request with a body: its exchange, until the answer begins, and then Pingora. The client may pause
+    /// for as long as this in between.
+    Upload(Duration),
+    /// Pingora: to the response header and between two pieces of the body.
     Answer,
-    /// Only for `stream_idle`: events, gRPC, and requests whose body takes its time.
+    /// Pingora, for `stream_idle` only: events and gRPC.
     Stream,
 }
+
+/// Between a deadline of ours and the one of Pingora that would take it for the backend's fault.
+const MARGIN: Duration = Duration::from_secs(5);
 
 impl Pool {
     /// # Errors
@@ -137,6 +143,7 @@ impl Pool {
         let mut peer = Box::new(target.peer.clone());
         peer.options.read_timeout = match watch {
             Watch::Ours => None,
+            Watch::Upload(pause) => Some(self.settings.stream_idle.max(pause).max(self.settings.read_timeout) + MARGIN),
             Watch::Answer => Some(self.settings.read_timeout),
             Watch::Stream => Some(self.settings.stream_idle),
         };

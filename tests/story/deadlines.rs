@@ -111,47 +111,38 @@ fn a_body_that_stalls_ends_the_request() {
 }
 
 #[test]
-fn an_http2_body_that_stalls_ends_the_request() {
-    let backend = Played::start();
-    let gate = impatient(&backend.upstream("app", "stream_idle = \"1s\""));
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let address = gate.http;
-    let stalled = runtime.spawn(async move {
-        let stream = tokio::net::TcpStream::connect(address).await.unwrap();
-        let (sender, connection) = h2::client::handshake(stream).await.unwrap();
-        tokio::spawn(connection);
-        let mut sender = sender.ready().await.unwrap();
-        let request = http::Request::post("http://app.test/").body(()).unwrap();
-        let (answer, mut body) = sender.send_request(request, false).unwrap();
-        body.send_data(bytes::Bytes::from_static(b"half"), false).unwrap();
-        let ended = answer.await.map(|answer| answer.status().as_u16());
-        drop(body);
-        ended
-    });
-    let mut scene = backend.next();
-    scene.until("half");
-    let ended = runtime.block_on(async { tokio::time::timeout(super::support::PATIENCE, stalled).await });
-    let status = ended.expect("it hangs").unwrap();
-    assert!(matches!(status, Err(_) | Ok(408 | 504)), "{status:?}");
-    scene.until("\r\n");
-}
-
-#[test]
 fn a_body_that_is_slow_but_steady_arrives() {
     let backend = Played::start();
     let gate = impatient(&backend.upstream("app", "read_timeout = \"300ms\""));
     let mut client = Client::connect(gate.http);
-    client.send("POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: 20\r\n\r\n");
+    client.send("POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: 2000\r\n\r\n");
     let mut scene = backend.next();
     scene.head();
     for _ in 0..20 {
-        // longer than the header timeout in sum, shorter than the idle timeout each
+        // longer than any timeout in sum, shorter than each, and more than 500 bytes a second
         std::thread::sleep(std::time::Duration::from_millis(60));
-        client.send("x");
-        scene.until("x");
+        client.send(format!("{}y", "x".repeat(99)));
+        scene.until("y");
     }
     scene.say("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     assert_eq!(client.receive().unwrap().status, 200);
+}
+
+#[test]
+fn a_body_that_drips_ends_the_request_and_nobody_is_blamed_for_it() {
+    let backend = Played::start();
+    let gate = impatient(&backend.upstream("app", ""));
+    for _ in 0..3 {
+        let mut client = connect(&gate);
+        client.say("POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: 100000\r\n\r\n");
+        let mut scene = backend.next();
+        scene.head();
+        assert!(client.drips("x"));
+    }
+    gate.accounted(3);
+    let line = gate.journal.wait(|line| line["kind"] != "audit");
+    assert_eq!((line["status"].as_u64(), line["reason"].as_str()), (Some(408), Some("request_timeout")));
+    assert_eq!(gate.metric("doorward_upstream_ejections_total{upstream=\"app\"}"), 0.0);
 }
 
 #[test]

@@ -61,6 +61,55 @@ fn no_request_fails_while_the_gate_leaves() {
     assert_eq!(gate.exit_code(), Some(0));
 }
 
+/// Asks on one connection until that is told to end; how many answers came. What GOAWAY leaves out was never begun, and
+/// is the only thing a client may have to send again.
+async fn ask_over_http2(address: std::net::SocketAddr) -> usize {
+    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let (sender, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let mut answered = 0;
+    while let Ok(mut sender) = sender.clone().ready().await {
+        let request = http::Request::get("http://app.test/").body(()).unwrap();
+        let Ok((answer, _)) = sender.send_request(request, true) else { break };
+        match answer.await {
+            Ok(answer) => {
+                assert_eq!(answer.status(), 200);
+                let mut body = answer.into_body();
+                while let Some(piece) = body.data().await {
+                    piece.expect("a whole answer");
+                }
+                answered += 1;
+            }
+            Err(error) => {
+                assert!(error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR), "{error:?}");
+                break;
+            }
+        }
+    }
+    answered
+}
+
+#[test]
+fn no_http2_request_fails_while_the_gate_leaves() {
+    let backend = Backend::answering(text("", "ok"));
+    let gate = Gate::setup().drain("1s", NEVER).start(&[&backend.upstream("app"), PUBLIC].concat());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let clients: Vec<_> = (0..4).map(|_| runtime.spawn(ask_over_http2(gate.http))).collect();
+    gate.accounted(100);
+    gate.terminate();
+    let leaving = async {
+        let mut answered = 0;
+        for client in clients {
+            answered += client.await.unwrap();
+        }
+        answered
+    };
+    let answered = runtime.block_on(async { tokio::time::timeout(PATIENCE, leaving).await.expect("told to go") });
+    assert!(answered >= 100, "{answered}");
+    assert_eq!(backend.seen().len(), answered, "what reached the backend was answered");
+    assert_eq!(gate.exit_code(), Some(0));
+}
+
 #[test]
 fn who_leaves_is_unready_at_once_and_serves_on() {
     let backend = Backend::echo();

@@ -34,6 +34,8 @@ mod reload;
 #[cfg(test)]
 mod smoke;
 #[cfg(test)]
+mod streams;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod upstreams;

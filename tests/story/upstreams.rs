@@ -15,6 +15,7 @@ use std::sync::mpsc::channel;
 const PUBLIC: &str = "[[route]]\npath = \"/**\"\naccess = \"public\"\n\n";
 const KNOWN: &str = "[[route]]\npath = \"/**\"\naccess = \"optional\"\n\n";
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const EJECTED: &str = "doorward_upstream_ejections_total{upstream=\"app\"}";
 const POST: &str = "POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: 4\r\n\r\nbody";
 
 fn upstream(url: &str, keys: &str) -> String {
@@ -74,8 +75,55 @@ fn a_dead_address_costs_no_request_and_is_left_alone() {
         assert_eq!(gate.get("/", "").status, 200);
         assert_eq!(gate.raw(POST).status, 200);
     }
-    assert!(gate.metric("doorward_upstream_ejections_total{upstream=\"app\"}") >= 1.0);
+    assert!(gate.metric(EJECTED) >= 1.0);
     assert_eq!(backend.seen().len(), 40);
+}
+
+#[test]
+fn a_backend_that_hangs_is_left_alone_while_another_serves() {
+    let (_go, wait) = channel();
+    let hung = Backend::answering(held(wait, text("", "late")));
+    let backend = Backend::answering(text("", "ok"));
+    let urls = format!("urls = [\"http://{}\", \"http://{}\"]", hung.address, backend.address);
+    let table = format!("[[upstream]]\nname = \"app\"\n{urls}\nread_timeout = \"200ms\"\n\n");
+    let gate = Gate::start(&[table.as_str(), PUBLIC].concat());
+    let mut late = 0;
+    while gate.metric(EJECTED) < 1.0 {
+        let status = gate.get("/", "").status;
+        assert!([200, 504].contains(&status), "{status}");
+        late += usize::from(status == 504);
+        assert!(late <= 3, "still asked");
+    }
+    assert_eq!(late, 3);
+    for _ in 0..10 {
+        assert_eq!(gate.get("/", "").text(), "ok");
+    }
+    assert_eq!(hung.seen().len(), 3);
+}
+
+#[test]
+fn what_is_known_of_backends_outlives_a_reload() {
+    let backend = Backend::answering(text("", "ok"));
+    let urls = format!("urls = [\"http://{}\", \"http://{}\"]", nowhere(), backend.address);
+    let table = format!("[[upstream]]\nname = \"app\"\n{urls}\n\n");
+    let gate = Gate::start(&[table.as_str(), PUBLIC].concat());
+    let mut asked = 0;
+    // once a request is accounted for, its connection is idle again
+    let mut ask = |path: &str| {
+        assert_eq!(gate.get(path, "").status, 200);
+        asked += 1;
+        gate.accounted(asked);
+        backend.last().connection
+    };
+    while gate.metric(EJECTED) < 1.0 {
+        ask("/");
+    }
+    let before = ask("/");
+    assert!(gate.reload(&[table.as_str(), PUBLIC, "[[route]]\npath = \"/new\"\naccess = \"public\"\n\n"].concat()));
+    for _ in 0..10 {
+        assert_eq!(ask("/new"), before, "the idle connection is used");
+    }
+    assert_eq!(gate.metric(EJECTED), 1.0, "what rests is not tried again");
 }
 
 #[test]
@@ -153,12 +201,13 @@ async fn take_calls(listener: tokio::net::TcpListener) {
     let (stream, _) = listener.accept().await.unwrap();
     let mut connection = h2::server::handshake(stream).await.unwrap();
     while let Some(Ok((request, respond))) = connection.accept().await {
-        tokio::spawn(echo(request.into_body(), respond));
+        let te = request.headers().get("te").cloned();
+        tokio::spawn(echo(request.into_body(), te, respond));
     }
 }
 
-/// Sends every message back, and tells in a trailer how many trailers the request had.
-async fn echo(mut body: h2::RecvStream, mut respond: h2::server::SendResponse<Bytes>) {
+/// Sends every message back, and tells in a trailer what of trailers the request had.
+async fn echo(mut body: h2::RecvStream, te: Option<HeaderValue>, mut respond: h2::server::SendResponse<Bytes>) {
     let head = Response::builder().header("content-type", "application/grpc").body(()).unwrap();
     let mut answer = respond.send_response(head, false).unwrap();
     while let Some(Ok(piece)) = body.data().await {
@@ -169,6 +218,7 @@ async fn echo(mut body: h2::RecvStream, mut respond: h2::server::SendResponse<By
     let mut trailers = HeaderMap::new();
     trailers.insert("grpc-status", HeaderValue::from_static("0"));
     trailers.insert("request-trailers", HeaderValue::from(came));
+    trailers.extend(te.map(|te| (http::HeaderName::from_static("request-te"), te)));
     trailers.insert("x-auth-subject", HeaderValue::from_static("root"));
     answer.send_trailers(trailers).unwrap();
 }
@@ -206,6 +256,7 @@ fn a_call_streams_both_ways_and_ends_with_its_trailers() {
     };
     let trailers = runtime.block_on(async { tokio::time::timeout(PATIENCE, call).await.unwrap() });
     assert_eq!(trailers["grpc-status"], "0");
+    assert_eq!(trailers["request-te"], "trailers", "servers refuse a call that cannot have them");
     assert_eq!(trailers["request-trailers"], "0", "who is calling is not said in a trailer");
     assert!(!trailers.contains_key("x-auth-subject"), "nor answered in one");
 }

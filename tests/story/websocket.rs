@@ -197,3 +197,64 @@ fn a_goodbye_never_lands_inside_a_frame() {
     assert_eq!(client.until("def"), "def");
     assert_eq!(client.until("\u{3}").as_bytes().last(), Some(&3));
 }
+
+#[test]
+fn an_address_that_refuses_the_connection_is_not_the_last_word() {
+    let backend = Backend::echo();
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let table = format!("[[upstream]]\nname = \"app\"\nurls = [\"http://{gone}\", \"http://{}\"]\n\n", backend.address);
+    let gate = Gate::start(&[table.as_str(), PUBLIC].concat());
+    for turn in 0..10 {
+        let mut socket = open(&gate);
+        socket.send(Message::text("hello")).unwrap();
+        assert_eq!(socket.read().unwrap(), Message::text("hello"), "handshake {turn}");
+    }
+    assert_eq!(backend.seen().len(), 10);
+    assert!(gate.metric("doorward_upstream_ejections_total{upstream=\"app\"}") >= 1.0);
+}
+
+#[test]
+fn hints_may_come_before_the_backend_agrees() {
+    let backend = Played::start();
+    let gate = Gate::start(&[&backend.upstream("app", ""), PUBLIC].concat());
+    let mut client = Scene::of(TcpStream::connect(gate.http).unwrap());
+    client.say(format!("GET /socket HTTP/1.1\r\nHost: app.test\r\n{HANDSHAKE}\r\n"));
+    let mut scene = backend.next();
+    scene.head();
+    scene.say("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n");
+    scene.say(format!("{AGREED}first"));
+    assert!(client.head().starts_with("HTTP/1.1 101 "), "hints are not for a socket");
+    assert_eq!(client.until("first"), "first");
+    client.say("second");
+    assert_eq!(scene.until("second"), "second");
+}
+
+#[test]
+fn a_backend_that_only_hints_is_no_backend() {
+    let backend = Backend::answering(|_, stream| {
+        write!(stream, "{}", "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(100)).map(|()| After::Keep)
+    });
+    let gate = Gate::start(&[&backend.upstream("app"), PUBLIC].concat());
+    assert_eq!(handshake(&gate, HANDSHAKE).verdict(), "502 upstream_error");
+}
+
+#[test]
+fn an_answer_that_breaks_off_is_not_shown_as_whole() {
+    let halves = [
+        "Content-Length: 10\r\n\r\nhalf",
+        "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n9\r\nhalf",
+    ];
+    for half in halves {
+        let backend = Backend::answering(move |_, stream| {
+            write!(stream, "HTTP/1.1 403 Forbidden\r\n{half}").map(|()| After::Close)
+        });
+        let gate = Gate::start(&[&backend.upstream("app"), PUBLIC].concat());
+        let mut client = Scene::of(TcpStream::connect(gate.http).unwrap());
+        client.say(format!("GET /socket HTTP/1.1\r\nHost: app.test\r\n{HANDSHAKE}\r\n"));
+        let answer = client.rest();
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+        assert!(answer.contains("half"), "what came is passed on: {answer}");
+        assert!(!answer.ends_with("0\r\n\r\n"), "it looks whole: {answer}");
+    }
+}

@@ -3,7 +3,7 @@
 use super::headers::{folded, not_for_identity};
 use crate::config::include::Findings;
 use crate::config::raw::identity as raw;
-use crate::domain::headers::identity::IdentityHeaders;
+use crate::domain::headers::identity::{IdentityHeaders, METHOD, METHOD_HEADER};
 use http::HeaderName;
 use std::collections::HashMap;
 
@@ -31,7 +31,17 @@ pub(super) fn identity(raw: &raw::Identity, findings: &mut Findings) -> Option<I
                 format!("{claim:?} is no claim; write a name, or a path like \"realm_access.roles\""),
             );
         }
+        if folded(&name) == folded(&METHOD_HEADER) && (name != METHOD_HEADER || claim != METHOD) {
+            findings.mistake(
+                &field.place,
+                "always says how the caller was identified; leave it out, or write \"X-Auth-Method\" = \"method\"",
+            );
+        }
         entries.push((name, claim.clone()));
+    }
+    // Backends tell by it a request that came through the gate, and an anonymous one.
+    if !taken.contains_key(&folded(&METHOD_HEADER)) {
+        entries.push((METHOD_HEADER, METHOD.to_owned()));
     }
     Some(IdentityHeaders { entries, forward_authorization: raw.forward_authorization.value? })
 }

@@ -15,11 +15,14 @@ const DEFAULT: [(HeaderName, &str); 8] = [
     (HeaderName::from_static("x-auth-roles"), "roles"),
     (HeaderName::from_static("x-auth-scopes"), "scope"),
     (HeaderName::from_static("x-auth-session"), "sid"),
-    (HeaderName::from_static("x-auth-method"), METHOD),
+    (METHOD_HEADER, METHOD),
     (HeaderName::from_static("x-auth-provider"), "provider"),
 ];
 
-const METHOD: &str = "method";
+/// Sent with every request, whatever set of headers was chosen.
+pub const METHOD_HEADER: HeaderName = HeaderName::from_static("x-auth-method");
+/// Our own word among the claims: how the caller was identified.
+pub const METHOD: &str = "method";
 
 /// `[identity.headers]`: which header carries which claim.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -49,3 +49,45 @@ async fn exchange(
     connection.abort();
     Ok(response)
 }
+
+/// A connection with as many requests on it as the story wants.
+pub(crate) struct Talk {
+    pub(crate) runtime: tokio::runtime::Runtime,
+    pub(crate) connection: tokio::task::JoinHandle<Result<(), h2::Error>>,
+    sender: client::SendRequest<Bytes>,
+}
+
+impl Talk {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let (sender, connection) = runtime.block_on(async {
+            let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+            client::handshake(stream).await.unwrap()
+        });
+        let connection = runtime.spawn(connection);
+        Self { runtime, connection, sender }
+    }
+
+    pub(crate) fn send(&mut self, request: Request<()>, ends: bool) -> (client::ResponseFuture, h2::SendStream<Bytes>) {
+        let mut sender = self.runtime.block_on(self.sender.clone().ready()).unwrap();
+        sender.send_request(request, ends).unwrap()
+    }
+
+    pub(crate) fn get(&mut self, path: &str) -> client::ResponseFuture {
+        self.send(Request::get(format!("http://app.test{path}")).body(()).unwrap(), true).0
+    }
+
+    /// The body is the story's to send.
+    pub(crate) fn post(&mut self, path: &str) -> (client::ResponseFuture, h2::SendStream<Bytes>) {
+        self.send(Request::post(format!("http://app.test{path}")).body(()).unwrap(), false)
+    }
+
+    pub(crate) fn until<T>(&self, what: impl std::future::Future<Output = T>) -> T {
+        self.runtime.block_on(async { tokio::time::timeout(PATIENCE, what).await.expect("in time") })
+    }
+
+    /// The next piece of an answer's body; `None` at its end, or when it breaks off.
+    pub(crate) fn piece(&self, body: &mut h2::RecvStream) -> Option<Bytes> {
+        self.until(body.data())?.ok()
+    }
+}

@@ -98,6 +98,13 @@ impl<S: Read + Write> Scene<S> {
         false
     }
 
+    /// Everything until the other side ends the connection.
+    pub(crate) fn rest(&mut self) -> String {
+        // a reset is an end as well
+        let _ = self.stream.read_to_end(&mut self.read);
+        String::from_utf8_lossy(&std::mem::take(&mut self.read)).into_owned()
+    }
+
     /// Whether the other side ends the connection without another byte.
     pub(crate) fn is_left(&mut self) -> bool {
         let ended = match self.stream.read(&mut [0; 1]) {

@@ -1,0 +1,101 @@
+//! The layer round Pingora's handling of each request: what connection it came on, and who is waited for.
+//!
+//! On HTTP/1 the client's stream watches the clock (`guarded`), because Pingora reads from it all the while. Streams of
+//! HTTP/2 share a connection, so there each request is watched here. Dropping the future of a request cuts that request
+//! and nothing else, on HTTP/1 with its connection, on HTTP/2 with a reset of its stream; its books are closed all the
+//! same.
+
+use super::connection::Connection;
+use super::deadline::{Alarm, Deadline};
+use super::proxy::Proxy;
+use super::snapshot::Limits;
+use async_trait::async_trait;
+use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
+use pingora::protocols::http::v2::server::{default_h2_options, H2Options};
+use pingora::protocols::http::ServerSession;
+use pingora::proxy::HttpProxy;
+use pingora::server::ShutdownWatch;
+use std::future::poll_fn;
+use std::sync::Arc;
+
+const H2_STREAM_WINDOW: u32 = 1 << 20;
+const H2_CONNECTION_WINDOW: u32 = 4 << 20;
+
+tokio::task_local! {
+    static CURRENT: Exchange;
+}
+
+/// Where a request runs.
+#[derive(Clone, Debug)]
+pub(super) struct Exchange {
+    pub(super) connection: Arc<Connection>,
+    /// Of an HTTP/2 request, watched here; an HTTP/1 request has its connection's.
+    pub(super) stream: Option<Arc<Deadline>>,
+}
+
+impl Exchange {
+    /// Of the request whose future is polled right now.
+    pub(super) fn current() -> Option<Self> {
+        CURRENT.try_with(Self::clone).ok()
+    }
+
+    pub(super) fn deadline(&self) -> &Deadline {
+        self.stream.as_deref().unwrap_or_else(|| self.connection.deadline())
+    }
+}
+
+/// Requests of one connection, on their way into Pingora's proxy.
+pub(super) struct Requests {
+    proxy: Arc<HttpProxy<Proxy>>,
+    connection: Arc<Connection>,
+    options: HttpServerOptions,
+    limits: Limits,
+}
+
+impl Requests {
+    /// `limits` are those of the moment the connection begins: HTTP/2 settles them with the client.
+    pub(super) fn new(proxy: Arc<HttpProxy<Proxy>>, connection: Arc<Connection>, limits: Limits) -> Arc<Self> {
+        let mut options = HttpServerOptions::default();
+        options.h2c = true;
+        options.h2_idle_timeout = Some(limits.idle_timeout);
+        Arc::new(Self { proxy, connection, options, limits })
+    }
+}
+
+#[async_trait]
+impl HttpServerApp for Requests {
+    async fn process_new_http(
+        self: &Arc<Self>,
+        session: ServerSession,
+        shutdown: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
+        let connection = Arc::clone(&self.connection);
+        if !session.is_http2() {
+            let served = self.proxy.process_new_http(session, shutdown);
+            return CURRENT.scope(Exchange { connection, stream: None }, served).await;
+        }
+        connection.speaks_frames();
+        let deadline = Arc::new(Deadline::new());
+        let exchange = Exchange { connection, stream: Some(Arc::clone(&deadline)) };
+        let served = CURRENT.scope(exchange, self.proxy.process_new_http(session, shutdown));
+        let mut alarm = Alarm::default();
+        tokio::select! {
+            biased;
+            served = served => served,
+            // The hooks that move the deadline run in the branch above, so it is looked at after each of their moves.
+            () = poll_fn(|cx| alarm.poll(&deadline, cx)) => None,
+        }
+    }
+
+    fn h2_options(&self) -> Option<H2Options> {
+        let mut options = default_h2_options();
+        options.max_header_list_size(u32::try_from(self.limits.max_header).unwrap_or(u32::MAX));
+        options.initial_window_size(H2_STREAM_WINDOW);
+        options.initial_connection_window_size(H2_CONNECTION_WINDOW);
+        Some(options)
+    }
+
+    fn server_options(&self) -> Option<&HttpServerOptions> {
+        Some(&self.options)
+    }
+}
