@@ -1,21 +1,20 @@
 //! The layer round Pingora's handling of each request: what connection it came on, and who is waited for.
 //!
-//! On HTTP/1 the client's stream watches the clock (`guarded`), because Pingora reads from it all the while. Streams of
-//! HTTP/2 share a connection, so there each request is watched here. Dropping the future of a request cuts that request
-//! and nothing else, on HTTP/1 with its connection, on HTTP/2 with a reset of its stream; its books are closed all the
-//! same.
+//! Who is waited for is watched on the client's side (`guarded`, `stream`), because Pingora reads from there all the while.
+//! Dropping the future of a request cuts that request and nothing else, on HTTP/1 with its connection, on HTTP/2 with a
+//! reset of its stream; its books are closed all the same.
 
 use super::connection::Connection;
-use super::deadline::{Alarm, Deadline};
+use super::deadline::Deadline;
 use super::proxy::Proxy;
 use super::snapshot::Limits;
+use super::stream::H2Stream;
 use async_trait::async_trait;
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
 use pingora::protocols::http::v2::server::{default_h2_options, H2Options};
 use pingora::protocols::http::ServerSession;
 use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
-use std::future::poll_fn;
 use std::sync::Arc;
 
 const H2_STREAM_WINDOW: u32 = 1 << 20;
@@ -29,7 +28,7 @@ tokio::task_local! {
 #[derive(Clone, Debug)]
 pub(super) struct Exchange {
     pub(super) connection: Arc<Connection>,
-    /// Of an HTTP/2 request, watched here; an HTTP/1 request has its connection's.
+    /// Of an HTTP/2 request; an HTTP/1 request has its connection's.
     pub(super) stream: Option<Arc<Deadline>>,
 }
 
@@ -70,21 +69,16 @@ impl HttpServerApp for Requests {
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
         let connection = Arc::clone(&self.connection);
-        if !session.is_http2() {
-            let served = self.proxy.process_new_http(session, shutdown);
-            return CURRENT.scope(Exchange { connection, stream: None }, served).await;
-        }
-        connection.speaks_frames();
-        let deadline = Arc::new(Deadline::new());
-        let exchange = Exchange { connection, stream: Some(Arc::clone(&deadline)) };
-        let served = CURRENT.scope(exchange, self.proxy.process_new_http(session, shutdown));
-        let mut alarm = Alarm::default();
-        tokio::select! {
-            biased;
-            served = served => served,
-            // The hooks that move the deadline run in the branch above, so it is looked at after each of their moves.
-            () = poll_fn(|cx| alarm.poll(&deadline, cx)) => None,
-        }
+        let (session, stream) = match session {
+            ServerSession::H2(session) => {
+                connection.speaks_frames();
+                let deadline = Arc::new(Deadline::new());
+                let session = H2Stream::new(session, Arc::clone(&deadline));
+                (ServerSession::new_custom(Box::new(session)), Some(deadline))
+            }
+            http1 => (http1, None),
+        };
+        CURRENT.scope(Exchange { connection, stream }, self.proxy.process_new_http(session, shutdown)).await
     }
 
     fn h2_options(&self) -> Option<H2Options> {

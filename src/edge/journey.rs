@@ -3,10 +3,9 @@
 
 use super::exchange::Exchange;
 use super::ids::Ids;
-use super::outcome;
 use super::snapshot::Snapshot;
-use super::upstream::{Target, Watch};
-use crate::domain::denial::{Code, Denial};
+use super::upstream::Target;
+use crate::domain::denial::Denial;
 use crate::domain::headers::forwarded::Peer;
 use crate::pipeline::account::{Auth, Decision, Record};
 use crate::pipeline::{Answer, Permit};
@@ -52,11 +51,10 @@ pub(super) struct Onward {
     pub(super) failure: Option<Denial>,
     /// Bytes of request body seen so far.
     pub(super) body: u64,
-    pub(super) watch: Watch,
+    /// A call that either side may leave silent, as gRPC does.
+    pub(super) call: bool,
     /// `None` until it is connected.
     pub(super) waits_for: Option<Wait>,
-    /// The request body came to its end.
-    uploaded: bool,
 }
 
 /// What is waited for.
@@ -115,13 +113,13 @@ impl Journey {
         }
     }
 
-    /// Whether the client has many requests on one connection, which then cannot watch for any of them.
+    /// Whether the client speaks HTTP/2.
     pub(super) fn has_stream(&self) -> bool {
         self.exchange.as_ref().is_some_and(|exchange| exchange.stream.is_some())
     }
 
     /// From `now` on `wait` is what holds up the request, for as long as it may; a wait for the header that has begun goes
-    /// on. What is left to Pingora's own timeouts has no deadline here.
+    /// on.
     pub(super) fn expect(&mut self, wait: Wait, now: impl FnOnce(&Books) -> Instant) {
         let (Some(exchange), Stage::Admitted(onward)) = (&self.exchange, &mut self.stage) else { return };
         let Some(pool) = self.snapshot.upstreams.get(onward.permit.upstream()) else { return };
@@ -129,59 +127,26 @@ impl Journey {
             return;
         }
         let settings = pool.settings();
-        let patience = match (onward.watch, wait) {
-            (Watch::Ours | Watch::Upload(_), Wait::Header) => settings.read_timeout,
-            (Watch::Ours, Wait::Body) => settings.stream_idle,
-            (Watch::Upload(pause), Wait::Client) => pause,
-            // Either side may bring the next piece.
-            (Watch::Upload(pause), Wait::Body) if !onward.uploaded => settings.stream_idle.max(pause),
-            // Of a client of HTTP/1, Pingora's read timeout, which is set on the session.
-            (Watch::Ours, Wait::Client) | (Watch::Upload(_), Wait::Body) => return exchange.deadline().lift(),
-            (Watch::Answer | Watch::Stream, _) => return,
+        let patience = match wait {
+            // The read timeout of the session.
+            Wait::Client if !onward.call => return exchange.deadline().lift(),
+            Wait::Header if !onward.call => settings.read_timeout,
+            Wait::Client | Wait::Header | Wait::Body => settings.stream_idle,
         };
         exchange.deadline().expect(now(&self.books), patience);
     }
 
-    /// A piece of the request body came, perhaps the last.
-    pub(super) fn piece_came(&mut self, end: bool) {
-        if let Some(onward) = self.onward() {
-            onward.uploaded |= end;
-        }
-        let wait = match (self.books.status, end) {
-            (0, false) => Wait::Client,
-            (0, true) => Wait::Header,
-            _ => Wait::Body,
-        };
-        self.expect(wait, |_| Instant::now());
-    }
-
-    /// The answer is whole; what the client still sends must not hold the backend's connection for long.
-    pub(super) fn answer_ended(&mut self) {
-        if self.onward().is_some_and(|onward| !onward.uploaded) {
-            self.expect(Wait::Client, |_| Instant::now());
-        }
-    }
-
-    /// Who was waited for in vain, if that is why the request ends.
-    pub(super) fn overdue(&self) -> Option<Denial> {
+    /// Whether the backend was waited for in vain.
+    pub(super) fn overdue(&self) -> bool {
         let passed = self.exchange.as_ref().is_some_and(|exchange| exchange.deadline().passed());
-        match &self.stage {
-            Stage::Admitted(onward) if passed => Some(match onward.waits_for {
-                Some(Wait::Header | Wait::Body) if onward.uploaded || onward.watch == Watch::Ours => outcome::overdue(),
-                None | Some(Wait::Client | Wait::Header | Wait::Body) => {
-                    Denial::new(Code::RequestTimeout, "the request body did not arrive in time")
-                }
-            }),
-            Stage::Admitted(_) | Stage::Arrived | Stage::Answered(_) => None,
-        }
+        passed && matches!(self.stage, Stage::Admitted(_))
     }
 
     /// Whether the request body comes so slowly that it is no upload but a way to hold a backend's connection.
     pub(super) fn body_drips(&self) -> bool {
         let Stage::Admitted(onward) = &self.stage else { return false };
         let earned = Duration::from_secs(onward.body / SLOWEST_BODY);
-        let bounded = self.books.status == 0 && onward.watch != Watch::Stream;
-        bounded && self.books.began.elapsed() > self.snapshot.limits.idle_timeout + earned
+        !onward.call && self.books.began.elapsed() > self.snapshot.limits.idle_timeout + earned
     }
 
     /// The address in use let us down.
@@ -189,23 +154,6 @@ impl Journey {
         let Stage::Admitted(onward) = &self.stage else { return };
         if let (Some(pool), Some(target)) = (self.snapshot.upstreams.get(onward.permit.upstream()), &onward.target) {
             pool.failed(target);
-        }
-    }
-
-    /// An HTTP/2 request that was cut by its deadline had no hook to say so.
-    fn settle_cut(&mut self) {
-        if !self.has_stream() || self.onward().is_none_or(|onward| onward.failure.is_some()) {
-            return;
-        }
-        let Some(denial) = self.overdue() else { return };
-        if denial.code == Code::UpstreamTimeout {
-            self.blame_upstream();
-        }
-        if self.books.status == 0 {
-            self.books.status = denial.code.status();
-        }
-        if let Some(onward) = self.onward() {
-            onward.failure = Some(denial);
         }
     }
 
@@ -227,8 +175,7 @@ impl Journey {
 
 impl Onward {
     pub(super) fn new(permit: Permit) -> Self {
-        let (watch, waits_for) = (Watch::Answer, None);
-        Self { permit, target: None, attempts: 0, failure: None, body: 0, watch, waits_for, uploaded: false }
+        Self { permit, target: None, attempts: 0, failure: None, body: 0, call: false, waits_for: None }
     }
 }
 
@@ -265,7 +212,6 @@ impl Books {
 impl Drop for Journey {
     fn drop(&mut self) {
         let now = Instant::now();
-        self.settle_cut();
         if let Some(exchange) = &self.exchange {
             exchange.connection.end(now, self.snapshot.limits.idle_timeout);
         }

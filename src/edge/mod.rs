@@ -20,6 +20,7 @@ mod proxy;
 mod proxy_header;
 mod respond;
 pub mod snapshot;
+mod stream;
 pub mod tls;
 mod tunnel;
 pub mod upstream;

@@ -1,6 +1,6 @@
 //! Requests to our own endpoints: their small bodies read whole, their answers sent.
 
-use super::journey::Journey;
+use super::journey::{Journey, Stage};
 use super::respond;
 use crate::domain::denial::{Code, Denial};
 use crate::pipeline::own::{OwnRequest, MAX_BODY};
@@ -12,12 +12,14 @@ use std::sync::Arc;
 
 /// Answers `request` by our own endpoints.
 pub(super) async fn serve(session: &mut Session, journey: &mut Journey, request: OwnRequest) -> Result<()> {
-    let Some(body) = whole_body(session).await? else {
-        let answer = Answer::from(Denial::new(Code::BodyTooLarge, "a body that none of our endpoints takes"));
-        // what was not read would be taken for the next request
-        session.set_keepalive(None);
-        journey.books.answered(answer.status());
-        return respond::send(session, &answer, journey.request_id()).await;
+    let patience = journey.snapshot.limits.idle_timeout;
+    let body = match tokio::time::timeout(patience, whole_body(session)).await {
+        Ok(body) => body?.ok_or_else(|| Denial::new(Code::BodyTooLarge, "a body that none of our endpoints takes")),
+        Err(_) => Err(Denial::new(Code::RequestTimeout, "a body for one of our endpoints did not arrive in time")),
+    };
+    let body = match body {
+        Ok(body) => body,
+        Err(denial) => return refuse(session, journey, denial).await,
     };
     let snapshot = Arc::clone(&journey.snapshot);
     let Some(endpoints) = snapshot.gate.endpoints() else {
@@ -27,6 +29,16 @@ pub(super) async fn serve(session: &mut Session, journey: &mut Journey, request:
     let reply = endpoints.answer(OwnRequest { body, request_id, ..request }).await;
     journey.books.answered(reply.status.as_u16());
     respond::reply(session, reply).await
+}
+
+async fn refuse(session: &mut Session, journey: &mut Journey, denial: Denial) -> Result<()> {
+    let answer = Answer::from(denial);
+    // what was not read would be taken for the next request
+    session.set_keepalive(None);
+    journey.books.answered(answer.status());
+    let sent = respond::send(session, &answer, journey.request_id()).await;
+    journey.stage = Stage::Answered(answer);
+    sent
 }
 
 /// `None`: there is more than any of them takes.

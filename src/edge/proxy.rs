@@ -3,7 +3,6 @@
 use super::head::{edit_request, edit_response, raw};
 use super::journey::{Books, Journey, Onward, Stage, Wait};
 use super::snapshot::Snapshot;
-use super::upstream::Watch;
 use super::{outcome, own, respond, tunnel};
 use crate::domain::denial::{Code, Denial};
 use crate::domain::headers::rewrite::erase_from_trailers;
@@ -15,7 +14,7 @@ use crate::ports::EdgeEvents;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TE};
 use http::{HeaderMap, HeaderValue, Version};
 use pingora::connectors::TransportConnector;
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -125,7 +124,6 @@ impl ProxyHttp for Proxy {
 
     async fn upstream_peer(&self, session: &mut Session, journey: &mut Journey) -> Result<Box<HttpPeer>> {
         let snapshot = Arc::clone(&journey.snapshot);
-        let watch = if journey.has_stream() { watch(session, &snapshot) } else { Watch::Ours };
         let Some(onward) = journey.onward() else {
             return Error::e_explain(ErrorType::InternalError, "forwarding without a permit");
         };
@@ -135,12 +133,12 @@ impl ProxyHttp for Proxy {
         let Some(target) = pool.pick() else {
             return Err(outcome::no_address());
         };
-        let peer = pool.peer(&target, watch);
+        let peer = pool.peer(&target);
         onward.attempts += 1;
         // A request that is sent again is counted again.
         onward.body = 0;
         onward.target = Some(target);
-        onward.watch = watch;
+        onward.call = is_call(session);
         onward.waits_for = None;
         Ok(peer)
     }
@@ -156,7 +154,17 @@ impl ProxyHttp for Proxy {
         let first = if session.as_downstream_mut().is_body_empty() { Wait::Header } else { Wait::Client };
         let again = journey.onward().is_some_and(|onward| onward.attempts > 1);
         journey.expect(first, |books| if again { Instant::now() } else { books.latest() });
-        forward_head(head, journey, false)
+        if is_call(session) {
+            session.set_read_timeout(None);
+        }
+        forward_head(head, journey, false)?;
+        // For Pingora a stream of ours is a protocol of its own, and loses this on its way: gRPC servers look for it.
+        let trailers =
+            session.req_header().headers.get(TE).is_some_and(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
+        if trailers && journey.has_stream() && head.version == Version::HTTP_2 {
+            head.insert_header(TE, HeaderValue::from_static("trailers"))?;
+        }
+        Ok(())
     }
 
     async fn request_body_filter(
@@ -172,7 +180,13 @@ impl ProxyHttp for Proxy {
             *body = None;
         }
         let snapshot = Arc::clone(&journey.snapshot);
-        journey.piece_came(end);
+        let answered = journey.books.status != 0;
+        let wait = match (answered, end) {
+            (true, _) => Wait::Body,
+            (false, true) => Wait::Header,
+            (false, false) => Wait::Client,
+        };
+        journey.expect(wait, |_| Instant::now());
         let (Some(piece), Some(onward)) = (body.as_ref(), journey.onward()) else { return Ok(()) };
         onward.body += piece.len() as u64;
         let most = snapshot.gate.route(&onward.permit).map_or(0, |route| route.forwarding.max_body);
@@ -180,7 +194,7 @@ impl ProxyHttp for Proxy {
             onward.failure = Some(too_large());
             return Error::e_explain(ErrorType::HTTPStatus(413), "request body above max_body");
         }
-        if !end && journey.body_drips() {
+        if !answered && !end && journey.body_drips() {
             if let Some(onward) = journey.onward() {
                 onward.failure = Some(Denial::new(Code::RequestTimeout, "the request body comes too slowly"));
             }
@@ -214,9 +228,7 @@ impl ProxyHttp for Proxy {
         end: bool,
         journey: &mut Journey,
     ) -> Result<Option<Duration>> {
-        if end {
-            journey.answer_ended();
-        } else if body.is_some() {
+        if body.is_some() && !end {
             journey.expect(Wait::Body, |_| Instant::now());
         }
         Ok(None)
@@ -251,13 +263,13 @@ impl ProxyHttp for Proxy {
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, e: &Error, journey: &mut Journey) -> FailToProxy {
-        // For an HTTP/1 client the overdue backend shows as an error of the client's own stream.
+        // The overdue backend shows as an error of the client's own stream.
         let overdue = journey.overdue();
-        if overdue.is_some() || *e.esource() == ErrorSource::Upstream {
+        if overdue || *e.esource() == ErrorSource::Upstream {
             journey.blame_upstream();
         }
         let known = journey.onward().and_then(|onward| onward.failure.take());
-        let denial = outcome::of(e, known.or(overdue));
+        let denial = outcome::of(e, known.or_else(|| overdue.then(outcome::overdue)));
         let error_code = denial.as_ref().map_or(0, |denial| denial.code.status());
         if let Some(denial) = denial {
             fail(session, journey, denial).await;
@@ -345,21 +357,8 @@ fn declared_length(headers: &HeaderMap) -> u64 {
     declared.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
-/// For HTTP/2 clients. Event streams and gRPC calls may keep the backend silent for as long as `stream_idle`, and gRPC
-/// calls the client too.
-fn watch(session: &mut Session, snapshot: &Snapshot) -> Watch {
-    let is = |value: Option<&HeaderValue>, what: &[u8]| {
-        value.is_some_and(|value| value.as_bytes().windows(what.len()).any(|part| part.eq_ignore_ascii_case(what)))
-    };
-    let headers = &session.req_header().headers;
-    let events = is(headers.get(ACCEPT), b"text/event-stream");
-    if is(headers.get(CONTENT_TYPE), b"application/grpc") {
-        Watch::Stream
-    } else if !session.as_downstream_mut().is_body_empty() {
-        Watch::Upload(snapshot.limits.idle_timeout)
-    } else if events {
-        Watch::Stream
-    } else {
-        Watch::Answer
-    }
+/// A gRPC call, which either side may leave silent for as long as `stream_idle`.
+fn is_call(session: &Session) -> bool {
+    let kind = session.req_header().headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    kind.and_then(|kind| kind.get(..16)).is_some_and(|kind| kind.eq_ignore_ascii_case(b"application/grpc"))
 }

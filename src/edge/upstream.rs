@@ -15,7 +15,7 @@ use std::fmt;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -56,6 +56,8 @@ pub(super) struct Target {
     /// For WebSocket handshakes, which need HTTP/1.1.
     pub(super) tunnel: HttpPeer,
     failures: AtomicU32,
+    /// Connections that later requests must not share.
+    lost: AtomicU64,
     /// Milliseconds since the pool began; before that the address rests.
     rests_until: AtomicUsize,
 }
@@ -65,23 +67,6 @@ enum Place {
     Address(SocketAddr),
     Socket(PathBuf),
 }
-
-/// Who watches how long the backend of one request may be silent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Watch {
-    /// The client's stream, header and body apart.
-    Ours,
-    /// For an HTTP/2 request with a body: its exchange, until the answer begins, and then Pingora. The client may pause
-    /// for as long as this in between.
-    Upload(Duration),
-    /// Pingora: to the response header and between two pieces of the body.
-    Answer,
-    /// Pingora, for `stream_idle` only: events and gRPC.
-    Stream,
-}
-
-/// Between a deadline of ours and the one of Pingora that would take it for the backend's fault.
-const MARGIN: Duration = Duration::from_secs(5);
 
 impl Pool {
     /// # Errors
@@ -139,19 +124,19 @@ impl Pool {
         awake.or_else(|| in_turn().next()).map(Arc::clone)
     }
 
-    pub(super) fn peer(&self, target: &Target, watch: Watch) -> Box<HttpPeer> {
+    /// Without timeouts for reading: the client's stream watches those.
+    pub(super) fn peer(&self, target: &Target) -> Box<HttpPeer> {
         let mut peer = Box::new(target.peer.clone());
-        peer.options.read_timeout = match watch {
-            Watch::Ours => None,
-            Watch::Upload(pause) => Some(self.settings.stream_idle.max(pause).max(self.settings.read_timeout) + MARGIN),
-            Watch::Answer => Some(self.settings.read_timeout),
-            Watch::Stream => Some(self.settings.stream_idle),
-        };
+        peer.group_key ^= target.lost.load(Ordering::Relaxed);
         peer
     }
 
     /// An address that could not be reached or broke off.
     pub(super) fn failed(&self, target: &Target) {
+        if self.settings.protocol != Protocol::Http {
+            // A connection of HTTP/2 that hangs would take every later request with it: they get another one.
+            target.lost.fetch_add(1, Ordering::Relaxed);
+        }
         if target.failures.fetch_add(1, Ordering::Relaxed) + 1 == TOLERATED {
             let until = (self.began.elapsed() + REST).as_millis();
             target.rests_until.store(usize::try_from(until).unwrap_or(usize::MAX), Ordering::Relaxed);
@@ -188,7 +173,14 @@ impl Pool {
             Protocol::H2c => peer.options.set_http_version(2, 2),
             Protocol::Https(_) => peer.options.alpn = ALPN::H2H1,
         }
-        Some(Arc::new(Target { place, peer, tunnel, failures: AtomicU32::new(0), rests_until: AtomicUsize::new(0) }))
+        Some(Arc::new(Target {
+            place,
+            peer,
+            tunnel,
+            failures: AtomicU32::new(0),
+            lost: AtomicU64::new(0),
+            rests_until: AtomicUsize::new(0),
+        }))
     }
 }
 

@@ -57,7 +57,9 @@ impl Own {
             "others"
         } else {
             let id = SessionId::parse(id).ok_or_else(|| Denial::new(Code::NoRoute, "no session of that name"))?;
-            self.house.end(user, id).await?;
+            if !self.house.end(user, id).await? {
+                return Err(Denial::new(Code::NoRoute, "no session of that name"));
+            }
             if id == current {
                 let reply = if asked.wants_page() {
                     see_other(&self.site.sign_out_href())?

@@ -39,7 +39,7 @@ impl Own {
         if all {
             self.house.end_others(place.user, None).await?;
         }
-        self.house.end(place.user, place.id).await?;
+        self.house.sign_out(place.user, place.id).await?;
         let at_provider = match &record {
             Some(record) => self.at_provider(asked, record).await,
             None => None,

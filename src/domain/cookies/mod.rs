@@ -122,7 +122,8 @@ impl CookiePlan {
     #[must_use]
     pub fn clear_session(&self, held: &OurCookies<'_>) -> Vec<HeaderValue> {
         let renewals = Parity::BOTH.into_iter().filter(|parity| held.renewal(*parity).is_some()).map(Name::Renewal);
-        held.session_names().chain(renewals).map(|name| self.clear(name)).collect()
+        let bounced = held.bounced().map(|_| Name::Bounced);
+        held.session_names().chain(renewals).chain(bounced).map(|name| self.clear(name)).collect()
     }
 
     fn set_pieces(&self, value: &str, max_age: Duration) -> Result<(Vec<HeaderValue>, Vec<Name>), Unfit> {

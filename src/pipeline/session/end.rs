@@ -43,20 +43,28 @@ impl House {
         Ok(stored.and_then(open))
     }
 
-    /// Ends one session of `user`, whatever the store says: it is revoked here before the store is asked.
+    /// Ends one session of `user`. `false`: they have none of that name, and nothing was done; for names are public, and
+    /// nobody may end a session that is not theirs by naming it.
     ///
     /// # Errors
-    /// 503 when the record could not be deleted; its tokens count no longer all the same.
-    pub async fn end(self: &Arc<Self>, user: UserHash, id: SessionId) -> Result<(), Denial> {
-        let place = Place { user, id };
-        let record = self.open(place).await.map(|(record, _)| record);
+    /// 503: the store cannot be asked.
+    pub async fn end(self: &Arc<Self>, user: UserHash, id: SessionId) -> Result<bool, Denial> {
+        let Some((record, _)) = self.look(Place { user, id }).await? else { return Ok(false) };
         self.ground.revocations.revoke_session(id, RevokedFor::SignOut).await;
         let ended = self.ground.store.end(user, id).await;
-        if let Some(record) = record {
-            self.noted_end(&record, id);
-            self.give_back(record);
-        }
-        Ok(ended.map(|_| ())?)
+        self.noted_end(&record, id);
+        self.give_back(record);
+        // Revoked it is already, should the record have stayed.
+        Ok(ended.map(|_| true)?)
+    }
+
+    /// Ends the session whose holder is asking, also when the store cannot be asked: here its tokens count no longer.
+    ///
+    /// # Errors
+    /// 503: other replicas may not have heard of it.
+    pub async fn sign_out(self: &Arc<Self>, user: UserHash, id: SessionId) -> Result<(), Denial> {
+        self.ground.revocations.revoke_session(id, RevokedFor::SignOut).await;
+        self.end(user, id).await.map(|_| ())
     }
 
     /// Ends every session of `user` but `kept`.
