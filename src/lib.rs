@@ -14,3 +14,4 @@ pub mod observe;
 pub mod outbound;
 pub mod pipeline;
 pub mod ports;
+pub mod store;

@@ -1,5 +1,6 @@
 //! What the pipeline asks of the world.
 
+pub mod revocation;
 pub mod store;
 
 use crate::domain::token::keys::KeySet;

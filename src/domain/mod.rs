@@ -7,6 +7,7 @@ pub mod network;
 pub mod policy;
 pub mod principal;
 pub mod request;
+pub mod revocation;
 pub mod secret;
 pub mod time;
 pub mod token;

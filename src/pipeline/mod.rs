@@ -8,6 +8,7 @@ pub mod answer;
 pub mod cache;
 mod identify;
 pub mod permit;
+pub mod revocation;
 
 pub use answer::Answer;
 pub use permit::{Caller, Permit};
