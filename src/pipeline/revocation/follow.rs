@@ -77,7 +77,7 @@ impl Revocations {
         // Subscribed before reading, so that nothing falls between; counted as live before being ready, so that no
         // receipt is given without us.
         let subscription = self.log.subscribe().await?;
-        self.log.confirm(&self.ack(None)).await?;
+        self.log.confirm(&Ack { epoch: None, ..self.ack() }).await?;
         self.read_all().await?;
         self.settle_debts().await?;
         self.confirm().await?;
@@ -124,7 +124,7 @@ impl Revocations {
     /// One question to the log, and whatever it takes to have everything it says.
     pub(super) async fn confirm(&self) -> Result<Tail, StoreError> {
         let began = self.clock.steady();
-        let ack = self.ack(self.standing.lock().epoch);
+        let ack = self.ack();
         let confirmed = self.log.confirm(&ack).await?;
         self.note(&confirmed);
         if ack.epoch.is_none() || confirmed.epoch != ack.epoch || confirmed.last < ack.position {
@@ -143,8 +143,9 @@ impl Revocations {
         Ok(tail)
     }
 
-    fn ack(&self, epoch: Option<Epoch>) -> Ack {
-        Ack { replica: self.terms.replica.clone(), epoch, position: self.position() }
+    fn ack(&self) -> Ack {
+        let standing = self.standing.lock();
+        Ack { replica: self.terms.replica.clone(), epoch: standing.epoch, position: standing.position }
     }
 
     fn note(&self, confirmed: &Confirmed) {

@@ -219,7 +219,7 @@ impl Revocations {
 }
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 #[cfg(test)]
 mod outage_tests;
 #[cfg(test)]

@@ -140,7 +140,7 @@ impl Line {
     }
 
     async fn judge(&self, number: u64, answer: RedisResult<Value>) -> Result<Value, StoreError> {
-        let error = match answer.and_then(Value::extract_error) {
+        let error = match answer {
             Ok(value) => return Ok(value),
             Err(error) => error,
         };
@@ -206,9 +206,10 @@ async fn server(client: &Client, pushes: Option<Arc<dyn AsyncPushSender>>) -> Re
 
 impl Link {
     async fn query(mut self, command: &Cmd) -> RedisResult<Value> {
+        // what the server refused comes as a value
         match &mut self {
-            Self::Server(connection) => connection.req_packed_command(command).await,
-            Self::Cluster(connection) => connection.req_packed_command(command).await,
+            Self::Server(connection) => connection.req_packed_command(command).await?.extract_error(),
+            Self::Cluster(connection) => connection.req_packed_command(command).await?.extract_error(),
         }
     }
 
