@@ -65,7 +65,7 @@ pub trait Clock: Send + Sync + Debug {
 
 /// Learns of revocations as soon as they are enforced here: for what was admitted earlier and is still under way.
 pub trait Witness: Send + Sync + Debug {
-    /// Called on the way of the push, so it must not wait for anything.
+    /// Called on the way of the push, so it must not wait for anything. May hear of a record more than once.
     fn revoked(&self, records: &[Record]);
 }
 
@@ -77,7 +77,7 @@ pub struct Epoch(pub u128);
 pub struct Opened {
     pub epoch: Epoch,
     pub last: Position,
-    /// Since this epoch began.
+    /// Since this epoch began: a young one may still lack what other replicas remember.
     pub age: Duration,
 }
 

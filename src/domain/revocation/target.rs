@@ -22,7 +22,10 @@ pub enum Target {
     /// Everything signed by a key, whenever it says it was: whoever stole the key writes any date.
     SigningKey(String),
     /// Everything with an `iat` before `time`, of one source or of all. A fraction of a second is rounded up.
-    IssuedBefore { source: Option<SourceName>, time: UnixTime },
+    IssuedBefore {
+        source: Option<SourceName>,
+        time: UnixTime,
+    },
     /// A user, with whatever credential, until unblocked.
     Block(User),
     Unblock(User),

@@ -200,7 +200,7 @@ impl Revocations {
     }
 
     /// Reads the whole log into the list, and gives the log what it lacks.
-    async fn read_all(&self) -> Result<(), StoreError> {
+    pub(super) async fn read_all(&self) -> Result<(), StoreError> {
         // one at a time: a thousand sign-ins that notice a loss together must not read it all a thousand times
         let _reading = Reading::begin(&self.reading)?;
         let candidate = Epoch(self.chance.lock().u128(..));

@@ -221,6 +221,4 @@ impl Revocations {
 #[cfg(test)]
 pub(crate) mod fixture;
 #[cfg(test)]
-mod outage_tests;
-#[cfg(test)]
 mod service_tests;

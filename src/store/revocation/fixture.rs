@@ -47,6 +47,19 @@ impl Bench {
             Self::Redis(server) => server.command(&["FLUSHALL"]),
         }
     }
+
+    /// The last entry goes, as in a failover to a server that lagged behind.
+    pub(super) fn lose_the_tail(&self) {
+        match self {
+            Self::Memory(log) => log.lose_the_tail(),
+            Self::Redis(server) => {
+                let lose = "local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
+                            redis.call('XDEL', KEYS[1], last[1])
+                            return redis.call('HSET', KEYS[2], 'last', last[2][2])";
+                server.command(&["EVAL", lose, "2", "dw:{rv}:log", "dw:{rv}:meta"]);
+            }
+        }
+    }
 }
 
 impl Server {

@@ -25,7 +25,7 @@ pub struct MemoryLog {
 
 #[derive(Debug, Default)]
 struct Kept {
-    epoch: Option<(Epoch, u64)>,
+    epoch: Option<Epoch>,
     entries: VecDeque<Entry>,
     last: Position,
     /// By replica: when it was heard of, and what it enforces.
@@ -43,21 +43,30 @@ impl MemoryLog {
     pub(super) fn forget(&self) {
         *self.kept.lock() = Kept::default();
     }
+
+    /// What a failover to a server that lags behind is to the other one.
+    #[cfg(test)]
+    pub(super) fn lose_the_tail(&self) {
+        let mut kept = self.kept.lock();
+        if let Some(entry) = kept.entries.pop_back() {
+            kept.last = entry.previous;
+        }
+    }
 }
 
 #[async_trait]
 impl RevocationLog for MemoryLog {
     async fn open(&self, candidate: Epoch) -> Result<Opened, StoreError> {
-        let now = self.clock.unix_ms();
         let mut kept = self.kept.lock();
-        let (epoch, since) = *kept.epoch.get_or_insert((candidate, now));
-        Ok(Opened { epoch, last: kept.last, age: Duration::from_millis(now.saturating_sub(since)) })
+        let epoch = *kept.epoch.get_or_insert(candidate);
+        // as good as old: nobody outside this process remembers anything that could be put back
+        Ok(Opened { epoch, last: kept.last, age: Duration::MAX })
     }
 
     async fn append(&self, records: &[Sealed], keep: Duration) -> Result<Appended, StoreError> {
         let now = self.clock.unix_ms();
         let mut kept = self.kept.lock();
-        let Some((epoch, _)) = kept.epoch else {
+        let Some(epoch) = kept.epoch else {
             return Ok(Appended::NotOpen);
         };
         let entries = records.iter().map(|sealed| kept.push(*sealed, now)).collect();
@@ -77,7 +86,7 @@ impl RevocationLog for MemoryLog {
     async fn confirm(&self, ack: &Ack) -> Result<Confirmed, StoreError> {
         let now_ms = self.clock.unix_ms();
         let mut kept = self.kept.lock();
-        let epoch = kept.epoch.map(|(epoch, _)| epoch);
+        let epoch = kept.epoch;
         let enforced = if ack.epoch == epoch { ack.position } else { Position::ZERO };
         kept.replicas.insert(ack.replica.clone(), (now_ms, enforced));
         let replicas = kept.replicas(ack.position, now_ms);

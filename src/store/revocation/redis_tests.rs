@@ -71,10 +71,8 @@ async fn entries_that_somebody_else_wrote_are_passed_over() {
     assert_eq!(two.service.ignored(), 2);
     two.revoke_everywhere(session("t")).await;
     eventually("one still follows", || one.refuses(&token("t", Position::ZERO))).await;
-    eventually("both are fresh", || {
-        [&one, &two].iter().all(|replica| replica.service.freshness() == Freshness::Fresh)
-    })
-    .await;
+    eventually("both are fresh", || [&one, &two].iter().all(|replica| replica.service.freshness() == Freshness::Fresh))
+        .await;
 }
 
 #[tokio::test]
