@@ -194,7 +194,6 @@ impl Index {
     }
 
     /// The last word about users whose place in the log is before `position`, and would be trimmed away next.
-    #[must_use]
     pub fn blocks_before(&self, position: Position) -> impl Iterator<Item = Record> + '_ {
         let placed = move |block: &Block| block.place > Position::ZERO && block.place < position;
         self.blocks.iter().filter(move |(_, block)| placed(block)).map(|(id, block)| block.record(*id))

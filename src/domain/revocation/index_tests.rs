@@ -232,7 +232,7 @@ prop_compose! {
                healed in proptest::option::of((1..20_000_u64, 0..3_u64)))
               -> (Record, Placed) {
         let record = Record::new(&target, Reason::Operator, made, UnixTime(life));
-        let cut = record.cut.or(healed.map(|(ms, seq)| Position::new(ms, seq)));
+        let cut = record.cut.or_else(|| healed.map(|(ms, seq)| Position::new(ms, seq)));
         (Record { cut, ..record }, at(ms, seq))
     }
 }

@@ -303,15 +303,12 @@ async fn nothing_is_accepted_again_when_the_server_dies_and_comes_back_empty() {
     assert!(three.service.is_blocked("auth0", "alice"));
 }
 
-fn three(bench: &Bench) -> impl Future<Output = Vec<Replica>> + '_ {
-    async {
-        let mut replicas = Vec::new();
-        for name in ["one", "two", "three"] {
-            replicas.push(Replica::up(name, &bench.log()).await);
-        }
-        // counted from the first confirmation on, which is before they are ready
-        replicas
+async fn three(bench: &Bench) -> Vec<Replica> {
+    let mut replicas = Vec::new();
+    for name in ["one", "two", "three"] {
+        replicas.push(Replica::up(name, &bench.log()).await);
     }
+    replicas
 }
 
 fn boxed<'a>(claim: impl Future<Output = ()> + 'a) -> std::pin::Pin<Box<dyn Future<Output = ()> + 'a>> {

@@ -4,7 +4,7 @@ use super::memory::MemoryLog;
 use super::redis::{Dial, LogPlan, RedisLog};
 use crate::pipeline::revocation::fixture::TestClock;
 use crate::ports::revocation::RevocationLog;
-use redis::{Client, IntoConnectionInfo};
+use redis::{Client, RedisConnectionInfo};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -81,9 +81,10 @@ impl Server {
     }
 
     pub(super) fn log_within(&self, timeout: Duration) -> Arc<dyn RevocationLog> {
-        let at = format!("redis://127.0.0.1:{}", self.port).into_connection_info().unwrap();
-        let dial = if self.cluster { Dial::Cluster(vec![at]) } else { Dial::Single(at) };
-        Arc::new(RedisLog::new(LogPlan { dial, prefix: "dw:".to_owned(), timeout }))
+        let host = "127.0.0.1".to_owned();
+        let dial = if self.cluster { Dial::Cluster(vec![(host, self.port)]) } else { Dial::Single(host, self.port) };
+        let login = RedisConnectionInfo::default();
+        Arc::new(RedisLog::new(LogPlan { dial, login, tls: None, prefix: "dw:".to_owned(), timeout }))
     }
 
     /// kill -9: whatever was not written is lost, and nothing was.

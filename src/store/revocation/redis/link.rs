@@ -3,15 +3,10 @@
 //! A connection is dropped at the first sign that it leads nowhere, or to somebody who may not write. The next command
 //! dials again, by way of the sentinels where there are some, and so finds who was promoted meanwhile.
 
+use super::dial::{Link, LogPlan, DIALLING};
 use crate::ports::store::StoreError;
-use ::redis::aio::{AsyncPushSender, ConnectionLike, MultiplexedConnection};
-use ::redis::cluster::ClusterClientBuilder;
-use ::redis::cluster_async::ClusterConnection;
-use ::redis::sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType};
-use ::redis::{
-    cmd, AsyncConnectionConfig, Client, Cmd, ConnectionInfo, ErrorKind, ProtocolVersion, RedisConnectionInfo,
-    RedisError, RedisResult, ServerErrorKind, TlsMode, Value,
-};
+use ::redis::aio::{AsyncPushSender, ConnectionLike};
+use ::redis::{cmd, Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value};
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -19,33 +14,8 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{timeout, Instant};
 
-/// A new connection may take several round trips, and a look at the sentinels.
-const DIALLING: Duration = Duration::from_secs(1);
 /// After a failure nobody tries again for this long, so that callers are not held up one after the other.
 const PAUSE: Duration = Duration::from_millis(200);
-
-/// How the log is reached.
-#[derive(Clone, Debug)]
-pub struct LogPlan {
-    pub dial: Dial,
-    /// Stands before every key.
-    pub prefix: String,
-    /// Of one command.
-    pub timeout: Duration,
-}
-
-#[derive(Clone)]
-pub enum Dial {
-    Single(ConnectionInfo),
-    Sentinel {
-        sentinels: Vec<ConnectionInfo>,
-        master: String,
-        /// Of the server behind the sentinels.
-        tls: Option<TlsMode>,
-        login: RedisConnectionInfo,
-    },
-    Cluster(Vec<ConnectionInfo>),
-}
 
 /// One connection shared by all commands.
 #[derive(Debug)]
@@ -60,12 +30,6 @@ struct State {
     /// Tells a connection from its successors, so that one is not given up for what another one did.
     number: u64,
     failed: Option<Instant>,
-}
-
-#[derive(Clone)]
-pub(super) enum Link {
-    Server(MultiplexedConnection),
-    Cluster(ClusterConnection),
 }
 
 /// A script and its name in the cache of a server.
@@ -105,7 +69,7 @@ impl Line {
 
     /// A connection of its own, on which `pushes` hears of `channel`.
     pub(super) async fn listen(&self, channel: &str, pushes: impl AsyncPushSender) -> Result<Link, StoreError> {
-        let link = timeout(DIALLING, self.plan.dial.link(Some(Arc::new(pushes)))).await.map_err(|_| too_slow())?;
+        let link = timeout(DIALLING, self.plan.dial(Some(Arc::new(pushes)))).await.map_err(|_| too_slow())?;
         let mut link = link.map_err(|error| words(&error))?;
         self.within(link.subscribe(channel)).await.map_err(|error| words(&error))?;
         Ok(link)
@@ -119,7 +83,7 @@ impl Line {
         if state.failed.is_some_and(|at| at.elapsed() < PAUSE) {
             return Err(StoreError("the revocation log could not be reached a moment ago".to_owned()));
         }
-        let dialled = timeout(DIALLING, self.plan.dial.link(None)).await.map_err(|_| too_slow());
+        let dialled = timeout(DIALLING, self.plan.dial(None)).await.map_err(|_| too_slow());
         match dialled.and_then(|dialled| dialled.map_err(|error| words(&error))) {
             Ok(link) => {
                 state.link = Some(link.clone());
@@ -152,56 +116,6 @@ impl Line {
         }
         Err(words(&error))
     }
-}
-
-impl Dial {
-    async fn link(&self, pushes: Option<Arc<dyn AsyncPushSender>>) -> RedisResult<Link> {
-        match self {
-            Self::Single(info) => {
-                let login = spoken(info.redis_settings().clone(), pushes.is_some());
-                let client = Client::open(info.clone().set_redis_settings(login))?;
-                server(&client, pushes).await
-            }
-            Self::Sentinel { sentinels, master, tls, login } => {
-                let login = spoken(login.clone(), pushes.is_some());
-                let node = SentinelNodeConnectionInfo::default().set_redis_connection_info(login);
-                let node = match tls {
-                    Some(tls) => node.set_tls_mode(*tls),
-                    None => node,
-                };
-                let kind = SentinelServerType::Master;
-                let mut client = SentinelClient::build(sentinels.clone(), master, Some(node), kind)?;
-                server(&client.async_get_client().await?, pushes).await
-            }
-            Self::Cluster(nodes) => {
-                let builder = ClusterClientBuilder::new(nodes.iter().cloned()).connection_timeout(DIALLING);
-                let builder = match pushes {
-                    Some(pushes) => builder.use_protocol(ProtocolVersion::RESP3).push_sender(pushes),
-                    None => builder,
-                };
-                Ok(Link::Cluster(builder.build()?.get_async_connection().await?))
-            }
-        }
-    }
-}
-
-/// Pushes come between answers, which only RESP3 can tell apart.
-fn spoken(login: RedisConnectionInfo, pushes: bool) -> RedisConnectionInfo {
-    if pushes {
-        login.set_protocol(ProtocolVersion::RESP3)
-    } else {
-        login
-    }
-}
-
-async fn server(client: &Client, pushes: Option<Arc<dyn AsyncPushSender>>) -> RedisResult<Link> {
-    // our own deadline stands around every command
-    let config = AsyncConnectionConfig::new().set_connection_timeout(Some(DIALLING)).set_response_timeout(None);
-    let config = match pushes {
-        Some(pushes) => config.set_push_sender(pushes),
-        None => config,
-    };
-    Ok(Link::Server(client.get_multiplexed_async_connection_with_config(&config).await?))
 }
 
 impl Link {
@@ -276,25 +190,8 @@ fn too_slow() -> StoreError {
     StoreError("no connection in time".to_owned())
 }
 
-/// Addresses may hold passwords.
-impl fmt::Debug for Dial {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Single(_) => "Single(..)",
-            Self::Sentinel { .. } => "Sentinel(..)",
-            Self::Cluster(_) => "Cluster(..)",
-        })
-    }
-}
-
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("State").field("up", &self.link.is_some()).field("number", &self.number).finish()
-    }
-}
-
-impl fmt::Debug for Link {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Link")
     }
 }

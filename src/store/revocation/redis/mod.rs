@@ -3,11 +3,12 @@
 //!
 //! Every command has a deadline; whatever goes wrong is a [`StoreError`] and the follower's business.
 
+mod dial;
 mod link;
 mod push;
 mod reply;
 
-pub use link::{Dial, LogPlan};
+pub use dial::{Dial, LogPlan};
 
 use crate::domain::revocation::{Position, Sealed};
 use crate::ports::revocation::{

@@ -1,6 +1,7 @@
 //! Pushes from Redis, in a queue that is bounded: who cannot keep up reads the log instead.
 
-use super::link::{Line, Link};
+use super::dial::Link;
+use super::link::Line;
 use super::reply;
 use crate::ports::revocation::{Batch, Pushed, Subscription};
 use crate::ports::store::StoreError;
