@@ -37,7 +37,7 @@ const IMPURE: [&str; 15] = [
 ];
 const PINGORA_IS_THE_EDGES: [&str; 1] = ["pingora"];
 
-const ROOMS: [Room; 10] = [
+const ROOMS: [Room; 11] = [
     Room { name: "domain", knows: &[], never: &IMPURE },
     Room { name: "ports", knows: &["domain", "pipeline::account"], never: &["pingora", "tokio", "reqwest", "hyper"] },
     Room { name: "pipeline", knows: &["domain", "ports"], never: &["pingora", "tokio", "reqwest", "hyper", "toml"] },
@@ -51,6 +51,11 @@ const ROOMS: [Room; 10] = [
         name: "outbound",
         knows: &["domain", "ports", "config::settings"],
         never: &["pingora", "toml", "clap", "prometheus"],
+    },
+    Room {
+        name: "store",
+        knows: &["domain", "ports"],
+        never: &["pingora", "reqwest", "hyper", "toml", "clap", "prometheus"],
     },
     Room {
         name: "observe",
@@ -67,7 +72,7 @@ const ROOMS: [Room; 10] = [
     // the composition root knows every room, and still not what Pingora looks like
     Room {
         name: "app",
-        knows: &["admin", "config", "domain", "edge", "observe", "outbound", "pipeline", "ports"],
+        knows: &["admin", "config", "domain", "edge", "observe", "outbound", "pipeline", "ports", "store"],
         never: &PINGORA_IS_THE_EDGES,
     },
 ];

@@ -51,19 +51,30 @@ impl Order {
     }
 }
 
+/// An order that is not in the log yet. Whoever gave it may hang up while it is on its way there: it is delivered all
+/// the same.
+struct Debt<'a> {
+    service: &'a Revocations,
+    owed: bool,
+}
+
+impl Drop for Debt<'_> {
+    fn drop(&mut self) {
+        self.service.standing.lock().owes |= self.owed;
+    }
+}
+
 impl Revocations {
     /// Refuses all of `orders` from now on: here before this returns, elsewhere as the receipt says. It cannot fail; a
     /// store that is away is waited for in the background.
     pub async fn revoke(&self, orders: &[Order], wait: Wait, timeout: Duration) -> Receipt {
         let began = self.clock.steady();
+        let mut debt = Debt { owed: true, service: self };
         let records = self.enforce_here(orders);
-        let position = match self.append(&records).await {
-            Ok(position) => position,
-            Err(_) => {
-                self.standing.lock().owes = true;
-                None
-            }
-        };
+        let position = self.append(&records).await;
+        debt.owed = position.is_err();
+        drop(debt);
+        let position = position.unwrap_or_default();
         let replicas = match position {
             Some(position) if wait == Wait::All => self.wait_for_all(position, began.saturating_add(timeout)).await,
             _ => self.ourselves(),

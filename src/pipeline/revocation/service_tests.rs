@@ -1,10 +1,48 @@
 use super::fixture::{alice, eventually, order, service, session, token, Replica, TestClock, LONGEST_TOKEN};
 use super::*;
-use crate::domain::revocation::{Kind, Spoilt, Target};
+use crate::domain::revocation::{Kind, Sealed, Spoilt, Target};
 use crate::domain::secret::Secret;
+use crate::ports::revocation::{Ack, Appended, Confirmed, Entry, Epoch, Opened, Replicas, Subscription};
+use crate::ports::store::StoreError;
 use crate::store::revocation::memory::MemoryLog;
+use async_trait::async_trait;
 
 const LATER: Position = Position { ms: u64::MAX, seq: 0 };
+
+/// A log whose appends never end.
+#[derive(Debug)]
+struct Stuck(Arc<dyn RevocationLog>);
+
+#[async_trait]
+impl RevocationLog for Stuck {
+    async fn open(&self, candidate: Epoch) -> Result<Opened, StoreError> {
+        self.0.open(candidate).await
+    }
+
+    async fn append(&self, _: &[Sealed], _: Duration) -> Result<Appended, StoreError> {
+        std::future::pending().await
+    }
+
+    async fn pull(&self, after: Position, most: usize) -> Result<Vec<Entry>, StoreError> {
+        self.0.pull(after, most).await
+    }
+
+    async fn confirm(&self, ack: &Ack) -> Result<Confirmed, StoreError> {
+        self.0.confirm(ack).await
+    }
+
+    async fn acknowledged(&self, position: Position) -> Result<Replicas, StoreError> {
+        self.0.acknowledged(position).await
+    }
+
+    async fn leave(&self, replica: &str) -> Result<(), StoreError> {
+        self.0.leave(replica).await
+    }
+
+    async fn subscribe(&self) -> Result<Box<dyn Subscription>, StoreError> {
+        self.0.subscribe().await
+    }
+}
 
 fn log(clock: &Arc<TestClock>) -> Arc<dyn RevocationLog> {
     Arc::new(MemoryLog::new(Arc::clone(clock) as Arc<dyn Clock>))
@@ -167,6 +205,23 @@ async fn a_restart_while_the_store_is_away_forgets_nothing() {
     let newcomer = Replica::up("newcomer", &log).await;
     assert!(newcomer.refuses(&token("t", LATER)));
     assert!(newcomer.service.is_blocked("auth0", "alice"));
+}
+
+#[tokio::test]
+async fn an_order_is_delivered_though_whoever_gave_it_hung_up() {
+    let clock = TestClock::new();
+    let log = log(&clock);
+    let (one, two) = (Replica::up("one", &log).await, Replica::up("two", &log).await);
+    let slow = Arc::new(Stuck(Arc::clone(&log)));
+    let stuck = service("stuck", slow, TestClock::new(), Duration::ZERO);
+    stuck.catch_up().await.unwrap();
+    let orders = [order(session("s"))];
+    let given = stuck.revoke(&orders, Wait::None, Duration::ZERO);
+    assert!(tokio::time::timeout(Duration::ZERO, given).await.is_err(), "hung up");
+    assert!(stuck.check(&token("s", LATER)).is_some());
+    assert!(stuck.standing.lock().owes);
+    one.service.restore(&stuck.snapshot().unwrap()).unwrap();
+    eventually("delivered by who follows the log", || two.refuses(&token("s", LATER))).await;
 }
 
 #[tokio::test]

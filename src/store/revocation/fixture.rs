@@ -76,6 +76,19 @@ impl Server {
         server
     }
 
+    fn sentinel(watch: &str) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("sentinel.conf");
+        std::fs::write(&file, format!("bind 127.0.0.1\nport {port}\n{watch}")).unwrap();
+        let mut command = Command::new("redis-server");
+        command.arg(file).arg("--sentinel").current_dir(folder.path());
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let server = Self { port, folder, cluster: false, child };
+        server.wait_until_it_answers();
+        server
+    }
+
     pub(super) fn log(&self) -> Arc<dyn RevocationLog> {
         self.log_within(Duration::from_secs(2))
     }
@@ -129,6 +142,37 @@ impl Server {
             assert!(began.elapsed() < Duration::from_secs(20), "never came true: {what}");
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+}
+
+/// A server, a replica of it, and a sentinel that promotes the replica when the server is gone.
+pub(super) struct Watched {
+    pub(super) primary: Server,
+    pub(super) secondary: Server,
+    sentinel: Server,
+}
+
+impl Watched {
+    pub(super) fn start() -> Self {
+        let (primary, secondary) = (Server::start(false), Server::start(false));
+        secondary.command(&["REPLICAOF", "127.0.0.1", &primary.port.to_string()]);
+        secondary.until("it replicates", |server| server.says(&["INFO", "replication"], "master_link_status:up"));
+        let watch = format!(
+            "sentinel monitor main 127.0.0.1 {} 1\nsentinel down-after-milliseconds main 500\n\
+             sentinel failover-timeout main 2000\n",
+            primary.port
+        );
+        let sentinel = Server::sentinel(&watch);
+        sentinel.until("it knows both", |server| server.says(&["INFO", "sentinel"], "slaves=1,sentinels=1"));
+        Self { primary, secondary, sentinel }
+    }
+
+    pub(super) fn log(&self) -> Arc<dyn RevocationLog> {
+        let sentinels = vec![("127.0.0.1".to_owned(), self.sentinel.port)];
+        let login = RedisConnectionInfo::default();
+        let dial = Dial::Sentinel { sentinels, master: "main".to_owned(), login: login.clone() };
+        let timeout = Duration::from_secs(2);
+        Arc::new(RedisLog::new(LogPlan { dial, login, tls: None, prefix: "dw:".to_owned(), timeout }))
     }
 }
 

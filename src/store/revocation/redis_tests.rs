@@ -1,6 +1,6 @@
 //! What only a real server can do to a log.
 
-use super::fixture::{Bench, Server};
+use super::fixture::{Bench, Server, Watched};
 use crate::domain::revocation::Position;
 use crate::pipeline::revocation::fixture::{eventually, session, token, Replica};
 use crate::pipeline::revocation::Freshness;
@@ -33,6 +33,31 @@ async fn a_server_that_hangs_is_given_up_within_the_deadline() {
         opened = log.open(Epoch(2)).await;
     }
     assert_eq!(opened.unwrap().epoch, Epoch(1));
+}
+
+/// The replica that is promoted never got the last record: replication had been cut before.
+#[tokio::test]
+async fn a_failover_that_loses_the_last_record_loses_nothing() {
+    let mut servers = Watched::start();
+    let (one, two) = (Replica::up("one", &servers.log()).await, Replica::up("two", &servers.log()).await);
+    one.revoke_everywhere(session("s")).await;
+    servers.secondary.command(&["CONFIG", "SET", "masterauth", "nobody takes this"]);
+    servers.secondary.command(&["CLIENT", "KILL", "TYPE", "master"]);
+    one.revoke_everywhere(session("lost on the way")).await;
+    let length = |server: &Server| server.ask::<u64>(&["XLEN", "dw:{rv}:log"]).unwrap();
+    assert!(length(&servers.secondary) < length(&servers.primary));
+    servers.primary.kill();
+    let all = ["s", "lost on the way", "during the failover"].map(|name| token(name, Position::ZERO));
+    assert!(!two.revoke(session("during the failover")).await.delivered);
+    eventually("all is known to both again", || {
+        assert!(all[..2].iter().all(|subject| one.refuses(subject) && two.refuses(subject)), "accepted again");
+        let fresh = one.service.freshness() == Freshness::Fresh && two.service.freshness() == Freshness::Fresh;
+        fresh && one.refuses(&all[2])
+    })
+    .await;
+    drop((one, two));
+    let three = Replica::up("three", &servers.log()).await;
+    assert!(all.iter().all(|subject| three.refuses(subject)), "from the promoted server alone");
 }
 
 #[tokio::test]

@@ -78,15 +78,18 @@ pub(super) fn push(message: &[u8]) -> Option<Batch> {
     let (before, mut rest) = word(rest)?;
     let mut previous = before.parse().ok()?;
     let mut entries = Vec::new();
-    while !rest.is_empty() {
+    loop {
         let (id, tail) = word(rest)?;
         let (record, tail) = tail.split_at_checked(Sealed::LENGTH)?;
         let position = id.parse().ok()?;
         entries.push(Entry { position, previous, sealed: Sealed::from_bytes(record) });
         previous = position;
-        rest = tail.strip_prefix(b" ").unwrap_or(tail);
+        rest = match tail {
+            [] => return Some(Batch { epoch: self::epoch(epoch)?, entries }),
+            [b' ', more @ ..] => more,
+            _ => return None,
+        };
     }
-    Some(Batch { epoch: self::epoch(epoch)?, entries })
 }
 
 /// Up to the next space, which is taken off; or to the end.
@@ -120,5 +123,54 @@ fn array(value: &Value) -> Option<&[Value]> {
     match value {
         Value::Array(values) => Some(values),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A record that holds every byte there is, spaces among them.
+    fn record(start: u8) -> [u8; Sealed::LENGTH] {
+        std::array::from_fn(|n| start.wrapping_add(u8::try_from(n).unwrap()))
+    }
+
+    fn message(records: &[(&str, [u8; Sealed::LENGTH])]) -> Vec<u8> {
+        let mut message = b"0000000000000000000000000000002a 5-0".to_vec();
+        for (id, record) in records {
+            message.extend([b" ", id.as_bytes(), b" ", record].concat());
+        }
+        message
+    }
+
+    #[test]
+    fn a_push_reads_as_it_was_written() {
+        let batch = push(&message(&[("6-0", record(0)), ("6-1", record(200))])).unwrap();
+        let entry = |position: &str, previous: &str, bytes: u8| Entry {
+            position: position.parse().unwrap(),
+            previous: previous.parse().unwrap(),
+            sealed: Sealed::from_bytes(&record(bytes)),
+        };
+        assert_eq!(batch.epoch, Epoch(42));
+        assert_eq!(batch.entries, [entry("6-0", "5-0", 0), entry("6-1", "6-0", 200)]);
+    }
+
+    #[test]
+    fn a_push_that_was_cut_short_is_none() {
+        let whole = message(&[("6-0", record(0)), ("6-1", record(200))]);
+        let ends = [36 + 5 + Sealed::LENGTH, whole.len()];
+        for end in 0..=whole.len() {
+            assert_eq!(push(&whole[..end]).is_some(), ends.contains(&end), "cut at {end}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_push_of_a_stranger_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let tampered = [message(&[("6-0", record(0))]), bytes.clone()].concat();
+            prop_assert!(push(&bytes).is_none());
+            prop_assert!(push(&tampered).is_none_or(|batch| batch.entries.len() < 5));
+        }
     }
 }
