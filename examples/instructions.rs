@@ -140,6 +140,8 @@ fn gate(settings: &Settings) -> Gate {
         identity: Arc::clone(&settings.identity),
         trusted: settings.server.trusted.clone(),
         prefix: settings.server.prefix.clone(),
+        endpoints: None,
+        house: None,
     })
 }
 

@@ -117,6 +117,8 @@ impl App {
             Ok::<_, StartError>(Arc::new(ArcSwap::from_pointee(snapshot)))
         })?;
         metrics.configured(1);
+        state.readiness.set_blind(composer.sign_in.initialized());
+        let watched = Arc::clone(&state);
         let edge = Edge {
             snapshot: Arc::clone(&snapshot),
             events: metrics,
@@ -126,7 +128,7 @@ impl App {
         };
         std::thread::Builder::new().name("control".to_owned()).spawn(move || {
             control.block_on(async {
-                let housekeeping = keep_house(Arc::clone(&composer), Arc::clone(&snapshot));
+                let housekeeping = keep_house(Arc::clone(&composer), Arc::clone(&snapshot), watched);
                 match file.zip(hangup) {
                     Some((file, hangup)) => {
                         tokio::join!(housekeeping, reload(&composer, &snapshot, settings, (file, hangup))).0;
@@ -332,7 +334,7 @@ async fn read_anew(
 }
 
 /// Every second: what is told of issuers; every tenth: where upstreams are.
-async fn keep_house(composer: Arc<Composer>, snapshot: Arc<ArcSwap<Snapshot>>) {
+async fn keep_house(composer: Arc<Composer>, snapshot: Arc<ArcSwap<Snapshot>>, state: Arc<AdminState>) {
     tokio::spawn(follow_activity(Arc::clone(&composer), Arc::clone(&snapshot)));
     let mut second = tokio::time::interval(Duration::from_secs(1));
     for turn in (0..RESOLVE_EVERY).cycle() {
@@ -340,11 +342,17 @@ async fn keep_house(composer: Arc<Composer>, snapshot: Arc<ArcSwap<Snapshot>>) {
         composer.observe_keyrings();
         if let Some(sign_in) = composer.sign_in.get() {
             sign_in.tick().await;
+            state.readiness.set_blind(!sign_in.revocations.is_ready());
+            composer.metrics.revocation_entries.set(count(sign_in.revocations.entries()));
         }
         if turn == RESOLVE_EVERY - 1 {
             resolve_all(&snapshot.load_full()).await;
         }
     }
+}
+
+fn count(entries: usize) -> f64 {
+    u32::try_from(entries).map_or(f64::INFINITY, f64::from)
 }
 
 /// Tells the store which sessions were in use, once an interval.

@@ -1,6 +1,7 @@
 //! What the pipeline asks of the world.
 
 pub mod provider;
+pub mod revocation;
 pub mod session;
 pub mod store;
 pub mod users;

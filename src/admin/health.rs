@@ -5,11 +5,15 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{HeaderName, HeaderValue, ALLOW, CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use hyper::{Method, Response, StatusCode};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 /// Whether traffic should be sent here.
 #[derive(Debug, Default)]
-pub struct Readiness(AtomicU8);
+pub struct Readiness {
+    phase: AtomicU8,
+    /// Sign-in is on, and the list of revocations has never been seen: whoever was let in might have been revoked.
+    blind: AtomicBool,
+}
 
 impl Readiness {
     const STARTING: u8 = 0;
@@ -24,11 +28,15 @@ impl Readiness {
 
     /// Who drains already stays so: a late reload must not call traffic back to a process about to end.
     pub fn set_ready(&self) {
-        let _ = self.0.compare_exchange(Self::STARTING, Self::READY, Ordering::Release, Ordering::Relaxed);
+        let _ = self.phase.compare_exchange(Self::STARTING, Self::READY, Ordering::Release, Ordering::Relaxed);
     }
 
     pub fn set_draining(&self) {
-        self.0.store(Self::DRAINING, Ordering::Release);
+        self.phase.store(Self::DRAINING, Ordering::Release);
+    }
+
+    pub fn set_blind(&self, blind: bool) {
+        self.blind.store(blind, Ordering::Release);
     }
 
     #[must_use]
@@ -38,7 +46,8 @@ impl Readiness {
 
     /// Why not, if not.
     fn reason(&self) -> Option<&'static str> {
-        match self.0.load(Ordering::Acquire) {
+        match self.phase.load(Ordering::Acquire) {
+            Self::READY if self.blind.load(Ordering::Acquire) => Some("revocations_unseen"),
             Self::READY => None,
             Self::DRAINING => Some("draining"),
             _ => Some("starting"),

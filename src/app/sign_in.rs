@@ -9,7 +9,8 @@ use crate::domain::device::{self, PerMille};
 use crate::domain::family::{self, Rules};
 use crate::domain::oidc::ProviderSettings;
 use crate::domain::origins::{Origin, PublicOrigins};
-use crate::domain::seal::Seals;
+use crate::domain::revocation::RecordKeys;
+use crate::domain::seal::{Purpose, Seals};
 use crate::domain::secret::Secret;
 use crate::domain::session::{self, Lifetimes, Millis};
 use crate::domain::signing::access_token;
@@ -18,18 +19,22 @@ use crate::endpoints::{self, Holds, Own, Way};
 use crate::observe::clock;
 use crate::outbound::provider::OidcProvider;
 use crate::pipeline::keys::SigningRing;
+use crate::pipeline::revocation::Revocations;
 use crate::pipeline::session::{random, Ground, House, Providers, Terms};
 use crate::ports::provider::Provider;
+use crate::ports::revocation::RevocationLog;
 use crate::ports::store::Store;
 use crate::ports::users::Uncounted;
 use crate::ports::SessionEvents;
 use crate::store::memory::{Bounds, Memory};
 use crate::store::redis::{Address, Redis, RedisKind, RedisPlan, RedisTls};
-use crate::store::revoked::Revoked;
+use crate::store::revocation::memory::MemoryLog;
+use crate::store::revocation::redis::{Dial, LogPlan, RedisLog};
 use crate::store::Clock;
 use crate::users::{Roster, Users};
 use crate::web::{Site, Theme};
 use parking_lot::Mutex;
+use redis::{RedisConnectionInfo, TlsCertificates};
 use std::sync::Arc;
 
 /// In how many generations in a row a forgiven predecessor means that somebody walks in another one's steps.
@@ -43,6 +48,7 @@ const COLOUR: &str = "#1f5fa8";
 #[derive(Debug)]
 pub(super) struct SignIn {
     pub(super) ground: Arc<Ground>,
+    pub(super) revocations: Arc<Revocations>,
     providers: Mutex<Vec<Arc<OidcProvider>>>,
     users: Mutex<Option<Arc<Users>>>,
 }
@@ -56,9 +62,11 @@ impl SignIn {
         if let Err(error) = ring.tick(clock::now()).await {
             tracing::error!("signing keys: {error}");
         }
-        let longest = settings.tokens.access_ttl;
-        let ground = Ground::new(store, ring, seals, Arc::new(Revoked::new(longest)), events)?;
-        Ok(Self { ground, providers: Mutex::default(), users: Mutex::default() })
+        let revocations = Arc::new(revocations(settings, &seals));
+        let following = Arc::clone(&revocations);
+        tokio::spawn(async move { following.follow().await });
+        let ground = Ground::new(store, ring, seals, Arc::clone(&revocations) as _, events)?;
+        Ok(Self { ground, revocations, providers: Mutex::default(), users: Mutex::default() })
     }
 
     /// Sessions under `settings`, and the endpoints to get and end them.
@@ -167,6 +175,50 @@ async fn store(settings: &StoreSettings) -> Result<Arc<dyn Store>, String> {
         timeout: settings.timeout,
     };
     Redis::connect(plan).await.map(|redis| Arc::new(redis) as _).map_err(|error| error.to_string())
+}
+
+/// The list of what was revoked, kept with the other replicas or, in memory, alone.
+fn revocations(settings: &Settings, seals: &Seals) -> Revocations {
+    let clock = Arc::new(clock::Machine::new());
+    let keys = RecordKeys::new(&seals.mac_keys(Purpose::Revocation));
+    // A mark must outlive whatever it could hit: our own tokens and sessions, and tokens of others.
+    let foreign = settings.issuers.iter().map(|issuer| issuer.issuer.max_token_life + issuer.issuer.leeway).max();
+    let longest = foreign.unwrap_or_default().max(settings.session.absolute_timeout);
+    let replica = format!("{:032x}", u128::from_be_bytes(random()));
+    let mut terms = crate::pipeline::revocation::Terms::new(replica, keys, longest, u64::from_be_bytes(random()));
+    terms.access_ttl = settings.tokens.access_ttl;
+    terms.max_staleness = settings.store.max_staleness;
+    let log: Arc<dyn RevocationLog> = match log_plan(&settings.store) {
+        Some(plan) => Arc::new(RedisLog::new(plan)),
+        None => Arc::new(MemoryLog::new(Arc::clone(&clock) as _)),
+    };
+    Revocations::new(terms, log, clock)
+}
+
+fn log_plan(settings: &StoreSettings) -> Option<LogPlan> {
+    let StoreKind::Redis { nodes, topology, tls, username, password, db } = &settings.kind else { return None };
+    let mut login = RedisConnectionInfo::default().set_db(i64::from(*db));
+    if let Some(username) = username {
+        login = login.set_username(username);
+    }
+    if let Some(password) = password.as_ref().and_then(|password| std::str::from_utf8(password.expose()).ok()) {
+        login = login.set_password(password);
+    }
+    Some(LogPlan {
+        dial: match topology {
+            Topology::Single => nodes.first().map(|(host, port)| Dial::Single(host.clone(), *port))?,
+            Topology::Sentinel { master } => Dial::Sentinel {
+                sentinels: nodes.clone(),
+                master: master.clone(),
+                login: RedisConnectionInfo::default(),
+            },
+            Topology::Cluster => Dial::Cluster(nodes.clone()),
+        },
+        login,
+        tls: tls.then_some(TlsCertificates { client_tls: None, root_cert: None }),
+        prefix: settings.prefix.clone(),
+        timeout: settings.timeout,
+    })
 }
 
 /// Without a configured secret what is sealed ends with the process, which a memory store does too.

@@ -15,6 +15,7 @@ pub mod policy;
 pub mod principal;
 pub mod request;
 pub mod return_to;
+pub mod revocation;
 pub mod seal;
 pub mod secret;
 pub mod session;

@@ -1,6 +1,8 @@
 //! The clocks. Nobody else reads them: time is a value that is handed on.
 
 use crate::domain::time::UnixTime;
+use crate::ports::revocation::Clock;
+use async_trait::async_trait;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A moment as log lines print it.
@@ -34,4 +36,38 @@ pub fn instant() -> Instant {
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
 fn since_epoch() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::MAX)
+}
+
+/// The clocks of this machine, for what runs beside requests.
+#[derive(Clone, Copy, Debug)]
+pub struct Machine {
+    began: Instant,
+}
+
+impl Machine {
+    #[must_use]
+    pub fn new() -> Self {
+        Self { began: instant() }
+    }
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[async_trait]
+impl Clock for Machine {
+    fn unix_ms(&self) -> u64 {
+        u64::try_from(since_epoch().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn steady(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    async fn sleep(&self, span: Duration) {
+        tokio::time::sleep(span).await;
+    }
 }

@@ -1,6 +1,7 @@
 //! What an access token of ours says of its session, and what is remembered about the two while both live.
 
 use crate::domain::principal::SourceName;
+use crate::domain::revocation::Position;
 use crate::domain::session::{SessionId, UserHash};
 use crate::domain::time::UnixTime;
 use foldhash::quality::FixedState;
@@ -20,7 +21,7 @@ pub struct SessionFacts {
     pub user: UserHash,
     pub issued: UnixTime,
     /// Where the revocations stood when the token was minted.
-    pub minted_at: Option<u64>,
+    pub minted_at: Option<Position>,
     /// The device that signed in, component by component.
     pub dfp: String,
     /// The device headers that were last found good, as a hash; 0: none yet.
@@ -39,7 +40,7 @@ impl SessionFacts {
             id: SessionId::parse(text("sid")?)?,
             user: UserHash::of(&SourceName::new(text("provider")?), text("sub")?),
             issued: UnixTime(claims.get("iat").and_then(Value::as_u64)?),
-            minted_at: claims.get("rv").and_then(Value::as_u64),
+            minted_at: text("rv").and_then(|rv| rv.parse().ok()),
             dfp: text("dfp").unwrap_or_default().to_owned(),
             known_on: AtomicU64::new(0),
             last_use: AtomicU64::new(0),

@@ -44,6 +44,9 @@ impl Gate {
             }
             Presented::Bearer(token) => {
                 let caller = self.bearer(token, arrival.now).await.map_err(refused)?;
+                if let (Some(house), Caller::Known { verified, .. }) = (house, &caller) {
+                    house.check_revoked(verified).map_err(refused)?;
+                }
                 Ok(Recognised { caller, cookies: Vec::new() })
             }
             Presented::Nothing => match house.filter(|_| route.rule.accepts_session && held.holds_session()) {

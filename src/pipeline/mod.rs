@@ -12,6 +12,7 @@ mod identify;
 pub mod keys;
 pub mod own;
 pub mod permit;
+pub mod revocation;
 pub mod session;
 
 pub use answer::Answer;

@@ -1,5 +1,7 @@
 //! What sessions ask of the world besides the store: what was revoked, and who watches.
 
+use crate::domain::principal::SourceName;
+use crate::domain::revocation::Position;
 use crate::domain::session::{OnLimit, SessionId};
 use async_trait::async_trait;
 use std::fmt::Debug;
@@ -15,7 +17,7 @@ pub trait Revocations: Send + Sync + Debug {
     fn generation(&self) -> u64;
 
     /// Where the list stands now; a token minted now is not hit by what stands there.
-    fn position(&self) -> u64;
+    fn position(&self) -> Position;
 
     /// Whether `credential` was revoked.
     fn refuses(&self, credential: &Credential<'_>) -> bool;
@@ -27,7 +29,10 @@ pub trait Revocations: Send + Sync + Debug {
     async fn revoke_session(&self, id: SessionId, why: RevokedFor);
 
     /// Ends everything that was minted for a user before now.
-    async fn revoke_user(&self, source: &str, subject: &str, why: RevokedFor);
+    async fn revoke_user(&self, source: &SourceName, subject: &str, why: RevokedFor);
+
+    /// Looks at the end of the list, which others may have written to just now. `false`: it cannot be told.
+    async fn caught_up(&self) -> bool;
 }
 
 /// What a credential can be hit by.
@@ -35,12 +40,14 @@ pub trait Revocations: Send + Sync + Debug {
 pub struct Credential<'a> {
     pub jti: Option<&'a str>,
     pub session: Option<SessionId>,
-    pub source: &'a str,
+    pub source: &'a SourceName,
     pub subject: &'a str,
+    /// The `kid` it was signed with, if we signed it.
+    pub key: Option<&'a str>,
     /// Seconds since 1970.
     pub issued: u64,
     /// For our own tokens: where the list stood when it was minted.
-    pub minted_at: Option<u64>,
+    pub minted_at: Option<Position>,
 }
 
 /// Why something was revoked.

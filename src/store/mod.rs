@@ -3,7 +3,7 @@
 
 pub mod memory;
 pub mod redis;
-pub mod revoked;
+pub mod revocation;
 
 pub use memory::Memory;
 pub use redis::{Redis, RedisKind, RedisPlan};

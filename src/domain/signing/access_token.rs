@@ -35,7 +35,7 @@ pub struct AccessToken<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dfp: Option<&'a str>,
     /// Where the log of revocations stood when this was minted: "issued before" compares positions, not clocks.
-    pub rv: u64,
+    pub rv: &'a str,
     /// The family of renewals this belongs to, and which generation of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fid: Option<&'a str>,

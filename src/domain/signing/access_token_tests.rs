@@ -67,7 +67,7 @@ fn header_and_claims_are_those_of_rfc_9068() {
             "iss": ISSUER, "sub": "u1", "aud": ISSUER, "exp": START.0 + 900, "iat": START.0,
             "jti": "12345678-9abc-4def-8123-456789abcdef", "client_id": "doorward", "scope": "read write",
             "roles": ["admin", "user"], "sid": "s-1", "provider": "auth0", "device_fingerprint": "f00d",
-            "dfp": "1.2.3.4", "rv": 7, "fid": "fam", "gen": 2, "email": "u1@example.com", "email_verified": true,
+            "dfp": "1.2.3.4", "rv": "7-0", "fid": "fam", "gen": 2, "email": "u1@example.com", "email_verified": true,
             "name": "Ünal \"U\" One", "auth_time": START.0, "acr": "mfa", "amr": ["admin", "user"],
         })
     );

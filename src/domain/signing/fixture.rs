@@ -77,7 +77,7 @@ pub(crate) fn token<'a>(audience: &'a [String], roles: &'a [String], iat: UnixTi
         provider: "auth0",
         device_fingerprint: Some("f00d"),
         dfp: Some("1.2.3.4"),
-        rv: 7,
+        rv: "7-0",
         fid: Some("fam"),
         r#gen: Some(2),
         email: Some("u1@example.com"),

@@ -95,6 +95,9 @@ impl House {
     /// As [`House::admit`].
     pub async fn admit_record(&self, full: Full, now: UnixTime) -> Result<SignedIn, Refused> {
         let record = &full.record;
+        // A block that was just made elsewhere, and a revocation of this very user: both stand before this sign-in. While
+        // the store is away no session is made either, so there is nothing to get wrong.
+        self.ground.revocations.caught_up().await;
         if self.ground.revocations.is_blocked(&record.provider, &record.subject) {
             return Err(Refused::Denied(Denial::new(Code::UserBlocked, "a blocked user signed in")));
         }

@@ -87,8 +87,8 @@ impl House {
     pub async fn end_by_provider(self: &Arc<Self>, provider: &SourceName, ends: &Ends) -> Result<(), Denial> {
         match ends {
             Ends::Everything { subject } => {
-                let (name, user) = (provider.as_str(), UserHash::of(provider, subject));
-                self.ground.revocations.revoke_user(name, subject, RevokedFor::Provider).await;
+                let user = UserHash::of(provider, subject);
+                self.ground.revocations.revoke_user(provider, subject, RevokedFor::Provider).await;
                 for id in self.ground.store.end_all(user).await? {
                     self.ground.revocations.revoke_session(id, RevokedFor::Provider).await;
                 }

@@ -58,6 +58,7 @@ impl House {
     ) -> Result<String, Denial> {
         let (sid, fid) = (place.id.to_string(), super::family_of(place.id).to_string());
         let fingerprint = Prints::from_text(&record.dfp).ok().map(|prints| prints.fingerprint());
+        let rv = self.ground.revocations.position().to_string();
         let token = AccessToken {
             iss: self.origins.issuer().as_str(),
             sub: &record.subject,
@@ -72,7 +73,7 @@ impl House {
             provider: &record.provider,
             device_fingerprint: fingerprint.as_deref(),
             dfp: Some(&record.dfp),
-            rv: self.ground.revocations.position(),
+            rv: &rv,
             fid: generation.is_some().then_some(&fid),
             r#gen: generation.map(u64::from),
             email: record.email.as_deref(),

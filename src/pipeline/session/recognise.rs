@@ -157,27 +157,30 @@ impl House {
         Ok(Verified::new(token, principal, identity).by(usize::MAX, keys.generation).of_session(facts))
     }
 
-    fn check_revoked(&self, verified: &Verified) -> Result<(), Denial> {
-        let Some(facts) = verified.session() else { return Ok(()) };
+    /// Whether what was verified still counts. Looked up anew only when something was revoked since the last look.
+    pub(in crate::pipeline) fn check_revoked(&self, verified: &Verified) -> Result<(), Denial> {
         let list = &self.ground.revocations;
         let generation = list.generation();
         if verified.is_cleared(generation) {
             return Ok(());
         }
-        let principal = &verified.principal;
+        let (principal, facts) = (&verified.principal, verified.session());
         if list.is_blocked(principal.source.as_str(), &principal.subject) {
-            return Err(Denial::new(Code::UserBlocked, "a blocked user's session"));
+            return Err(Denial::new(Code::UserBlocked, "a blocked user"));
         }
+        let claim = |name| principal.claims.get(name);
         let credential = Credential {
-            jti: principal.claims.get("jti").and_then(|jti| jti.as_str()),
-            session: Some(facts.id),
-            source: principal.source.as_str(),
+            jti: claim("jti").and_then(|jti| jti.as_str()),
+            session: facts.map(|facts| facts.id),
+            source: &principal.source,
             subject: &principal.subject,
-            issued: facts.issued.0,
-            minted_at: facts.minted_at,
+            key: None,
+            issued: claim("iat").and_then(|iat| iat.as_u64()).unwrap_or(0),
+            minted_at: facts.and_then(|facts| facts.minted_at),
         };
         if list.refuses(&credential) {
-            return Err(Denial::new(Code::SessionTerminated, "the session was revoked"));
+            let code = if facts.is_some() { Code::SessionTerminated } else { Code::TokenRevoked };
+            return Err(Denial::new(code, "revoked"));
         }
         verified.clear_until(generation);
         Ok(())

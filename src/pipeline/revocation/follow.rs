@@ -1,0 +1,309 @@
+//! Following the log: pushes for speed, a confirmation every second for certainty, and the whole log again whenever
+//! there is any doubt.
+//!
+//! Nothing is ever taken off the list because a store does not have it. What the store lacks is given back to it, in
+//! its original place, by whichever replica notices first.
+
+use super::order::BATCH;
+use super::standing::Link;
+use super::Revocations;
+use crate::domain::revocation::{Index, Placed, Position, Record};
+use crate::ports::revocation::{Ack, Batch, Confirmed, Entry, Epoch, Opened, Pushed, Subscription};
+use crate::ports::store::StoreError;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
+
+const PAGE: usize = 1000;
+const CONFIRM_EVERY: Duration = Duration::from_secs(1);
+/// Acknowledgements of pushes are put together within this span, so that a burst costs a replica 50 a second at most.
+const SOON: Duration = Duration::from_millis(20);
+const SWEEP_EVERY: Duration = Duration::from_secs(30);
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+const LAST_RETRY: Duration = Duration::from_secs(2);
+/// Replicas that notice a loss together fill the log one after the other rather than all at once.
+const HEAL_SPREAD: Duration = Duration::from_millis(100);
+/// After so many of either the connection is given up: it may be one that only looks alive.
+const SILENT_PUSHES: u32 = 3;
+const FAILURES: u32 = 3;
+
+/// What a confirmation came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tail {
+    /// We have everything, and had it before we asked.
+    Ours,
+    /// We have everything, and had to fetch some of it.
+    Fetched,
+    /// This is not the log we followed, or it has lost something.
+    Broken,
+}
+
+impl Revocations {
+    /// Follows the log for as long as it is polled. Meant for a task of its own, one in a process.
+    pub async fn follow(&self) {
+        let mut pause = FIRST_RETRY;
+        loop {
+            if let Ok(subscription) = self.connect().await {
+                pause = FIRST_RETRY;
+                self.listen(subscription).await;
+            }
+            // half of it at random: replicas that lost the store together do not come back together
+            self.clock.sleep(pause / 2 + self.some_of(pause / 2)).await;
+            pause = pause.saturating_mul(2).min(LAST_RETRY);
+        }
+    }
+
+    /// Reads what the log says right now. For the moments that deserve a question to the store: sign-in, renewal, token
+    /// exchange. Returns where the log stands, for the `rv` of the token to be minted.
+    ///
+    /// # Errors
+    /// The store cannot be asked; [`position`](Self::position) is the last that was heard.
+    pub async fn catch_up(&self) -> Result<Position, StoreError> {
+        if self.confirm().await? == Tail::Broken {
+            self.read_all().await?;
+        }
+        Ok(self.position())
+    }
+
+    /// Tells the others not to wait for this replica.
+    ///
+    /// # Errors
+    /// They will find out by themselves within seconds.
+    pub async fn leave(&self) -> Result<(), StoreError> {
+        self.log.leave(&self.terms.replica).await
+    }
+
+    async fn connect(&self) -> Result<Box<dyn Subscription>, StoreError> {
+        // Subscribed before reading, so that nothing falls between; counted as live before being ready, so that no
+        // receipt is given without us.
+        let subscription = self.log.subscribe().await?;
+        self.log.confirm(&Ack { epoch: None, ..self.ack() }).await?;
+        self.read_all().await?;
+        self.settle_debts().await?;
+        self.confirm().await?;
+        Ok(subscription)
+    }
+
+    async fn listen(&self, mut subscription: Box<dyn Subscription>) {
+        let (mut failures, mut silent) = (0, 0);
+        let mut asked = self.clock.steady();
+        let mut swept = asked;
+        let mut ask_at = asked;
+        while failures < FAILURES && silent < SILENT_PUSHES {
+            let pushed = subscription.next(ask_at.saturating_sub(self.clock.steady())).await;
+            match pushed {
+                Pushed::Batch(batch) => {
+                    silent = 0;
+                    self.absorb(&batch);
+                    ask_at = ask_at.min(asked.saturating_add(SOON));
+                }
+                Pushed::Nothing => {}
+                Pushed::Lost => return,
+            }
+            if self.clock.steady() < ask_at {
+                continue;
+            }
+            asked = self.clock.steady();
+            ask_at = asked.saturating_add(CONFIRM_EVERY.mul_f64(0.8) + self.some_of(CONFIRM_EVERY.mul_f64(0.4)));
+            match self.confirm().await {
+                Ok(Tail::Ours) => failures = 0,
+                Ok(Tail::Fetched) => {
+                    (failures, silent) = (0, silent + 1);
+                    ask_at = asked.saturating_add(SOON);
+                }
+                Ok(Tail::Broken) => return,
+                Err(_) => failures += 1,
+            }
+            if failures == 0 && (self.standing.lock().owes || asked.saturating_sub(swept) > SWEEP_EVERY) {
+                swept = asked;
+                failures += u32::from(self.settle_debts().await.is_err());
+            }
+        }
+    }
+
+    /// One question to the log, and whatever it takes to have everything it says.
+    pub(super) async fn confirm(&self) -> Result<Tail, StoreError> {
+        let began = self.clock.steady();
+        let ack = self.ack();
+        let confirmed = self.log.confirm(&ack).await?;
+        self.note(&confirmed);
+        if ack.epoch.is_none() || confirmed.epoch != ack.epoch || confirmed.last < ack.position {
+            return Ok(Tail::Broken);
+        }
+        let tail = if confirmed.last == ack.position {
+            Tail::Ours
+        } else if self.fetch().await? == Link::Whole && self.position() >= confirmed.last {
+            Tail::Fetched
+        } else {
+            return Ok(Tail::Broken);
+        };
+        // as old as the question: the answer may have been on its way for long
+        let at = u64::try_from(began.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
+        self.confirmed.fetch_max(at, Ordering::Relaxed);
+        Ok(tail)
+    }
+
+    fn ack(&self) -> Ack {
+        let standing = self.standing.lock();
+        Ack { replica: self.terms.replica.clone(), epoch: standing.epoch, position: standing.position }
+    }
+
+    fn note(&self, confirmed: &Confirmed) {
+        let mut standing = self.standing.lock();
+        standing.live = confirmed.replicas.live;
+        standing.note_time(confirmed.now_ms, self.clock.unix_ms());
+    }
+
+    /// Reads on from where we stand.
+    async fn fetch(&self) -> Result<Link, StoreError> {
+        loop {
+            let page = self.log.pull(self.position(), PAGE).await?;
+            if self.take(&page) == Link::Gap {
+                return Ok(Link::Gap);
+            }
+            if page.len() < PAGE {
+                return Ok(Link::Whole);
+            }
+        }
+    }
+
+    /// Enforces what was pushed, and moves on if nothing is missing before it.
+    pub(super) fn absorb(&self, batch: &Batch) {
+        let opened = self.open(&batch.entries);
+        let mut standing = self.standing.lock();
+        let news = self.learn(&mut standing, opened.into_iter());
+        // A gap is left to the next confirmation: until then what is known of it is enforced all the same.
+        let _gap_is_found_later = standing.follow(batch);
+        drop(standing);
+        self.tell(&news);
+    }
+
+    fn take(&self, page: &[Entry]) -> Link {
+        let opened = self.open(page);
+        let mut standing = self.standing.lock();
+        let news = self.learn(&mut standing, opened.into_iter());
+        let link = standing.step(page);
+        drop(standing);
+        self.tell(&news);
+        link
+    }
+
+    fn open(&self, entries: &[Entry]) -> Vec<(Record, Placed)> {
+        let records = entries.iter().map(|entry| {
+            let record = entry.sealed.and_then(|sealed| self.terms.keys.open(&sealed));
+            record.map(|record| (record, Placed::At(entry.position)))
+        });
+        let opened: Vec<_> = records.flatten().collect();
+        let ignored = u64::try_from(entries.len() - opened.len()).unwrap_or_default();
+        self.ignored.fetch_add(ignored, Ordering::Relaxed);
+        opened
+    }
+
+    /// Reads the whole log into the list, and gives the log what it lacks.
+    pub(super) async fn read_all(&self) -> Result<(), StoreError> {
+        // one at a time: a thousand sign-ins that notice a loss together must not read it all a thousand times
+        let _reading = Reading::begin(&self.reading)?;
+        let candidate = Epoch(self.chance.lock().u128(..));
+        let opened = self.log.open(candidate).await?;
+        let mut theirs = Index::new(self.terms.seed);
+        let end = self.read_from(Position::ZERO, &mut theirs).await?;
+        let first_time = {
+            let mut standing = self.standing.lock();
+            standing.epoch = Some(opened.epoch);
+            // Where the chain stood when we began: everything up to there was read, and what came later links to it.
+            // The last entry seen may be one that somebody else put there.
+            standing.position = opened.last;
+            !standing.has_seen
+        };
+        if first_time {
+            self.settle(&opened).await?;
+        }
+        self.heal(theirs, end).await
+    }
+
+    /// In a log that was opened a moment ago the others may not have put back yet what an earlier one held.
+    async fn settle(&self, opened: &Opened) -> Result<(), StoreError> {
+        let young = self.terms.settle.saturating_sub(opened.age);
+        if !young.is_zero() {
+            self.clock.sleep(young).await;
+            self.fetch().await?;
+        }
+        self.standing.lock().has_seen = true;
+        Ok(())
+    }
+
+    /// Everything behind `after`, into the list and into `theirs`; where it ended.
+    async fn read_from(&self, mut after: Position, theirs: &mut Index) -> Result<Position, StoreError> {
+        loop {
+            let page = self.log.pull(after, PAGE).await?;
+            let opened = self.open(&page);
+            opened.iter().for_each(|(record, placed)| _ = theirs.apply(record, *placed));
+            let mut standing = self.standing.lock();
+            let news = self.learn(&mut standing, opened.into_iter());
+            drop(standing);
+            self.tell(&news);
+            after = page.last().map_or(after, |entry| entry.position);
+            if page.len() < PAGE {
+                return Ok(after);
+            }
+        }
+    }
+
+    /// Appends what we know and the log does not, each with its original place. Others may be at it: we begin somewhere
+    /// at random and leave out what they were quicker with. Twice in the log does no harm.
+    async fn heal(&self, mut theirs: Index, mut end: Position) -> Result<(), StoreError> {
+        let mut missing = self.index.load().beyond(&theirs, self.now());
+        if missing.is_empty() {
+            return Ok(());
+        }
+        self.clock.sleep(self.some_of(HEAL_SPREAD)).await;
+        while !missing.is_empty() {
+            end = self.read_from(end, &mut theirs).await?;
+            missing = self.index.load().beyond(&theirs, self.now());
+            let from = self.chance.lock().usize(..missing.len().max(1));
+            missing.rotate_left(from);
+            missing.truncate(BATCH);
+            self.append(&missing).await?;
+        }
+        self.fetch().await.map(|_| ())
+    }
+
+    /// Delivers what was made while the log was away, drops what is over, and moves blocks away from the end that is
+    /// trimmed.
+    async fn settle_debts(&self) -> Result<(), StoreError> {
+        let half_way = {
+            let mut standing = self.standing.lock();
+            let mut index = Index::clone(&self.index.load());
+            index.sweep(self.now());
+            self.index.store(Arc::new(index));
+            standing.owes = false;
+            let half = u64::try_from(self.keep().as_millis() / 2).unwrap_or(u64::MAX);
+            Position::new(standing.log_time(self.clock.unix_ms()).saturating_sub(half), 0)
+        };
+        let index = self.index.load_full();
+        let owed: Vec<Record> = index.waiting().chain(index.blocks_before(half_way)).collect();
+        let delivered = self.append(&owed).await;
+        if delivered.is_err() {
+            self.standing.lock().owes = true;
+        }
+        delivered.map(|_| ())
+    }
+}
+
+/// Somebody in this replica is reading the whole log.
+struct Reading<'a>(&'a AtomicBool);
+
+impl<'a> Reading<'a> {
+    fn begin(busy: &'a AtomicBool) -> Result<Self, StoreError> {
+        match busy.swap(true, Ordering::Acquire) {
+            false => Ok(Self(busy)),
+            true => Err(StoreError("the revocation log is being read already".to_owned())),
+        }
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}

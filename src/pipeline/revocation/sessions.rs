@@ -1,0 +1,68 @@
+//! Revocations as sessions see them.
+
+use super::{Order, Revocations, Wait};
+use crate::domain::principal::SourceName;
+use crate::domain::revocation::{Marks, Position, Reason, Subject, Target, User};
+use crate::domain::session::SessionId;
+use crate::domain::time::UnixTime;
+use crate::ports::session::{Credential, RevokedFor};
+use async_trait::async_trait;
+use std::time::Duration;
+
+/// Nobody waits for others here: what is revoked counts on this replica when the order is given.
+const AT_ONCE: Duration = Duration::ZERO;
+
+#[async_trait]
+impl crate::ports::session::Revocations for Revocations {
+    fn generation(&self) -> u64 {
+        Self::generation(self)
+    }
+
+    fn position(&self) -> Position {
+        Self::position(self)
+    }
+
+    fn refuses(&self, credential: &Credential<'_>) -> bool {
+        let session = credential.session.map(|session| session.to_string());
+        let marks = Marks {
+            source: credential.source,
+            subject: credential.subject,
+            jti: credential.jti,
+            session: session.as_deref(),
+            family: session.as_deref(),
+            client: None,
+            key: credential.key,
+            issued_at: Some(UnixTime(credential.issued)),
+            position: credential.minted_at,
+        };
+        self.check(&Subject::new(&marks)).is_some()
+    }
+
+    fn is_blocked(&self, source: &str, subject: &str) -> bool {
+        Self::is_blocked(self, source, subject)
+    }
+
+    async fn revoke_session(&self, id: SessionId, why: RevokedFor) {
+        self.revoke(&[Order::new(Target::Session(id.to_string()), reason(why))], Wait::None, AT_ONCE).await;
+    }
+
+    async fn revoke_user(&self, source: &SourceName, subject: &str, why: RevokedFor) {
+        let user = User::of(source, subject);
+        self.revoke(&[Order::new(Target::User(user), reason(why))], Wait::None, AT_ONCE).await;
+    }
+
+    async fn caught_up(&self) -> bool {
+        self.catch_up().await.is_ok()
+    }
+}
+
+fn reason(why: RevokedFor) -> Reason {
+    match why {
+        RevokedFor::SignOut => Reason::SignedOut,
+        RevokedFor::Limit => Reason::Limit,
+        RevokedFor::Reuse => Reason::Reuse,
+        RevokedFor::Device => Reason::Compromised,
+        RevokedFor::Provider => Reason::Provider,
+        RevokedFor::Operator => Reason::Operator,
+    }
+}
