@@ -82,7 +82,8 @@ const ROOMS: [Room; 14] = [
     Room {
         name: "cli",
         // its key source is a file or nothing: whoever asks offline fetches no keys
-        knows: &["app", "config", "domain", "observe", "pipeline", "ports", "users"],
+        // the demo shows a page
+        knows: &["app", "config", "domain", "observe", "pipeline", "ports", "users", "web"],
         never: &PINGORA_IS_THE_EDGES,
     },
     // the composition root knows every room, and still not what Pingora looks like

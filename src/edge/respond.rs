@@ -21,8 +21,8 @@ pub(super) async fn send(session: &mut Session, answer: &Answer, request_id: &st
     let mut header = ResponseHeader::build_no_case(answer.status(), Some(12))?;
     let body = match &answer.kind {
         Kind::Preflight | Kind::Own(_) | Kind::Served => Bytes::new(),
-        Kind::Redirect(_, location) => {
-            header.insert_header(LOCATION, location.clone())?;
+        Kind::Redirect(to) => {
+            header.insert_header(LOCATION, to.1.clone())?;
             header.insert_header(CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
             Bytes::new()
         }

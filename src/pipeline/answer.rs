@@ -29,7 +29,7 @@ pub enum Kind {
     /// 204: a CORS preflight that was allowed.
     Preflight,
     /// The browser is sent elsewhere, or here again.
-    Redirect(StatusCode, HeaderValue),
+    Redirect(Box<(StatusCode, HeaderValue)>),
     /// One of our own endpoints is asked for.
     Own(Box<OwnRequest>),
     /// It was asked, and said so itself.
@@ -87,7 +87,7 @@ impl Answer {
     /// Elsewhere, or here again.
     pub(super) fn redirect(status: StatusCode, location: HeaderValue, route: &Route, denial: &Denial) -> Self {
         tracing::debug!(code = denial.code.name(), "redirected");
-        Self::of(Kind::Redirect(status, location), Some(route.index), Vec::new())
+        Self::of(Kind::Redirect(Box::new((status, location))), Some(route.index), Vec::new())
     }
 
     /// The same answer, with our cookies on it.
@@ -112,7 +112,7 @@ impl Answer {
         match &self.kind {
             Kind::Refusal(denial) => denial.code.status(),
             Kind::Preflight => 204,
-            Kind::Redirect(status, _) => status.as_u16(),
+            Kind::Redirect(to) => to.0.as_u16(),
             // known only to the endpoint
             Kind::Own(_) | Kind::Served => 0,
         }

@@ -18,16 +18,23 @@ use std::sync::Arc;
 /// A browser that is sent back sends its body again; with more than this it is asked to begin anew.
 const RESENT: u64 = 1024 * 1024;
 
+/// A request on its route.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Visit<'a> {
+    pub(super) route: &'a Route,
+    pub(super) request: &'a Canonical<'a>,
+    pub(super) client: &'a Client,
+    pub(super) arrival: &'a Arrival<'a>,
+}
+
 impl Gate {
     pub(super) async fn session(
         &self,
         house: &Arc<House>,
         held: &OurCookies<'_>,
-        route: &Route,
-        request: &Canonical<'_>,
-        client: &Client,
-        arrival: &Arrival<'_>,
+        visit: &Visit<'_>,
     ) -> Result<Recognised, Answer> {
+        let Visit { route, request, client, arrival } = *visit;
         let asking = Asking {
             method: arrival.head.method,
             headers: arrival.head.headers,
@@ -44,21 +51,14 @@ impl Gate {
             Err(Turned::Away(denial, cookies)) if forgiven(route, &denial) => {
                 Ok(Recognised { caller: Caller::Anonymous, cookies })
             }
-            Err(Turned::Away(denial, cookies)) => {
-                Err(self.turned_away(denial, route, request, arrival).with_cookies(cookies))
-            }
+            Err(Turned::Away(denial, cookies)) => Err(self.turned_away(denial, visit).with_cookies(cookies)),
             Err(Turned::Back(cookies)) => Err(back(route, request, arrival).with_cookies(cookies)),
         }
     }
 
     /// A refusal, or for a person who could sign in the way to do so.
-    pub(super) fn turned_away(
-        &self,
-        denial: Denial,
-        route: &Route,
-        request: &Canonical<'_>,
-        arrival: &Arrival<'_>,
-    ) -> Answer {
+    pub(super) fn turned_away(&self, denial: Denial, visit: &Visit<'_>) -> Answer {
+        let Visit { route, request, arrival, .. } = *visit;
         let signs_in = self.house.as_ref().filter(|_| route.rule.accepts_session && denial.code.status() == 401);
         let looks = [Method::GET, Method::HEAD].contains(arrival.head.method);
         let person = match route.unauthenticated {

@@ -1,16 +1,14 @@
 //! From what the caller presents to who the caller is.
 
+use super::browser::Visit;
 use super::cache::Verified;
 use super::permit::{Caller, Memory};
 use super::session::Recognised;
-use super::{Answer, Arrival, Desk, Gate};
+use super::{Answer, Desk, Gate};
 use crate::domain::cookies::SessionCookie;
 use crate::domain::credential::{presented, Presented};
 use crate::domain::denial::{Code, Denial};
-use crate::domain::headers::forwarded::Client;
 use crate::domain::policy::rule::Access;
-use crate::domain::policy::Route;
-use crate::domain::request::Canonical;
 use crate::domain::time::UnixTime;
 use crate::domain::token::jose::Unverified;
 use crate::domain::token::verify::{verify, Rejection};
@@ -19,18 +17,13 @@ use std::sync::Arc;
 
 impl Gate {
     /// Who the caller is. A credential that was presented is accepted or refused; it is never retried as anonymous.
-    pub(super) async fn identify(
-        &self,
-        route: &Route,
-        request: &Canonical<'_>,
-        client: &Client,
-        arrival: &Arrival<'_>,
-    ) -> Result<Recognised, Answer> {
+    pub(super) async fn identify(&self, visit: &Visit<'_>) -> Result<Recognised, Answer> {
+        let Visit { route, request, client, arrival } = *visit;
         let nobody = || Recognised { caller: Caller::Anonymous, cookies: Vec::new() };
         if route.rule.access == Access::Public {
             return Ok(nobody());
         }
-        let refused = |denial| self.turned_away(denial, route, request, arrival);
+        let refused = |denial| self.turned_away(denial, visit);
         let presented = presented(arrival.head.headers).map_err(refused)?;
         let house = self.house.as_ref();
         let held = house.map(|house| house.cookies(request.authority, client.proto).read(arrival.head.headers));
@@ -51,7 +44,7 @@ impl Gate {
             }
             Presented::Nothing => match house.filter(|_| route.rule.accepts_session && held.holds_session()) {
                 // Boxed: most of it is renewal, which few requests need.
-                Some(house) => Box::pin(self.session(house, &held, route, request, client, arrival)).await,
+                Some(house) => Box::pin(self.session(house, &held, visit)).await,
                 None => Ok(nobody()),
             },
         }

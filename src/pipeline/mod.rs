@@ -31,6 +31,7 @@ use crate::domain::request::{canonicalise, Canonical, RawHead};
 use crate::domain::time::UnixTime;
 use crate::domain::token::issuer::Issuer;
 use crate::ports::KeySource;
+use browser::Visit;
 use cache::CredentialCache;
 use http::{HeaderName, HeaderValue};
 use own::{Endpoints, OwnRequest};
@@ -155,7 +156,8 @@ impl Gate {
         if request.encoded_slash && route.forwarding.encoded_slash == EncodedSlash::Reject {
             return Err(refused(Denial::new(Code::BadPath, "%2F in the path, which this route does not keep")));
         }
-        let recognised = self.identify(route, request, &client, arrival).await?;
+        let visit = Visit { route, request, client: &client, arrival };
+        let recognised = self.identify(&visit).await?;
         let caller = &recognised.caller;
         let facts = Facts {
             method: arrival.head.method.as_str(),
@@ -169,7 +171,7 @@ impl Gate {
         };
         if let Err(denial) = route.rule.decide(caller.principal(), &facts) {
             let cookies = recognised.cookies.iter();
-            return Err(Answer { caller: Some(caller.clone()), ..self.turned_away(denial, route, request, arrival) }
+            return Err(Answer { caller: Some(caller.clone()), ..self.turned_away(denial, &visit) }
                 .with_cookies(cookies.cloned()));
         }
         self.note_use(route, caller, arrival.now);

@@ -116,7 +116,7 @@ impl House {
         };
         let Some(times) = self.make_room(&new).await? else { return Err(Refused::Full(Box::new(full))) };
         let given = if renews { Given::New(0) } else { Given::None };
-        let issued = self.issue(record, place, &times, given, now).map_err(Refused::Denied)?;
+        let issued = self.issue(record, (place, &times), given, now).map_err(Refused::Denied)?;
         self.ground.events.noted(&SessionEvent {
             name: "sign_in",
             session: Some(place.id),

@@ -78,19 +78,17 @@ mod tests {
     async fn two_hundred_who_ask_at_once_ask_once() {
         let flights: Arc<Flights<u8, u32>> = Arc::default();
         let (asked, go) = (Arc::new(AtomicU32::new(0)), Arc::new(Notify::new()));
-        let waiting: Vec<_> = (0..200)
-            .map(|_| {
-                let (flights, asked, go) = (Arc::clone(&flights), Arc::clone(&asked), Arc::clone(&go));
-                tokio::spawn(async move {
-                    let work = async move {
-                        let count = asked.fetch_add(1, Ordering::Relaxed) + 1;
-                        go.notified().await;
-                        count
-                    };
-                    flights.join(7, work).await
-                })
-            })
-            .collect();
+        let mut waiting = Vec::new();
+        for _ in 0..200 {
+            let (asked, go) = (Arc::clone(&asked), Arc::clone(&go));
+            let work = async move {
+                let count = asked.fetch_add(1, Ordering::Relaxed) + 1;
+                go.notified().await;
+                count
+            };
+            let flights = Arc::clone(&flights);
+            waiting.push(tokio::spawn(async move { flights.join(7, work).await }));
+        }
         tokio::task::yield_now().await;
         go.notify_one();
         for one in waiting {

@@ -34,8 +34,7 @@ impl House {
     pub(super) fn issue(
         &self,
         record: &Record,
-        place: Place,
-        times: &Times,
+        (place, times): (Place, &Times),
         generation: Given,
         now: UnixTime,
     ) -> Result<Issued, Denial> {
