@@ -121,7 +121,7 @@ fn settings() -> Result<Settings, String> {
             { path = "/hook", methods = ["POST"], access = "public" },
         ]
     "#;
-    let world = World { env: &|_| Some(SECRET.to_owned()), secrets: Secrets::Indirect };
+    let world = World { env: &|name| (name == "SECRET").then(|| SECRET.to_owned()), secrets: Secrets::Indirect };
     let loaded = config::from_text(text, std::path::Path::new("."), &world);
     Ok(loaded.map_err(|mistakes| mistakes.to_string())?.settings)
 }
