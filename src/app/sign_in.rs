@@ -1,7 +1,7 @@
 //! Composing what people sign in with: the store, our keys, providers, users, and the endpoints in front of them.
 
 use crate::config::settings::{
-    Delivery, DeviceLevel, OnLimit, OnMismatch, Pages, ProviderEntry, ProviderKind, Renewal, Rotation, SameSite,
+    Delivery, DeviceLevel, Mode, OnLimit, OnMismatch, Pages, ProviderEntry, ProviderKind, Renewal, Rotation, SameSite,
     SessionClaim, Settings, SigningAlgorithm, StoreKind, StoreSettings, Topology,
 };
 use crate::domain::cookies;
@@ -76,7 +76,12 @@ impl SignIn {
             })
             .collect();
         let identity = Arc::clone(&settings.identity);
-        let house = House::new(Arc::clone(&self.ground), terms(settings)?, origins, providers, identity);
+        let users = ways.iter().filter_map(|way| match &way.holds {
+            Holds::Users(users) => Some((way.name.clone(), Arc::clone(users))),
+            Holds::Provider(_) => None,
+        });
+        let sources = (providers, users.collect());
+        let house = House::new(Arc::clone(&self.ground), terms(settings)?, origins, sources, identity);
         let own = Own {
             house: Arc::clone(&house),
             site: Site::new(theme(&settings.pages)?, &server.prefix),
@@ -196,6 +201,10 @@ fn schedule(settings: &Settings) -> Schedule {
 fn terms(settings: &Settings) -> Result<Terms, String> {
     let (session, tokens) = (&settings.session, &settings.tokens);
     Ok(Terms {
+        mode: match session.mode {
+            Mode::Jwt => crate::pipeline::session::Mode::Jwt,
+            Mode::Opaque => crate::pipeline::session::Mode::Opaque,
+        },
         access_ttl: tokens.access_ttl,
         lifetimes: Lifetimes { idle: session.idle_timeout, absolute: session.absolute_timeout },
         cap: session.max_per_user,

@@ -141,11 +141,9 @@ impl Own {
     /// Somebody has proved who they are: their session, and where they wanted to go.
     pub(super) async fn admit(&self, asked: &Asked<'_>, arrived: Arrived<'_>, to: &str) -> Result<Reply, Denial> {
         // The browser's former session ends with this one: two in one browser are one that nobody sees.
-        if let Ok((verified, _)) = self.house.live(&asked.held, asked.request.now) {
-            if let Some(facts) = verified.session() {
-                // Should the store be away, its end is the same: the cookie is about to be replaced.
-                let _ = self.house.end(facts.user, facts.id).await;
-            }
+        if let Ok(Some(place)) = self.house.place(&asked.held, asked.request.now).await {
+            // Should the store be away, nothing follows anyway.
+            let _ = self.house.end(place.user, place.id).await;
         }
         match self.house.admit(arrived).await {
             Ok(signed_in) => self.welcome(asked, &signed_in, to),
