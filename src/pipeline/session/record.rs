@@ -1,6 +1,7 @@
 //! What a session says of its user, as it lies in the store: sealed, and bound to the session it belongs to.
 
 use crate::domain::oidc::Identity;
+use crate::domain::revocation::Position;
 use crate::domain::seal::{CannotSeal, Purpose, Seals};
 use crate::domain::secret::Secret;
 use crate::domain::session::{SessionId, UserHash};
@@ -33,6 +34,9 @@ pub struct Record {
     /// As people are shown it: the first parts of the address only.
     pub place: String,
     pub provider_tokens: Option<ProviderTokens>,
+    /// Where the revocations stood when the session began; what is revoked "before now" later than that hits it.
+    #[serde(default)]
+    pub revocations_at: Option<String>,
 }
 
 /// What the provider gave us for the user.
@@ -52,6 +56,19 @@ impl Record {
         self.email_verified = identity.email_verified || trust_email;
         self.name.clone_from(&identity.name);
         self.claims_at = now.0;
+    }
+
+    /// Whether there is nothing to learn.
+    #[must_use]
+    pub fn agrees_with(&self, identity: &Identity) -> bool {
+        let said = (&identity.claims, &identity.roles, &identity.email, &identity.name);
+        (&self.claims, &self.roles, &self.email, &self.name) == said
+    }
+
+    /// Where the list of revocations stood at the sign-in.
+    #[must_use]
+    pub fn revocations_at(&self) -> Option<Position> {
+        self.revocations_at.as_ref()?.parse().ok()
     }
 
     /// # Errors

@@ -1,4 +1,4 @@
-//! What the provider says of a user, read again while their session goes on.
+//! What is said of a user, read again while their session goes on: by their provider, or in our own file.
 //!
 //! A provider's refresh token often counts once. So one replica at a time spends it, in a task that no client can
 //! break off, and what came back is saved before anybody else may ask.
@@ -12,6 +12,7 @@ use crate::domain::secret::Secret;
 use crate::domain::time::UnixTime;
 use crate::ports::provider::{with_keys, Provider, ProviderError, Tokens};
 use crate::ports::store::{Nonce, Rewrote};
+use crate::ports::users::LocalUsers;
 use crate::ports::{RevokedFor, SessionEvent};
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +42,9 @@ impl House {
         record: Record,
         now: UnixTime,
     ) -> Result<Record, Denial> {
+        if let Some(users) = self.users.get(&SourceName::new(&record.provider)) {
+            return self.refreshed_here(place, record, &**users, now).await;
+        }
         let known = self.providers.get(&SourceName::new(&record.provider)).map(Arc::clone);
         let old = now.since(UnixTime(record.claims_at)) >= self.terms.access_ttl;
         let asks = record.provider_tokens.as_ref().is_some_and(|tokens| tokens.refresh.is_some());
@@ -52,6 +56,37 @@ impl House {
             Ok(Some(Reread::Fresh(fresh))) => Ok(*fresh),
             Ok(Some(Reread::Ended)) => Err(Denial::new(Code::SessionTerminated, "the provider has ended the session")),
             Ok(Some(Reread::Unchanged) | None) | Err(_) => Ok(record),
+        }
+    }
+
+    /// Our own file costs nothing to look at, so it counts at every renewal.
+    async fn refreshed_here(
+        &self,
+        place: Place,
+        mut record: Record,
+        users: &dyn LocalUsers,
+        now: UnixTime,
+    ) -> Result<Record, Denial> {
+        let Some(user) = users.find(&record.subject) else {
+            self.note(&record, place, "user_removed", "the user stands in the file no more");
+            self.end_revoked(place.user, place.id, RevokedFor::Provider).await;
+            return Err(Denial::new(Code::SessionTerminated, "the user was removed"));
+        };
+        let identity = user.identity(now);
+        let old = now.since(UnixTime(record.claims_at)) >= self.terms.access_ttl;
+        if old || !record.agrees_with(&identity) {
+            self.keep_claims(place, &identity, now).await;
+        }
+        record.learn(&identity, true, now);
+        Ok(record)
+    }
+
+    /// So that others see what is said now. Whoever was quicker read the same file, or reads it next time.
+    async fn keep_claims(&self, place: Place, identity: &Identity, now: UnixTime) {
+        let Some((mut record, version)) = self.open(place).await else { return };
+        record.learn(identity, true, now);
+        if let Ok(body) = record.seal(&self.ground.seals, place, random()) {
+            let _ = self.ground.store.rewrite(place.user, place.id, version, &body).await;
         }
     }
 
