@@ -172,7 +172,7 @@ fn identity(user: &User, now: UnixTime) -> Identity {
         roles: user.roles.clone(),
         email: user.email.clone(),
         email_verified: user.email.is_some(),
-        name: user.display_name.clone(),
+        name: user.display_name.clone().or_else(|| Some(user.name.clone())),
         acr: None,
         amr: vec!["pwd".to_owned()],
         auth_time: Some(now),

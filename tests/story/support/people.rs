@@ -25,7 +25,6 @@ access = "public"
 [[route]]
 path = "/admin/**"
 roles = ["admin"]
-from = ["local"]
 
 [[route]]
 path = "/strict/**"
