@@ -28,17 +28,7 @@ impl Gate {
         client: &Client,
         arrival: &Arrival<'_>,
     ) -> Result<Recognised, Answer> {
-        let asking = Asking {
-            method: arrival.head.method,
-            headers: arrival.head.headers,
-            authority: request.authority,
-            proto: client.proto,
-            ip: client.ip,
-            websocket: request.upgrade == Upgrade::WebSocket,
-            csrf: route.csrf,
-            renews: house.renews_unseen(),
-            now: arrival.now,
-        };
+        let asking = self.asking(route, request, client, arrival);
         match house.recognise(held, &asking).await {
             Ok(recognised) => Ok(recognised.unwrap_or(Recognised { caller: Caller::Anonymous, cookies: Vec::new() })),
             Err(Turned::Away(denial, cookies)) if forgiven(route, &denial) => {
@@ -48,6 +38,27 @@ impl Gate {
                 Err(self.turned_away(denial, route, request, arrival).with_cookies(cookies))
             }
             Err(Turned::Back(cookies)) => Err(back(route, request, arrival).with_cookies(cookies)),
+        }
+    }
+
+    /// What sessions want to know of a request.
+    pub(super) fn asking<'a>(
+        &self,
+        route: &Route,
+        request: &Canonical<'a>,
+        client: &Client,
+        arrival: &Arrival<'a>,
+    ) -> Asking<'a> {
+        Asking {
+            method: arrival.head.method,
+            headers: arrival.head.headers,
+            authority: request.authority,
+            proto: client.proto,
+            ip: client.ip,
+            websocket: request.upgrade == Upgrade::WebSocket,
+            csrf: route.csrf,
+            renews: self.house.as_ref().is_some_and(|house| house.renews_unseen()),
+            now: arrival.now,
         }
     }
 

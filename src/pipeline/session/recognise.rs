@@ -162,7 +162,7 @@ impl House {
         Ok(Verified::new(token, principal, identity).by(usize::MAX, keys.generation).of_session(facts))
     }
 
-    fn check_revoked(&self, verified: &Verified) -> Result<(), Denial> {
+    pub(super) fn check_revoked(&self, verified: &Verified) -> Result<(), Denial> {
         let Some(facts) = verified.session() else { return Ok(()) };
         let list = &self.ground.revocations;
         let generation = list.generation();
@@ -231,7 +231,7 @@ impl House {
     }
 
     /// Whether the session turned up on another device, and whether that ends it.
-    async fn check_device(&self, verified: &Verified, asking: &Asking<'_>) -> Result<(), (Denial, bool)> {
+    pub(super) async fn check_device(&self, verified: &Verified, asking: &Asking<'_>) -> Result<(), (Denial, bool)> {
         let terms = &self.terms.device;
         let Some(facts) = verified.session().filter(|_| terms.level != Level::Off) else { return Ok(()) };
         if facts.is_known_on(asking.headers) {

@@ -9,7 +9,7 @@ use crate::domain::session::{FamilyId, Millis};
 use crate::domain::time::UnixTime;
 use crate::pipeline::cache::Verified;
 use crate::ports::store::{Ruling, Stored, Touch};
-use crate::ports::{Credential, RevokedFor, SessionEvent};
+use crate::ports::{RevokedFor, SessionEvent};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -55,9 +55,6 @@ impl House {
 
     async fn renew_now(self: &Arc<Self>, renewing: &Renewing) -> Renewed {
         let place = Place { user: renewing.said.user, id: session_of(renewing.said.family) };
-        if self.is_revoked(place) {
-            return self.ended("revoked", Code::SessionTerminated, "the session was revoked");
-        }
         let stored = match self.ground.store.load(place.user, place.id).await {
             Ok(Some(stored)) => stored,
             // The family may still know that it was revoked; to the caller it is all the same.
@@ -67,9 +64,6 @@ impl House {
         let Some(record) = Record::open(&self.ground.seals, place, &stored.body) else {
             return self.ended("unknown", Code::SessionExpired, "the session was sealed with another secret");
         };
-        if self.ground.revocations.is_blocked(&record.provider, &record.subject) {
-            return self.ended("revoked", Code::UserBlocked, "a blocked user's session");
-        }
         let verdict = self.terms.device.judge(
             &Prints::from_text(&record.dfp).unwrap_or_default(),
             &renewing.device,
@@ -98,20 +92,6 @@ impl House {
             return Renewed::Ended(Denial::new(Code::StepUpRequired, words));
         }
         self.renew_with(place, (record, stored), given, renewing.now).await
-    }
-
-    /// Whether this very session was revoked. What revokes a user's tokens up to a moment says nothing here: it leaves
-    /// sessions that began later, and those that began before are ended in the store.
-    fn is_revoked(&self, place: Place) -> bool {
-        let list = &self.ground.revocations;
-        list.refuses(&Credential {
-            jti: None,
-            session: Some(place.id),
-            source: "",
-            subject: "",
-            issued: u64::MAX,
-            minted_at: Some(list.position()),
-        })
     }
 
     async fn renew_with(
