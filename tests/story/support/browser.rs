@@ -63,6 +63,13 @@ impl Browser {
         answer
     }
 
+    /// [`Self::get`] of a gate that may die meanwhile.
+    pub(crate) fn attempt(&mut self, target: &str) -> Option<Response> {
+        let answer = client::attempt(self.at, self.bytes("GET", target, SCRIPT, ""))?;
+        self.keep(&answer);
+        Some(answer)
+    }
+
     /// That request on the wire.
     pub(crate) fn bytes(&self, method: &str, target: &str, headers: &str, body: &str) -> String {
         let Self { host, device, .. } = self;

@@ -199,6 +199,12 @@ impl Gate {
         self.signal("TERM");
     }
 
+    /// Without a word, as the kernel does when memory runs out.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         assert!(Command::new("kill").args(["-s", name, &self.pid().to_string()]).status().unwrap().success());
     }

@@ -2,7 +2,9 @@
 
 use super::backend::Backend;
 use super::gate::{Gate, Setup};
+use super::provider::Provider;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
+use std::net::SocketAddr;
 
 /// Base64 of 32 bytes; what seals and signs in every replica of one house.
 const SECRET: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
@@ -59,6 +61,31 @@ pub(crate) fn setup() -> Setup {
 /// A gate with local users in front of `backend`, with these tables besides.
 pub(crate) fn house(backend: &Backend, tables: &str) -> Gate {
     setup().start(&[LOCAL, &backend.upstream("app"), ROUTES, tables].concat())
+}
+
+/// Replicas of one house: they share a store, a secret, and nothing else.
+pub(crate) struct Fleet {
+    pub(crate) gates: Vec<Gate>,
+    tables: String,
+}
+
+impl Fleet {
+    pub(crate) fn start(count: usize, tables: &[&str]) -> Self {
+        let mut fleet = Self { gates: Vec::new(), tables: tables.concat() };
+        fleet.gates = (0..count).map(|_| fleet.another()).collect();
+        fleet
+    }
+
+    /// One more of them.
+    pub(crate) fn another(&self) -> Gate {
+        let (name, secret) = Provider::secret();
+        setup().variable(name, secret).start(&self.tables)
+    }
+
+    /// Where the replica is that is next in turn.
+    pub(crate) fn turn(&self, turn: usize) -> SocketAddr {
+        self.gates[turn % self.gates.len()].http
+    }
 }
 
 /// A hash that is compared within microseconds: there are hundreds of sign-ins in these stories.

@@ -1,6 +1,8 @@
 //! An OpenID provider that does what it is told: refresh tokens that count once, delays, outages, and counts of it all.
 
 use super::backend::{After, Backend};
+use super::browser::Browser;
+use super::client::Response;
 use super::issuer::{self, RS256};
 use super::seen::Seen;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -94,6 +96,13 @@ impl Provider {
         state.codes.insert(code.clone(), Code { sub: sub.to_owned(), asked: asked.clone() });
         drop(state);
         self.back(&asked, &[("code", &code)])
+    }
+
+    /// Signs `sub` in with this browser at the provider called `id`, from where it comes back to `/app/x`.
+    pub(crate) fn sign_in(&self, browser: &mut Browser, sub: &str) -> Response {
+        let sent = browser.visit("/.auth/login?provider=id&return_to=/app/x");
+        let back = self.consent(sent.header("location").unwrap_or_else(|| panic!("{}", sent.text())), sub);
+        browser.visit(back.strip_prefix("http://localhost").expect("our own origin"))
     }
 
     /// The user says no there.
