@@ -1,6 +1,7 @@
 //! The composition root: settings become adapters, adapters a gate, and the gate is put in front of the sockets. Also
 //! the reload loop: a file that does not resolve leaves everything as it was.
 
+mod memory;
 mod sign_in;
 
 use crate::admin::{self, health::Readiness, AdminServer, AdminState};
@@ -54,6 +55,7 @@ pub enum StartError {
 /// A gate about to run: bound, composed, not yet serving.
 #[derive(Debug)]
 pub struct App {
+    composer: Arc<Composer>,
     edge: Edge,
     workers: Runtime,
     state: Arc<AdminState>,
@@ -124,6 +126,7 @@ impl App {
             threads: settings.server.threads,
             clock: clock::now,
         };
+        let keeper = Arc::clone(&composer);
         std::thread::Builder::new().name("control".to_owned()).spawn(move || {
             control.block_on(async {
                 let housekeeping = keep_house(Arc::clone(&composer), Arc::clone(&snapshot));
@@ -135,7 +138,7 @@ impl App {
                 }
             });
         })?;
-        Ok(Self { edge, workers, state, admin, logs, signals })
+        Ok(Self { composer: keeper, edge, workers, state, admin, logs, signals })
     }
 
     /// Where clients are listened for; ports that were 0 are known now.
@@ -151,7 +154,8 @@ impl App {
 
     /// Serves until SIGTERM or SIGINT, drains, and returns. A second signal ends the drain.
     pub fn run(self) {
-        let Self { edge, workers, state, admin, logs, signals } = self;
+        let Self { composer, edge, workers, state, admin, logs, signals } = self;
+        let snapshot = Arc::clone(&edge.snapshot);
         let Signals { mut term, mut interrupt } = signals;
         workers.block_on(async {
             let (said, mut heard) = tokio::sync::watch::channel(None);
@@ -174,6 +178,7 @@ impl App {
                     break;
                 }
             }
+            composer.close(&snapshot.load_full()).await;
         });
         logs.flush();
         workers.shutdown_timeout(Duration::from_millis(200));
@@ -223,7 +228,7 @@ impl Composer {
             return Ok(None);
         }
         let events = SessionWatch { metrics: Arc::clone(&self.metrics), audit: self.audit.clone() };
-        let opened = self.sign_in.get_or_try_init(|| SignIn::open(settings, Arc::new(events))).await?;
+        let opened = self.sign_in.get_or_try_init(|| SignIn::open(settings, Arc::new(events), &self.metrics)).await?;
         let (house, own) = opened.compose(settings)?;
         Ok(Some(SigningIn { house, endpoints: Arc::new(own) }))
     }
@@ -242,6 +247,13 @@ impl Composer {
         keyrings.clone_from(&kept);
         let terms = settings.issuers.iter().map(|settings| Arc::clone(&settings.issuer));
         terms.zip(kept).map(|(terms, keys)| Desk { terms, keys }).collect()
+    }
+
+    /// After the last request.
+    async fn close(&self, last: &Snapshot) {
+        if let (Some(sign_in), Some(house)) = (self.sign_in.get(), last.gate.house()) {
+            sign_in.close(house.terms.lifetimes.idle).await;
+        }
     }
 
     fn observe_keyrings(&self) {

@@ -1,7 +1,8 @@
 //! Composing what people sign in with: the store, our keys, providers, users, and the endpoints in front of them.
 
+use super::memory::InMemory;
 use crate::config::settings::{
-    Delivery, DeviceLevel, OnLimit, OnMismatch, Pages, ProviderEntry, ProviderKind, Renewal, Rotation, SameSite,
+    Delivery, DeviceLevel, Mode, OnLimit, OnMismatch, Pages, ProviderEntry, ProviderKind, Renewal, Rotation, SameSite,
     SessionClaim, Settings, SigningAlgorithm, StoreKind, StoreSettings, Topology,
 };
 use crate::domain::cookies;
@@ -11,11 +12,13 @@ use crate::domain::oidc::ProviderSettings;
 use crate::domain::origins::{Origin, PublicOrigins};
 use crate::domain::seal::Seals;
 use crate::domain::secret::Secret;
-use crate::domain::session::{self, Lifetimes, Millis};
+use crate::domain::session::{self, Lifetimes};
 use crate::domain::signing::access_token;
 use crate::domain::signing::{Algorithm, Schedule};
 use crate::endpoints::{self, Holds, Own, Way};
 use crate::observe::clock;
+use crate::observe::metrics::Metrics;
+use crate::observe::store::WatchedStore;
 use crate::outbound::provider::OidcProvider;
 use crate::pipeline::keys::SigningRing;
 use crate::pipeline::session::{random, Ground, House, Providers, Terms};
@@ -23,19 +26,17 @@ use crate::ports::provider::Provider;
 use crate::ports::store::Store;
 use crate::ports::users::Uncounted;
 use crate::ports::SessionEvents;
-use crate::store::memory::{Bounds, Memory};
+use crate::store::memory::Memory;
 use crate::store::redis::{Address, Redis, RedisKind, RedisPlan, RedisTls};
 use crate::store::revoked::Revoked;
-use crate::store::Clock;
 use crate::users::{Roster, Users};
 use crate::web::{Site, Theme};
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// In how many generations in a row a forgiven predecessor means that somebody walks in another one's steps.
 const MAX_GRACE_STREAK: u32 = 3;
-/// Sessions and short-lived names the memory store holds.
-const BOUNDS: Bounds = Bounds { sessions: 200_000, names: 400_000 };
 /// Where no colour is configured.
 const COLOUR: &str = "#1f5fa8";
 
@@ -43,22 +44,38 @@ const COLOUR: &str = "#1f5fa8";
 #[derive(Debug)]
 pub(super) struct SignIn {
     pub(super) ground: Arc<Ground>,
+    metrics: Arc<Metrics>,
+    /// Where state is kept in this process.
+    memory: Option<InMemory>,
     providers: Mutex<Vec<Arc<OidcProvider>>>,
     users: Mutex<Option<Arc<Users>>>,
 }
 
 impl SignIn {
     /// Opens the store and the key ring. A store that is away does not keep the gate from starting.
-    pub(super) async fn open(settings: &Settings, events: Arc<dyn SessionEvents>) -> Result<Self, String> {
-        let store = store(&settings.store).await?;
+    pub(super) async fn open(
+        settings: &Settings,
+        events: Arc<dyn SessionEvents>,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Self, String> {
         let seals = Arc::new(seals(&settings.store)?);
+        let (store, memory): (Arc<dyn Store>, _) = match redis(&settings.store).await? {
+            Some(redis) => (redis, None),
+            None => {
+                let kept = InMemory::open(&settings.store, &seals, metrics);
+                (Arc::<Memory>::clone(&kept.memory), Some(kept))
+            }
+        };
+        let store: Arc<dyn Store> = Arc::new(WatchedStore::new(store, metrics));
         let ring = SigningRing::new(Arc::clone(&store) as _, Arc::clone(&seals), schedule(settings));
         if let Err(error) = ring.tick(clock::now()).await {
             tracing::error!("signing keys: {error}");
         }
-        let longest = settings.tokens.access_ttl;
+        // A handle, or a renewal token that the store still knows, lives as long as its session.
+        let longest = settings.tokens.access_ttl.max(settings.session.absolute_timeout);
         let ground = Ground::new(store, ring, seals, Arc::new(Revoked::new(longest)), events)?;
-        Ok(Self { ground, providers: Mutex::default(), users: Mutex::default() })
+        let (providers, users) = (Mutex::default(), Mutex::default());
+        Ok(Self { ground, metrics: Arc::clone(metrics), memory, providers, users })
     }
 
     /// Sessions under `settings`, and the endpoints to get and end them.
@@ -76,7 +93,12 @@ impl SignIn {
             })
             .collect();
         let identity = Arc::clone(&settings.identity);
-        let house = House::new(Arc::clone(&self.ground), terms(settings)?, origins, providers, identity);
+        let users = ways.iter().filter_map(|way| match &way.holds {
+            Holds::Users(users) => Some((way.name.clone(), Arc::clone(users))),
+            Holds::Provider(_) => None,
+        });
+        let sources = (providers, users.collect());
+        let house = House::new(Arc::clone(&self.ground), terms(settings)?, origins, sources, identity);
         let own = Own {
             house: Arc::clone(&house),
             site: Site::new(theme(&settings.pages)?, &server.prefix),
@@ -132,21 +154,31 @@ impl SignIn {
         providers.iter().map(|one| (one.settings().name.as_str().to_owned(), one.is_up())).collect()
     }
 
-    /// Every second: keys that are due, and what others did to them.
+    /// Nobody is served any more: what was only noted here is told, and what is only here is written down.
+    pub(super) async fn close(&self, idle: Duration) {
+        if let Err(error) = self.ground.activity.flush(&*self.ground.store, idle).await {
+            tracing::warn!("the last use of sessions could not be told: {error}");
+        }
+        if let Some(memory) = &self.memory {
+            memory.close();
+        }
+    }
+
+    /// Every second: keys that are due, what others did to them, and what has expired in our own memory.
     pub(super) async fn tick(&self) {
+        if let Some(memory) = &self.memory {
+            memory.tick(&self.metrics);
+        }
         if let Err(error) = self.ground.ring.tick(clock::now()).await {
             tracing::warn!("signing keys: {error}");
         }
     }
 }
 
-async fn store(settings: &StoreSettings) -> Result<Arc<dyn Store>, String> {
+/// `None`: state is kept in this process.
+async fn redis(settings: &StoreSettings) -> Result<Option<Arc<dyn Store>>, String> {
     let StoreKind::Redis { nodes, topology, tls, username, password, db } = &settings.kind else {
-        let clock = Clock::new(|| {
-            let wall = clock::wall();
-            Millis(wall.seconds * 1000 + u64::from(wall.millis))
-        });
-        return Ok(Arc::new(Memory::new(clock, BOUNDS)));
+        return Ok(None);
     };
     let mut addresses: Vec<Address> =
         nodes.iter().map(|(host, port)| Address { host: host.clone(), port: *port }).collect();
@@ -166,7 +198,7 @@ async fn store(settings: &StoreSettings) -> Result<Arc<dyn Store>, String> {
         prefix: settings.prefix.clone(),
         timeout: settings.timeout,
     };
-    Redis::connect(plan).await.map(|redis| Arc::new(redis) as _).map_err(|error| error.to_string())
+    Redis::connect(plan).await.map(|redis| Some(Arc::new(redis) as _)).map_err(|error| error.to_string())
 }
 
 /// Without a configured secret what is sealed ends with the process, which a memory store does too.
@@ -196,6 +228,10 @@ fn schedule(settings: &Settings) -> Schedule {
 fn terms(settings: &Settings) -> Result<Terms, String> {
     let (session, tokens) = (&settings.session, &settings.tokens);
     Ok(Terms {
+        mode: match session.mode {
+            Mode::Jwt => crate::pipeline::session::Mode::Jwt,
+            Mode::Opaque => crate::pipeline::session::Mode::Opaque,
+        },
         access_ttl: tokens.access_ttl,
         lifetimes: Lifetimes { idle: session.idle_timeout, absolute: session.absolute_timeout },
         cap: session.max_per_user,

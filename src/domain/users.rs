@@ -1,5 +1,7 @@
 //! People whose names and passwords we keep ourselves.
 
+use super::oidc::Identity;
+use super::time::UnixTime;
 use serde_json::{Map, Value};
 
 /// A local user, without the password: nobody who is told who signed in needs that.
@@ -28,6 +30,23 @@ impl User {
         }
         claims.insert("roles".to_owned(), self.roles.clone().into());
         claims
+    }
+
+    /// Who they are, as of `now`: at sign-in, and again whenever their session is renewed.
+    #[must_use]
+    pub fn identity(&self, now: UnixTime) -> Identity {
+        Identity {
+            subject: self.name.clone(),
+            claims: self.claims(),
+            roles: self.roles.clone(),
+            email: self.email.clone(),
+            email_verified: self.email.is_some(),
+            name: Some(self.display_name.as_ref().unwrap_or(&self.name).clone()),
+            acr: None,
+            amr: vec!["pwd".to_owned()],
+            auth_time: Some(now),
+            idp_sid: None,
+        }
     }
 }
 

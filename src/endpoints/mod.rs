@@ -93,7 +93,7 @@ impl Own {
             ("login", Some("instead"), None, None) if post => self.sign_in_instead(asked).await,
             ("callback", Some(provider), None, None) if get || post => self.finish_sign_in(asked, provider).await,
             ("refresh", None, None, None) if post => self.refresh(asked).await,
-            ("logout", None, None, None) if get => self.ask_to_sign_out(asked),
+            ("logout", None, None, None) if get => self.ask_to_sign_out(asked).await,
             ("logout", None, None, None) if post => self.sign_out(asked).await,
             ("backchannel-logout", Some(provider), None, None) if post => self.sign_out_by(asked, provider).await,
             ("me", None, None, None) if get => self.me(asked).await,

@@ -4,10 +4,10 @@ use super::reply::{empty, json, turned, with_cookies};
 use super::{Asked, Delivery, Own};
 use crate::domain::denial::{Code, Denial};
 use crate::domain::family::Transport;
-use crate::domain::session::{Millis, SessionId, Times};
+use crate::domain::session::{SessionId, Times};
 use crate::domain::time::UnixTime;
 use crate::pipeline::own::Reply;
-use crate::pipeline::session::{session_of, Issued, Place, Record, Renewed, Renewing, Turned};
+use crate::pipeline::session::{left, session_of, Issued, Mode, Place, Record, Renewed, Renewing, Turned};
 use crate::pipeline::Caller;
 use http::{HeaderValue, StatusCode};
 use serde_json::{json, Value};
@@ -24,29 +24,28 @@ impl Own {
         };
         let Some(facts) = verified.session() else { return Err(Denial::new(Code::Unauthenticated, "no session")) };
         let place = Place { user: facts.user, id: facts.id };
-        let Some((record, times)) = self.house.look(place).await? else {
-            let gone = Denial::new(Code::SessionTerminated, "the session has been ended");
-            return Ok(turned(self, asked, Turned::Away(gone, asked.plan.clear_session(&asked.held))));
-        };
+        let Some((record, times)) = self.house.look(place).await? else { return Ok(self.gone(asked)) };
+        let now = asked.request.now;
         // What the token says, not how long clocks that differ let it count.
         let exp = verified.principal.claims.get("exp").and_then(Value::as_u64);
         let expires = exp.map_or(verified.principal.expires, UnixTime);
-        let mut me = self.about_me(&record, facts.id, asked.request.now, Some(&times));
-        if let Some(me) = me.as_object_mut() {
-            me.insert("expires_in".to_owned(), json!(expires.since(asked.request.now).as_secs()));
+        let mut me = self.about_me(&record, facts.id, now, Some(&facts.with_uses(times, now)));
+        if let Some(me) = me.as_object_mut().filter(|_| !self.is_opaque()) {
+            me.insert("expires_in".to_owned(), json!(expires.since(now).as_secs()));
         }
         Ok(with_cookies(json(StatusCode::OK, &me), recognised.cookies))
     }
 
     pub(super) fn about_me(&self, record: &Record, id: SessionId, now: UnixTime, times: Option<&Times>) -> Value {
-        let idle = times.map_or(self.house.terms.lifetimes.idle, |times| times.expires().since(Millis::from(now)));
+        let idle = times.map_or(self.house.terms.lifetimes.idle, |times| left(times, now));
+        let expires = if self.is_opaque() { idle } else { self.house.terms.access_ttl };
         json!({
             "sub": record.subject,
             "provider": record.provider,
             "email": record.email,
             "name": record.name,
             "roles": record.roles,
-            "expires_in": self.house.terms.access_ttl.as_secs(),
+            "expires_in": expires.as_secs(),
             "idle_in": idle.as_secs(),
             "claims_at": record.claims_at,
             "session": id.to_string(),
@@ -55,6 +54,9 @@ impl Own {
 
     /// `POST /refresh`
     pub(super) async fn refresh(&self, asked: &Asked<'_>) -> Result<Reply, Denial> {
+        if self.is_opaque() {
+            return self.extend(asked).await;
+        }
         let body = self.told(asked);
         if body.is_none() {
             asked.check_cause(self)?;
@@ -86,6 +88,37 @@ impl Own {
                 Ok(turned(self, asked, Turned::Away(denial, asked.plan.clear_session(&asked.held))))
             }
         }
+    }
+
+    /// With a handle there is nothing to renew: the session is in use, and that is all.
+    async fn extend(&self, asked: &Asked<'_>) -> Result<Reply, Denial> {
+        asked.check_cause(self)?;
+        let recognised = match asked.recognise(self).await {
+            Ok(recognised) => recognised,
+            Err(away) => return Ok(turned(self, asked, away)),
+        };
+        let Caller::Known { verified, .. } = &recognised.caller else {
+            return Err(Denial::new(Code::Unauthenticated, "no session"));
+        };
+        let Some(facts) = verified.session() else { return Err(Denial::new(Code::Unauthenticated, "no session")) };
+        let now = asked.request.now;
+        if !self.house.extend(verified, now).await? {
+            return Ok(self.gone(asked));
+        }
+        let looked = self.house.look(Place { user: facts.user, id: facts.id }).await?;
+        let Some((record, times)) = looked else { return Ok(self.gone(asked)) };
+        let me = self.about_me(&record, facts.id, now, Some(&times));
+        let said = json!({ "expires_in": left(&times, now).as_secs(), "id": me });
+        Ok(with_cookies(json(StatusCode::OK, &said), recognised.cookies))
+    }
+
+    fn gone(&self, asked: &Asked<'_>) -> Reply {
+        let gone = Denial::new(Code::SessionTerminated, "the session has been ended");
+        turned(self, asked, Turned::Away(gone, asked.plan.clear_session(&asked.held)))
+    }
+
+    fn is_opaque(&self) -> bool {
+        self.house.terms.mode == Mode::Opaque
     }
 
     /// The renewal token in the body, where tokens are delivered so.

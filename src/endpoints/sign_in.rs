@@ -4,7 +4,7 @@ mod local;
 
 use super::reply::{page, redirect, see_other, with_cookies};
 use super::{Asked, Delivery, Holds, Own, Way};
-use crate::domain::cookies::{AttemptId, Name};
+use crate::domain::cookies::{AttemptId, Name, SameSite};
 use crate::domain::denial::{Code, Denial};
 use crate::domain::oidc::attempt::{Attempt, Wish, ATTEMPT_LIFE};
 use crate::domain::oidc::authorise::{authorization_url, Asking};
@@ -15,7 +15,7 @@ use crate::domain::seal::Purpose;
 use crate::pipeline::own::Reply;
 use crate::pipeline::session::{random, Arrived, ProviderTokens, Refused, SignedIn};
 use crate::ports::provider::{with_keys, Provider, ProviderError, Tokens};
-use crate::web::{self, Bounced, Chooser, ProviderDown};
+use crate::web::{self, Bounced, Chooser, Onward, ProviderDown};
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::Engine;
 use http::{Method, StatusCode};
@@ -141,11 +141,9 @@ impl Own {
     /// Somebody has proved who they are: their session, and where they wanted to go.
     pub(super) async fn admit(&self, asked: &Asked<'_>, arrived: Arrived<'_>, to: &str) -> Result<Reply, Denial> {
         // The browser's former session ends with this one: two in one browser are one that nobody sees.
-        if let Ok((verified, _)) = self.house.live(&asked.held, asked.request.now) {
-            if let Some(facts) = verified.session() {
-                // Should the store be away, its end is the same: the cookie is about to be replaced.
-                let _ = self.house.end(facts.user, facts.id).await;
-            }
+        if let Ok(Some(place)) = self.house.place(&asked.held, asked.request.now).await {
+            // Should the store be away, nothing follows anyway.
+            let _ = self.house.end(place.user, place.id).await;
         }
         match self.house.admit(arrived).await {
             Ok(signed_in) => self.welcome(asked, &signed_in, to),
@@ -164,7 +162,13 @@ impl Own {
         let mut cookies = self.delivered(asked, issued)?;
         let again = (returns(asked) + 1).to_string();
         cookies.extend(asked.plan.set(Name::Bounced, &format!("s{again}"), AT_ONCE));
-        Ok(with_cookies(see_other(to)?, cookies))
+        let reply = if self.house.terms.same_site == SameSite::Strict && signed_in.record.provider_tokens.is_some() {
+            // The provider has brought the browser here: to whatever a redirect leads now, it sends no strict cookie.
+            page(self, StatusCode::OK, &Onward { site: &self.site, to }, &[])
+        } else {
+            see_other(to)?
+        };
+        Ok(with_cookies(reply, cookies))
     }
 
     fn provider_down(&self, asked: &Asked<'_>, way: &Way, return_to: Option<&str>, error: &ProviderError) -> Reply {
@@ -210,6 +214,7 @@ fn kept(tokens: &Tokens) -> ProviderTokens {
     let text = |secret: &crate::domain::secret::Secret| String::from_utf8(secret.expose().to_vec()).ok();
     ProviderTokens {
         refresh: tokens.refresh_token.as_ref().and_then(text),
+        shown: false,
         id_token: tokens.id_token.as_ref().and_then(text),
     }
 }

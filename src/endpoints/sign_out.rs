@@ -8,7 +8,7 @@ use crate::domain::principal::SourceName;
 use crate::domain::secret::Secret;
 use crate::domain::session::Millis;
 use crate::pipeline::own::Reply;
-use crate::pipeline::session::{session_of, Place, Record};
+use crate::pipeline::session::Record;
 use crate::ports::provider::with_keys;
 use crate::web::{SignOut, SignedOut};
 use http::StatusCode;
@@ -16,12 +16,12 @@ use serde_json::json;
 
 impl Own {
     /// `GET /logout`: one button, for a link must not sign anybody out.
-    pub(super) fn ask_to_sign_out(&self, asked: &Asked<'_>) -> Result<Reply, Denial> {
+    pub(super) async fn ask_to_sign_out(&self, asked: &Asked<'_>) -> Result<Reply, Denial> {
         if !asked.held.holds_session() {
             return Ok(page(self, StatusCode::OK, &SignedOut { site: &self.site, still_at: None }, &[]));
         }
-        let known = self.house.live(&asked.held, asked.request.now).ok();
-        let name = known.as_ref().and_then(|(verified, _)| verified.principal.claims.get("name")?.as_str());
+        let known = self.house.known(&asked.held, asked.request.now).await.ok();
+        let name = known.as_ref().and_then(|verified| verified.principal.claims.get("name")?.as_str());
         let ends: Vec<String> = self.provider_origins();
         let targets: Vec<&str> = ends.iter().map(String::as_str).collect();
         Ok(page(self, StatusCode::OK, &SignOut { site: &self.site, name }, &targets))
@@ -31,7 +31,7 @@ impl Own {
     pub(super) async fn sign_out(&self, asked: &Asked<'_>) -> Result<Reply, Denial> {
         asked.check_cause(self)?;
         let clear = asked.plan.clear_session(&asked.held);
-        let Some(place) = self.place(asked) else {
+        let Some(place) = self.house.place(&asked.held, asked.request.now).await? else {
             return Ok(with_cookies(self.signed_out(asked, None)?, clear));
         };
         let record = self.house.look(place).await.ok().flatten().map(|(record, _)| record);
@@ -45,14 +45,6 @@ impl Own {
             None => None,
         };
         Ok(with_cookies(self.signed_out(asked, at_provider)?, clear))
-    }
-
-    /// The session these cookies are of, alive or not: whoever signs out is not asked for a fresh token first.
-    fn place(&self, asked: &Asked<'_>) -> Option<Place> {
-        if let Ok((verified, _)) = self.house.live(&asked.held, asked.request.now) {
-            return verified.session().map(|facts| Place { user: facts.user, id: facts.id });
-        }
-        self.house.renewal(&asked.held).map(|said| Place { user: said.user, id: session_of(said.family) })
     }
 
     fn signed_out(&self, asked: &Asked<'_>, at_provider: Option<String>) -> Result<Reply, Denial> {

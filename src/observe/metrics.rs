@@ -259,7 +259,10 @@ const CUT_REASONS: Label<6> = Label {
 };
 const REVOCATION_KINDS: Label<4> = Label { name: &["kind"], known: ["jti", "session", "user", "issued_before"] };
 const EVICTION_REASONS: Label<2> = Label { name: &["reason"], known: ["evict_oldest", "single"] };
-const REFRESH_VERDICTS: Label<4> = Label { name: &["verdict"], known: ["rotated", "repeated", "reused", "refused"] };
+const REFRESH_VERDICTS: Label<10> = Label {
+    name: &["verdict"],
+    known: ["rotated", "same", "reissued", "grace", "step_up", "bounce", "reuse", "revoked", "expired", "unknown"],
+};
 
 /// A label whose values are known before anything happens, and are exported as zero from the start.
 struct Label<const N: usize> {

@@ -17,3 +17,4 @@ pub mod route;
 pub mod sessions;
 mod shard;
 pub mod sink;
+pub mod store;

@@ -17,7 +17,7 @@ pub struct SessionWatch {
 impl SessionEvents for SessionWatch {
     fn evicted(&self, why: OnLimit) {
         let reason = match why {
-            OnLimit::EvictOldest | OnLimit::Reject => "limit",
+            OnLimit::EvictOldest | OnLimit::Reject => "evict_oldest",
             OnLimit::Single => "single",
         };
         self.metrics.session_evictions.with(&[reason]).inc();

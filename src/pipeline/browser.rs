@@ -93,9 +93,9 @@ impl Gate {
         HeaderValue::try_from(format!("{base}{}/login?return_to={target}", self.prefix)).ok()
     }
 
-    pub(super) fn note_use(&self, route: &Route, caller: &Caller, now: UnixTime) {
+    pub(super) async fn note_use(&self, route: &Route, caller: &Caller, now: UnixTime) {
         if let (Some(house), Caller::Known { verified, .. }, true) = (&self.house, caller, route.activity) {
-            house.ground.activity.note(verified, now);
+            house.note_use(verified, now).await;
         }
     }
 }

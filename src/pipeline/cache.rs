@@ -17,6 +17,9 @@ use std::sync::Arc;
 const SETS: usize = 1024;
 const WAYS: usize = 8;
 const BUDGET: usize = 32 * 1024 * 1024;
+/// A session that is not in here costs the store a question, which is dearer than a signature.
+const SETS_OF_SESSIONS: usize = 8 * SETS;
+const BUDGET_OF_SESSIONS: usize = 64 * 1024 * 1024;
 /// No generation of revocations.
 const NEVER: u64 = u64::MAX;
 
@@ -31,6 +34,8 @@ pub struct Verified {
     /// Ready-made identity headers.
     pub identity: Vec<(HeaderName, HeaderValue)>,
     session: Option<SessionFacts>,
+    /// Bytes of its claims, where the credential does not hold them itself.
+    claims: usize,
     /// The revocations it was last checked against.
     cleared: AtomicU64,
     /// Set by a hit, cleared by the clock hand.
@@ -42,6 +47,8 @@ pub struct CredentialCache {
     /// Keyed anew in every process: nobody outside can aim at one set.
     hasher: RandomState,
     slots: Box<[ArcSwapOption<Verified>]>,
+    sets: usize,
+    budget: usize,
     bytes: AtomicUsize,
 }
 
@@ -55,6 +62,7 @@ impl Verified {
             generation: 0,
             identity,
             session: None,
+            claims: 0,
             cleared: AtomicU64::new(NEVER),
             used: AtomicBool::new(false),
         }
@@ -73,7 +81,23 @@ impl Verified {
         self
     }
 
-    /// For a token of ours that came as a cookie.
+    /// A handle says nothing: its claims, in bytes, came from elsewhere.
+    #[must_use]
+    pub fn with_claims_of(mut self, bytes: usize) -> Self {
+        self.claims = bytes;
+        self
+    }
+
+    pub(super) fn claims(&self) -> usize {
+        self.claims
+    }
+
+    /// The credential itself.
+    pub(super) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// For a token or handle of ours that came as a cookie.
     #[must_use]
     pub fn session(&self) -> Option<&SessionFacts> {
         self.session.as_ref()
@@ -93,18 +117,28 @@ impl Verified {
     /// Bytes this entry is charged for: roughly what it holds, claims counted as large as the token they came in.
     fn weight(&self) -> usize {
         let headers: usize = self.identity.iter().map(|(_, value)| value.len() + 64).sum();
-        512 + self.token.len() * 3 + headers
+        512 + (self.token.len() + self.claims) * 3 + headers
     }
 }
 
 impl Default for CredentialCache {
     fn default() -> Self {
-        let slots = (0..SETS * WAYS).map(|_| ArcSwapOption::empty()).collect();
-        Self { hasher: RandomState::default(), slots, bytes: AtomicUsize::new(0) }
+        Self::new(SETS, BUDGET)
     }
 }
 
 impl CredentialCache {
+    /// Room for sessions that only the store can tell about.
+    #[must_use]
+    pub fn of_sessions() -> Self {
+        Self::new(SETS_OF_SESSIONS, BUDGET_OF_SESSIONS)
+    }
+
+    fn new(sets: usize, budget: usize) -> Self {
+        let slots = (0..sets * WAYS).map(|_| ArcSwapOption::empty()).collect();
+        Self { hasher: RandomState::default(), slots, sets, budget, bytes: AtomicUsize::new(0) }
+    }
+
     /// The entry for exactly this token.
     #[must_use]
     pub fn find(&self, token: &str) -> Option<Arc<Verified>> {
@@ -126,7 +160,7 @@ impl CredentialCache {
         let set = self.set(&entry.token);
         let Some(slot) = victim(set, &entry.token) else { return };
         let freed = slot.load().as_ref().map_or(0, |old| old.weight());
-        if self.bytes.load(Ordering::Relaxed).saturating_sub(freed) + weight > BUDGET {
+        if self.bytes.load(Ordering::Relaxed).saturating_sub(freed) + weight > self.budget {
             self.forget_one(set);
             return;
         }
@@ -162,7 +196,7 @@ impl CredentialCache {
 
     fn set(&self, token: &str) -> &[ArcSwapOption<Verified>] {
         let hash = self.hasher.hash_one(token);
-        let at = usize::try_from(hash % SETS as u64).unwrap_or(0) * WAYS;
+        let at = usize::try_from(hash % self.sets as u64).unwrap_or(0) * WAYS;
         self.slots.get(at..at + WAYS).unwrap_or_default()
     }
 }

@@ -1,7 +1,9 @@
-//! What an access token of ours says of its session, and what is remembered about the two while both live.
+//! What an access token of ours says of its session, or the store where sessions are opaque, and what is remembered
+//! about it while it lives.
 
+use super::session::lease::{end_of, Lease};
 use crate::domain::principal::SourceName;
-use crate::domain::session::{SessionId, UserHash};
+use crate::domain::session::{SessionId, Times, UserHash};
 use crate::domain::time::UnixTime;
 use foldhash::quality::FixedState;
 use http::header::{ACCEPT_LANGUAGE, USER_AGENT};
@@ -13,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 const X_SCREEN_RESOLUTION: HeaderName = HeaderName::from_static("x-screen-resolution");
 const X_TIMEZONE: HeaderName = HeaderName::from_static("x-timezone");
 
-/// The session behind an access token.
+/// The session behind an access token or a handle.
 #[derive(Debug)]
 pub struct SessionFacts {
     pub id: SessionId,
@@ -28,6 +30,8 @@ pub struct SessionFacts {
     last_use: AtomicU64,
     /// It stands among those to tell the store about.
     listed: AtomicBool,
+    /// Of an opaque session.
+    lease: Option<Lease>,
 }
 
 impl SessionFacts {
@@ -44,13 +48,52 @@ impl SessionFacts {
             known_on: AtomicU64::new(0),
             last_use: AtomicU64::new(0),
             listed: AtomicBool::new(false),
+            lease: None,
         })
+    }
+
+    #[must_use]
+    pub fn leased(self, lease: Lease) -> Self {
+        Self { lease: Some(lease), ..self }
+    }
+
+    /// Of an opaque session; a token says itself how long it counts.
+    #[must_use]
+    pub fn lease(&self) -> Option<&Lease> {
+        self.lease.as_ref()
+    }
+
+    /// The last use here.
+    #[must_use]
+    pub fn last_use(&self) -> Option<UnixTime> {
+        Some(UnixTime(self.last_use.load(Ordering::Acquire))).filter(|last_use| last_use.0 > 0)
+    }
+
+    /// `times` as the store has them, and uses here that it does not know of yet.
+    #[must_use]
+    pub fn with_uses(&self, mut times: Times, now: UnixTime) -> Times {
+        if let Some(last_use) = self.last_use() {
+            times.touch(end_of(last_use), times.idle, end_of(now));
+        }
+        times
+    }
+
+    /// Goes on where the facts of the same session were that stood here `before`.
+    pub(super) fn go_on_from(&self, before: &Self) {
+        self.last_use.fetch_max(before.last_use.load(Ordering::Acquire), Ordering::AcqRel);
+    }
+
+    /// The device was checked already, under the same terms.
+    pub(super) fn go_on_with_device(&self, before: &Self) {
+        if self.dfp == before.dfp {
+            self.known_on.store(before.known_on.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
     }
 
     /// Notes a use. True when somebody has to put it on the list.
     pub(super) fn use_at(&self, now: UnixTime) -> bool {
-        if self.last_use.load(Ordering::Relaxed) != now.0 {
-            self.last_use.store(now.0, Ordering::Relaxed);
+        if self.last_use.load(Ordering::Relaxed) < now.0 {
+            self.last_use.fetch_max(now.0, Ordering::Relaxed);
         }
         // Read first: a busy session's line stays shared between cores.
         !self.listed.load(Ordering::Relaxed) && !self.listed.swap(true, Ordering::AcqRel)

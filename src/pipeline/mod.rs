@@ -171,7 +171,7 @@ impl Gate {
             return Err(Answer { caller: Some(caller.clone()), ..self.turned_away(denial, route, request, arrival) }
                 .with_cookies(cookies.cloned()));
         }
-        self.note_use(route, caller, arrival.now);
+        self.note_use(route, caller, arrival.now).await;
         Permit::new(route, recognised, client, request, arrival.head.headers).map_err(refused)
     }
 

@@ -32,7 +32,9 @@ struct Listed {
 impl Revoked {
     #[must_use]
     pub fn new(longest: Duration) -> Self {
-        Self { longest, position: AtomicU64::new(1), listed: Mutex::default() }
+        // Sessions may have been kept over a restart: what stood where the list was then is before everything now.
+        let position = AtomicU64::new(now().saturating_mul(1000));
+        Self { longest, position, listed: Mutex::default() }
     }
 
     fn until(&self) -> u64 {

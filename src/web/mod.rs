@@ -30,7 +30,7 @@ pub use demo::{DemoPage, Person};
 pub use error::ErrorPage;
 pub use hidden::Hidden;
 pub use sessions::{Ended, SessionRow, Sessions, TooManySessions};
-pub use sign_in::{Bounced, Chooser, Notice, Problem, ProviderDown, SignIn, Way};
+pub use sign_in::{Bounced, Chooser, Notice, Onward, Problem, ProviderDown, SignIn, Way};
 pub use sign_out::{SignOut, SignedOut};
 pub use site::Site;
 pub use theme::{Theme, ThemeMistake};

@@ -72,6 +72,15 @@ pub struct ProviderDown<'a> {
     pub request_id: &'a str,
 }
 
+/// Signed in, and on by itself. A browser that comes from a provider sends a strict cookie along with nothing that this
+/// leads to, not even a redirect of ours; only a page of ours may begin anew.
+#[derive(Clone, Debug, Template)]
+#[template(path = "onward.html")]
+pub struct Onward<'a> {
+    pub site: &'a Site,
+    pub to: &'a str,
+}
+
 /// The browser came back from signing in three times without our cookie: the end of the loop.
 #[derive(Clone, Debug, Template)]
 #[template(path = "bounced.html")]
@@ -118,6 +127,12 @@ impl Chooser<'_> {
 impl ProviderDown<'_> {
     fn heading(&self) -> &'static str {
         texts::PROVIDER_DOWN
+    }
+}
+
+impl Onward<'_> {
+    fn heading(&self) -> &'static str {
+        texts::SIGNED_IN
     }
 }
 

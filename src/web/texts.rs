@@ -27,6 +27,10 @@ pub const PROVIDER_DOWN: &str = "Signing in is not possible right now";
 pub const TRY_AGAIN: &str = "Try again";
 pub const TRY_ANOTHER_WAY: &str = "Or use another way:";
 
+// signed in at another site
+pub const SIGNED_IN: &str = "You are signed in";
+pub const CONTINUE: &str = "Continue";
+
 // sent back and forth
 pub const BOUNCED: &str = "Signing in did not work";
 pub const BOUNCED_WHY: &str =

@@ -47,6 +47,7 @@ fn every_page() -> Vec<(&'static str, String)> {
         ("chooser", html(&Chooser { site, ways, return_to: here, notice: Some(Notice::SessionEnded) })),
         ("down", html(&ProviderDown { site, provider, others: ways, return_to: here, request_id: HOSTILE })),
         ("bounced", html(&Bounced { site, return_to: here, request_id: HOSTILE })),
+        ("onward", html(&Onward { site, to: HOSTILE })),
         ("sign-out", html(&SignOut { site, name: here })),
         ("signed-out", html(&SignedOut { site, still_at: here })),
         ("sessions", html(&Sessions { site, sessions: rows, ended: Some(Ended::One), now: NOW })),

@@ -17,7 +17,7 @@ macro_rules! name {
 
         impl $name {
             #[must_use]
-            pub fn from_bytes(bytes: [u8; 16]) -> Self {
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
                 Self(bytes)
             }
 
@@ -99,7 +99,7 @@ pub(crate) fn first_half(digest: [u8; 32]) -> [u8; 16] {
 }
 
 /// What hashes handles. Without it a copy of the store cannot even test a guess.
-pub struct HandleKey(hmac::Key);
+pub struct HandleKey(pub(super) hmac::Key);
 
 impl HandleKey {
     #[must_use]

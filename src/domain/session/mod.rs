@@ -3,6 +3,7 @@
 //! A session ends by neglect (`idle`) or by age (`absolute`), whichever comes first. What it says about its user is
 //! sealed bytes that are made and read elsewhere.
 
+pub mod handle;
 pub mod id;
 
 pub use id::{FamilyId, HandleHash, HandleKey, ProviderSid, SessionId, UserHash};

@@ -3,12 +3,10 @@
 use super::super::reply::page;
 use super::super::{Asked, Holds, Own, Way};
 use crate::domain::denial::{Code, Denial};
-use crate::domain::oidc::Identity;
 use crate::domain::seal::Purpose;
 use crate::domain::secret::Secret;
 use crate::domain::session::SessionId;
 use crate::domain::time::UnixTime;
-use crate::domain::users::User;
 use crate::pipeline::own::Reply;
 use crate::pipeline::session::{random, Arrived, Full, Refused};
 use crate::ports::users;
@@ -50,7 +48,7 @@ impl Own {
             Ok(user) => {
                 let arrived = Arrived {
                     provider: &way.name,
-                    identity: identity(&user, asked.request.now),
+                    identity: user.identity(asked.request.now),
                     trust_email: true,
                     tokens: None,
                     device: asked.device(),
@@ -162,20 +160,5 @@ impl Own {
 
     fn unsealed(&self, what: &[u8], text: &str) -> Option<Secret> {
         self.house.ground.seals.open(Purpose::Csrf, what, &URL_SAFE_NO_PAD.decode(text).ok()?)
-    }
-}
-
-fn identity(user: &User, now: UnixTime) -> Identity {
-    Identity {
-        subject: user.name.clone(),
-        claims: user.claims(),
-        roles: user.roles.clone(),
-        email: user.email.clone(),
-        email_verified: user.email.is_some(),
-        name: user.display_name.clone().or_else(|| Some(user.name.clone())),
-        acr: None,
-        amr: vec!["pwd".to_owned()],
-        auth_time: Some(now),
-        idp_sid: None,
     }
 }

@@ -4,9 +4,9 @@
 //! A session that was used stands in the list once, however often it is used; the moment itself lies with the session.
 //! So the last use before a quiet time is always told, at the end of its interval.
 
-use crate::domain::session::Millis;
+use super::lease::end_of;
 use crate::domain::time::UnixTime;
-use crate::pipeline::cache::Verified;
+use crate::pipeline::cache::{SessionFacts, Verified};
 use crate::ports::store::{Store, StoreError, Touch};
 use parking_lot::Mutex;
 use std::fmt;
@@ -44,10 +44,15 @@ impl Activity {
         let used = std::mem::take(&mut *self.used.lock());
         for (at, batch) in used.chunks(BATCH).enumerate() {
             let touches: Vec<Touch> = batch.iter().filter_map(|verified| touch(verified, idle)).collect();
-            if let Err(error) = store.touch(&touches).await {
-                let untold = used.get(at * BATCH..).unwrap_or_default();
-                self.used.lock().extend(untold.iter().map(Arc::clone));
-                return Err(error);
+            match store.touch(&touches).await {
+                Ok(alive) => {
+                    batch.iter().zip(touches).zip(alive).for_each(|((one, touch), alive)| told(one, &touch, alive))
+                }
+                Err(error) => {
+                    let untold = used.get(at * BATCH..).unwrap_or_default();
+                    self.used.lock().extend(untold.iter().map(Arc::clone));
+                    return Err(error);
+                }
             }
         }
         Ok(used.len())
@@ -62,7 +67,16 @@ pub fn interval(idle: Duration) -> Duration {
 
 fn touch(verified: &Verified, idle: Duration) -> Option<Touch> {
     let facts = verified.session()?;
-    Some(Touch { user: facts.user, id: facts.id, last_seen: Millis::from(facts.take_use()), idle })
+    Some(Touch { user: facts.user, id: facts.id, last_seen: end_of(facts.take_use()), idle })
+}
+
+/// What an opaque session learns from it: how much the store knows, or that it had better be asked.
+pub(super) fn told(verified: &Verified, touch: &Touch, alive: bool) {
+    match verified.session().and_then(SessionFacts::lease) {
+        Some(lease) if alive => lease.told(touch.last_seen),
+        Some(lease) => lease.doubt(),
+        None => {}
+    }
 }
 
 impl fmt::Debug for Activity {

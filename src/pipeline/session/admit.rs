@@ -1,11 +1,12 @@
 //! A sign-in that succeeded becomes a session.
 
 use super::issue::Given;
-use super::{family_of, random, House, Issued, Place, ProviderTokens, Record, Renewal};
+use super::{family_of, random, House, Issued, Mode, Place, ProviderTokens, Record, Renewal};
 use crate::domain::denial::{Code, Denial};
 use crate::domain::device::Device;
 use crate::domain::oidc::Identity;
 use crate::domain::principal::SourceName;
+use crate::domain::session::handle::Handle;
 use crate::domain::session::{Lifetimes, ProviderSid, SessionId, Times, UserHash};
 use crate::domain::time::UnixTime;
 use crate::ports::store::{Created, Limit, NewFamily, NewSession};
@@ -101,19 +102,25 @@ impl House {
         // Never an id the browser brought: a session fixed by somebody else would be theirs too.
         let place = Place { user: full.user, id: SessionId::from_bytes(random()) };
         let provider = SourceName::new(&record.provider);
-        let renews = self.terms.renewal != Renewal::Off;
+        let handle = (self.terms.mode == Mode::Opaque).then(|| self.new_handle(full.user));
+        let renews = self.terms.renewal != Renewal::Off && handle.is_none();
         let new = NewSession {
             user: full.user,
             id: place.id,
-            handle: None,
+            handle: handle.as_ref().map(Handle::hash),
             family: renews.then(|| NewFamily { id: family_of(place.id), lifetimes: self.family_lifetimes() }),
             lifetimes: self.terms.lifetimes,
             body: record.seal(&self.ground.seals, place, random()).map_err(|error| broken(&error))?,
             provider_sid: full.provider_sid.as_deref().map(|sid| ProviderSid::of(&provider, sid)),
         };
         let Some(times) = self.make_room(&new).await? else { return Err(Refused::Full(Box::new(full))) };
-        let given = if renews { Given::New(0) } else { Given::None };
-        let issued = self.issue(record, place, &times, given, now).map_err(Refused::Denied)?;
+        let issued = match handle {
+            Some(handle) => Self::hand_out(&handle, &times, now),
+            None => {
+                let given = if renews { Given::New(0) } else { Given::None };
+                self.issue(record, place, &times, given, now).map_err(Refused::Denied)?
+            }
+        };
         self.ground.events.noted(&SessionEvent {
             name: "sign_in",
             session: Some(place.id),
@@ -169,6 +176,7 @@ impl House {
             device: device.label(),
             place: ip.map(coarse).unwrap_or_default(),
             provider_tokens: tokens,
+            revocations_at: Some(self.ground.revocations.position()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a browser is given: an access token and the renewal token that goes with it.
+//! What a browser is given: an access token and the renewal token that goes with it, or a handle.
 
 use super::{House, Place, Record};
 use crate::domain::cookies::{CookiePlan, Name, OurCookies, Parity, Unfit};
@@ -6,6 +6,7 @@ use crate::domain::denial::{Code, Denial};
 use crate::domain::device::Prints;
 use crate::domain::family::Renewal as Said;
 use crate::domain::secret::Secret;
+use crate::domain::session::handle::Handle;
 use crate::domain::session::{Millis, Times};
 use crate::domain::signing::access_token::{AccessToken, Audience};
 use crate::domain::time::UnixTime;
@@ -21,6 +22,7 @@ const CLIENT_ID: &str = "doorward";
 /// Tokens of one session. Whoever holds them is the user, so they are never printed.
 #[derive(Clone)]
 pub struct Issued {
+    /// Or the handle.
     pub access: Arc<str>,
     /// `None`: the one in use goes on.
     pub renewal: Option<(Parity, Arc<str>)>,
@@ -49,16 +51,35 @@ impl House {
         Ok(Issued { access: access.into(), renewal, keep: left, expires_in: life })
     }
 
+    /// A handle. It lasts as long as the session, so no other follows.
+    pub(super) fn hand_out(handle: &Handle, times: &Times, now: UnixTime) -> Issued {
+        let keep = times.absolute.since(Millis::from(now));
+        Issued { access: handle.as_str().into(), renewal: None, keep, expires_in: super::left(times, now) }
+    }
+
     fn access_token(
         &self,
         record: &Record,
         place: Place,
         generation: Option<u32>,
-        (iat, exp): (UnixTime, UnixTime),
+        span: (UnixTime, UnixTime),
     ) -> Result<String, Denial> {
+        let signed = self.say(record, place, generation, span, |token| self.ground.ring.sign(token));
+        signed.map_err(|error| Denial::new(Code::StoreUnavailable, error.to_string()))
+    }
+
+    /// What an access token says.
+    pub(super) fn say<T>(
+        &self,
+        record: &Record,
+        place: Place,
+        generation: Option<u32>,
+        (iat, exp): (UnixTime, UnixTime),
+        tell: impl FnOnce(&AccessToken<'_>) -> T,
+    ) -> T {
         let (sid, fid) = (place.id.to_string(), super::family_of(place.id).to_string());
         let fingerprint = Prints::from_text(&record.dfp).ok().map(|prints| prints.fingerprint());
-        let token = AccessToken {
+        tell(&AccessToken {
             iss: self.origins.issuer().as_str(),
             sub: &record.subject,
             aud: Audience(&self.terms.audience),
@@ -81,8 +102,7 @@ impl House {
             auth_time: Some(UnixTime(record.auth_time)),
             acr: record.acr.as_deref(),
             amr: &record.amr,
-        };
-        self.ground.ring.sign(&token).map_err(|error| Denial::new(Code::StoreUnavailable, error.to_string()))
+        })
     }
 
     fn renewal_token(&self, place: Place, generation: u32) -> Arc<str> {

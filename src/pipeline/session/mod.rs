@@ -9,6 +9,8 @@ mod bearer;
 mod end;
 mod flight;
 mod issue;
+pub mod lease;
+mod opaque;
 mod recognise;
 mod record;
 mod renew;
@@ -17,6 +19,7 @@ mod reread;
 pub use admit::{Arrived, Full, Refused, SignedIn};
 pub use end::Listed;
 pub use issue::Issued;
+pub use opaque::left;
 pub use recognise::{Asking, Recognised, Turned};
 pub use record::{Place, ProviderTokens, Record};
 pub use renew::{Renewed, Renewing};
@@ -32,23 +35,27 @@ use crate::domain::origins::{Origin, PublicOrigins};
 use crate::domain::principal::SourceName;
 use crate::domain::seal::{Purpose, Seals};
 use crate::domain::secret::Secret;
+use crate::domain::session::handle::HandleRing;
 use crate::domain::session::{FamilyId, Lifetimes, OnLimit, SessionId};
 use crate::domain::signing::access_token::SessionClaim;
 use crate::domain::signing::own;
 use crate::domain::token::issuer::Issuer;
 use crate::ports::provider::Provider;
 use crate::ports::store::Store;
+use crate::ports::users::LocalUsers;
 use crate::ports::{Revocations, SessionEvents};
 use activity::Activity;
 use flight::Flights;
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// `[session]`, `[tokens]` and `[device]`, as far as they say what a session is.
 #[derive(Clone, Debug)]
 pub struct Terms {
+    pub mode: Mode,
     /// Life of an access token.
     pub access_ttl: Duration,
     pub lifetimes: Lifetimes,
@@ -67,6 +74,15 @@ pub struct Terms {
     pub cookie_domain: Option<String>,
     /// Other origins whose pages may send unsafe requests with our cookies.
     pub csrf_origins: Vec<Origin>,
+}
+
+/// `session.mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// The cookie is a signed access token, checked in memory.
+    Jwt,
+    /// The cookie is a handle; only the store knows whose.
+    Opaque,
 }
 
 /// `session.renewal`.
@@ -89,10 +105,15 @@ pub struct Ground {
     pub events: Arc<dyn SessionEvents>,
     pub activity: Activity,
     macs: MacRing,
+    handle_ring: HandleRing,
     /// Current first.
     device_keys: Vec<Secret>,
     renewals: Flights<renew::Flight, Renewed>,
     rereads: Flights<SessionId, reread::Reread>,
+    looks: Flights<opaque::Question, opaque::Looked>,
+    /// Opaque sessions in use: they outlive a configuration, for the store may be away when it is replaced.
+    handles: CredentialCache,
+    houses: AtomicU64,
 }
 
 /// Sessions under one configuration.
@@ -101,6 +122,9 @@ pub struct House {
     pub terms: Terms,
     pub origins: PublicOrigins,
     pub providers: Providers,
+    pub users: LocalProviders,
+    /// Tells what was remembered under another configuration.
+    number: u64,
     /// What our own tokens must say.
     own: Issuer,
     identity: Arc<IdentityHeaders>,
@@ -117,13 +141,19 @@ impl Ground {
         revocations: Arc<dyn Revocations>,
         events: Arc<dyn SessionEvents>,
     ) -> Result<Arc<Self>, String> {
-        let macs = seals.mac_keys(Purpose::Renewal);
-        let (first, others) = macs.split_first().ok_or("store.secret gives no key")?;
+        let no_key = "store.secret gives no key";
+        let (macs, handles) = (seals.mac_keys(Purpose::Renewal), seals.mac_keys(Purpose::Handle));
+        let (first, others) = macs.split_first().ok_or(no_key)?;
+        let handle_ring = handles.split_first().and_then(|(first, others)| HandleRing::new(first, others));
         Ok(Arc::new(Self {
             macs: MacRing::new(first, others),
+            handle_ring: handle_ring.ok_or(no_key)?,
             device_keys: seals.mac_keys(Purpose::Device),
             renewals: Flights::default(),
             rereads: Flights::default(),
+            looks: Flights::default(),
+            handles: CredentialCache::of_sessions(),
+            houses: AtomicU64::new(0),
             activity: Activity::default(),
             store,
             ring,
@@ -140,11 +170,12 @@ impl House {
         ground: Arc<Ground>,
         terms: Terms,
         origins: PublicOrigins,
-        providers: Providers,
+        (providers, users): (Providers, LocalProviders),
         identity: Arc<IdentityHeaders>,
     ) -> Arc<Self> {
         let own = own::terms(origins.issuer().as_str(), &terms.audience, terms.session_claim);
-        Arc::new(Self { ground, terms, origins, providers, own, identity, cache: CredentialCache::default() })
+        let (number, cache) = (ground.houses.fetch_add(1, Ordering::Relaxed), CredentialCache::default());
+        Arc::new(Self { ground, terms, origins, providers, users, number, own, identity, cache })
     }
 
     /// How cookies are written for a request to `authority`. A request that came by a name that is not public gets the
@@ -158,6 +189,9 @@ impl House {
 
 /// OpenID providers by their configured names.
 pub type Providers = HashMap<SourceName, Arc<dyn Provider>>;
+
+/// Providers whose users we keep ourselves, by their configured names.
+pub type LocalProviders = HashMap<SourceName, Arc<dyn LocalUsers>>;
 
 /// A session has one family of renewals, and the two share their name: whoever holds the token of one finds the other.
 fn family_of(session: SessionId) -> FamilyId {

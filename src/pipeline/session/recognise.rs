@@ -1,7 +1,7 @@
 //! From our cookies to the caller.
 
 use super::renew::{Renewed, Renewing};
-use super::{House, Renewal};
+use super::{session_of, House, Mode, Place, Renewal};
 use crate::domain::cookies::{CookiePlan, Name, OurCookies, Parity, SessionCookie};
 use crate::domain::csrf::{self, Cause, Csrf, Friends};
 use crate::domain::denial::{Code, Denial};
@@ -72,6 +72,9 @@ impl House {
         let plan = self.cookies(asking.authority, asking.proto);
         // Before anything is renewed, and before any store is asked: a forged request costs nothing.
         self.check_cause(asking).map_err(|denial| Turned::Away(denial, Vec::new()))?;
+        if self.terms.mode == Mode::Opaque {
+            return self.recognise_handle(held, asking, &plan).await.map(Some);
+        }
         let live = self.live(held, asking.now);
         let renewal = self.renewal(held).filter(|_| asking.renews);
         let recognised = match (live, renewal) {
@@ -118,7 +121,7 @@ impl House {
     ///
     /// # Errors
     /// It has ended, was revoked, or is none of ours.
-    pub fn live(&self, held: &OurCookies<'_>, now: UnixTime) -> Result<(Arc<Verified>, Memory), Denial> {
+    fn live(&self, held: &OurCookies<'_>, now: UnixTime) -> Result<(Arc<Verified>, Memory), Denial> {
         let token = match held.session() {
             SessionCookie::Value(token) => token,
             SessionCookie::Absent | SessionCookie::Torn => return Err(ended("no access token")),
@@ -138,6 +141,32 @@ impl House {
         }
         self.check_revoked(&verified)?;
         Ok((verified, memory))
+    }
+
+    /// The caller with these cookies, in whichever form they are, and nothing renewed.
+    ///
+    /// # Errors
+    /// As [`House::recognise`].
+    pub async fn known(self: &Arc<Self>, held: &OurCookies<'_>, now: UnixTime) -> Result<Arc<Verified>, Denial> {
+        let found = match self.terms.mode {
+            Mode::Jwt => self.live(held, now),
+            Mode::Opaque => self.hold(held, now).await,
+        };
+        found.map(|(verified, _)| verified)
+    }
+
+    /// The session these cookies are of, alive or not: whoever signs out is not asked for a fresh token first.
+    ///
+    /// # Errors
+    /// 503: only the store knows whose they are, and it cannot be asked.
+    pub async fn place(&self, held: &OurCookies<'_>, now: UnixTime) -> Result<Option<Place>, Denial> {
+        if self.terms.mode == Mode::Opaque {
+            return self.place_of_handle(held).await;
+        }
+        let live = self.live(held, now).ok();
+        let live = live.and_then(|(verified, _)| verified.session().map(|it| Place { user: it.user, id: it.id }));
+        let renewal = || self.renewal(held).map(|said| Place { user: said.user, id: session_of(said.family) });
+        Ok(live.or_else(renewal))
     }
 
     /// What an access token of ours says, its signature and terms checked.
@@ -286,6 +315,6 @@ impl House {
     }
 }
 
-fn ended(detail: &'static str) -> Denial {
+pub(super) fn ended(detail: &'static str) -> Denial {
     Denial::new(Code::SessionExpired, detail)
 }

@@ -33,12 +33,18 @@ pub struct Record {
     /// As people are shown it: the first parts of the address only.
     pub place: String,
     pub provider_tokens: Option<ProviderTokens>,
+    /// Where the revocations stood when the session began; what is revoked "before now" later than that hits it.
+    #[serde(default)]
+    pub revocations_at: Option<u64>,
 }
 
 /// What the provider gave us for the user.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct ProviderTokens {
     pub refresh: Option<String>,
+    /// The refresh token was shown to the provider, and nobody knows what came of it.
+    #[serde(default)]
+    pub shown: bool,
     /// For RP-initiated logout.
     pub id_token: Option<String>,
 }
@@ -52,6 +58,13 @@ impl Record {
         self.email_verified = identity.email_verified || trust_email;
         self.name.clone_from(&identity.name);
         self.claims_at = now.0;
+    }
+
+    /// Whether there is nothing to learn.
+    #[must_use]
+    pub fn agrees_with(&self, identity: &Identity) -> bool {
+        let said = (&identity.claims, &identity.roles, &identity.email, &identity.name);
+        (&self.claims, &self.roles, &self.email, &self.name) == said
     }
 
     /// # Errors

@@ -1,4 +1,4 @@
-//! What the provider says of a user, read again while their session goes on.
+//! What is said of a user, read again while their session goes on: by their provider, or in our own file.
 //!
 //! A provider's refresh token often counts once. So one replica at a time spends it, in a task that no client can
 //! break off, and what came back is saved before anybody else may ask.
@@ -12,6 +12,7 @@ use crate::domain::secret::Secret;
 use crate::domain::time::UnixTime;
 use crate::ports::provider::{with_keys, Provider, ProviderError, Tokens};
 use crate::ports::store::{Nonce, Rewrote};
+use crate::ports::users::LocalUsers;
 use crate::ports::{RevokedFor, SessionEvent};
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +42,9 @@ impl House {
         record: Record,
         now: UnixTime,
     ) -> Result<Record, Denial> {
+        if let Some(users) = self.users.get(&SourceName::new(&record.provider)) {
+            return self.refreshed_here(place, record, &**users, now).await;
+        }
         let known = self.providers.get(&SourceName::new(&record.provider)).map(Arc::clone);
         let old = now.since(UnixTime(record.claims_at)) >= self.terms.access_ttl;
         let asks = record.provider_tokens.as_ref().is_some_and(|tokens| tokens.refresh.is_some());
@@ -52,6 +56,37 @@ impl House {
             Ok(Some(Reread::Fresh(fresh))) => Ok(*fresh),
             Ok(Some(Reread::Ended)) => Err(Denial::new(Code::SessionTerminated, "the provider has ended the session")),
             Ok(Some(Reread::Unchanged) | None) | Err(_) => Ok(record),
+        }
+    }
+
+    /// Our own file costs nothing to look at, so it counts at every renewal.
+    async fn refreshed_here(
+        &self,
+        place: Place,
+        mut record: Record,
+        users: &dyn LocalUsers,
+        now: UnixTime,
+    ) -> Result<Record, Denial> {
+        let Some(user) = users.find(&record.subject) else {
+            self.note(&record, place, "user_removed", "the user stands in the file no more");
+            self.end_revoked(place.user, place.id, RevokedFor::Provider).await;
+            return Err(Denial::new(Code::SessionTerminated, "the user was removed"));
+        };
+        let identity = user.identity(now);
+        let old = now.since(UnixTime(record.claims_at)) >= self.terms.access_ttl;
+        if old || !record.agrees_with(&identity) {
+            self.keep_claims(place, &identity, now).await;
+        }
+        record.learn(&identity, true, now);
+        Ok(record)
+    }
+
+    /// So that others see what is said now. Whoever was quicker read the same file, or reads it next time.
+    async fn keep_claims(&self, place: Place, identity: &Identity, now: UnixTime) {
+        let Some((mut record, version)) = self.open(place).await else { return };
+        record.learn(identity, true, now);
+        if let Ok(body) = record.seal(&self.ground.seals, place, random()) {
+            let _ = self.ground.store.rewrite(place.user, place.id, version, &body).await;
         }
     }
 
@@ -68,14 +103,25 @@ impl House {
 
     async fn reread_alone(&self, place: Place, provider: &dyn Provider, now: UnixTime) -> Reread {
         // Whoever had the lock before may just have done it.
-        let Some((record, version)) = self.open(place).await else { return Reread::Unchanged };
+        let Some((mut record, version)) = self.open(place).await else { return Reread::Unchanged };
         if now.since(UnixTime(record.claims_at)) < self.terms.access_ttl {
             return Reread::Fresh(Box::new(record));
         }
-        let spent = record.provider_tokens.as_ref().and_then(|tokens| tokens.refresh.clone());
-        let Some(spent) = spent else { return Reread::Unchanged };
+        let Some(tokens) = &mut record.provider_tokens else { return Reread::Unchanged };
+        let Some(spent) = tokens.refresh.clone() else { return Reread::Unchanged };
+        // Before it is shown: whoever comes after us, should we vanish, has to know.
+        let shown_before = std::mem::replace(&mut tokens.shown, true);
+        let Some(version) = self.write(place, &record, version).await else { return Reread::Unchanged };
         match provider.refresh(&Secret::new(spent.into_bytes())).await {
             Ok(tokens) => self.take_over(place, provider, (record, version), &tokens, now).await,
+            // It may have been spent by us, and the answer lost on its way: no word of the provider on the session.
+            Err(ProviderError::InvalidGrant) if shown_before => {
+                self.note(&record, place, "provider_token_lost", "the provider is not asked about this session any more");
+                record.provider_tokens =
+                    record.provider_tokens.map(|tokens| ProviderTokens { refresh: None, shown: false, ..tokens });
+                let _ = self.write(place, &record, version).await;
+                Reread::Unchanged
+            }
             Err(ProviderError::InvalidGrant) => {
                 self.note(&record, place, "provider_ended_session", "the refresh token counts no longer");
                 self.end_revoked(place.user, place.id, RevokedFor::Provider).await;
@@ -85,6 +131,15 @@ impl House {
                 tracing::warn!(provider = record.provider, "claims not read again: {error}");
                 Reread::Unchanged
             }
+        }
+    }
+
+    /// The new version of what is stored; `None` when somebody else was quicker, or the store cannot be asked.
+    async fn write(&self, place: Place, record: &Record, version: u64) -> Option<u64> {
+        let body = record.seal(&self.ground.seals, place, random()).ok()?;
+        match self.ground.store.rewrite(place.user, place.id, version, &body).await {
+            Ok(Rewrote::Done(version)) => Some(version),
+            Ok(Rewrote::Stale(_) | Rewrote::Gone) | Err(_) => None,
         }
     }
 
@@ -177,6 +232,7 @@ fn keep(record: &mut Record, tokens: &Tokens) {
     let text = |secret: &Secret| String::from_utf8(secret.expose().to_vec()).ok();
     let before = record.provider_tokens.take();
     record.provider_tokens = Some(ProviderTokens {
+        shown: false,
         refresh: tokens
             .refresh_token
             .as_ref()

@@ -1,7 +1,6 @@
 use super::*;
 use crate::domain::session::{Lifetimes, OnLimit};
 use crate::ports::store::{Created, Limit, NewFamily, NewSession, Sessions};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
 const HOUR: Duration = Duration::from_secs(3_600);

@@ -3,8 +3,11 @@
 //! Everything is under one lock that is held for microseconds and never across a wait. It is bounded: when it is full it
 //! refuses newcomers rather than forget anybody.
 
+mod disk;
 mod people;
 mod snapshot;
+
+pub use disk::{CannotKeep, Disk, Found};
 
 use super::{Clock, REMEMBERED_LONGER};
 use crate::domain::family::Family;
@@ -14,6 +17,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How many expired things one call clears away: nobody waits for a whole night's.
@@ -36,6 +40,8 @@ pub struct Memory {
     clock: Clock,
     bounds: Bounds,
     state: Mutex<State>,
+    /// How often anything was changed that a restart must not lose.
+    changes: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -80,7 +86,7 @@ struct Kept {
 impl Memory {
     #[must_use]
     pub fn new(clock: Clock, bounds: Bounds) -> Self {
-        Self { clock, bounds, state: Mutex::default() }
+        Self { clock, bounds, state: Mutex::default(), changes: AtomicU64::new(0) }
     }
 
     /// Clears away what has expired: for housekeeping. What was not swept yet counts as gone all the same.
@@ -93,6 +99,19 @@ impl Memory {
     #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {
         snapshot::write(&self.state.lock())
+    }
+
+    /// Grows with every change that a snapshot would show; expiring is none.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    /// How many sessions there are.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.sweep();
+        self.state.lock().sessions
     }
 
     /// Replaces everything by what [`Self::snapshot`] gave; what has expired meanwhile is gone.
@@ -112,6 +131,13 @@ impl Memory {
         let now = self.clock.now();
         state.sweep(now, SWEPT_AT_ONCE);
         act(&mut state, now)
+    }
+
+    /// As [`Self::with`], for what changes something.
+    fn change<T>(&self, act: impl FnOnce(&mut State, Millis) -> T) -> T {
+        let acted = self.with(act);
+        self.changes.fetch_add(1, Ordering::Release);
+        acted
     }
 
     /// Whether there is room after everything expired has gone.
@@ -221,7 +247,7 @@ impl Locks for Memory {
 #[async_trait]
 impl Once for Memory {
     async fn first(&self, name: &str, until: Millis) -> Result<bool, StoreError> {
-        self.with(|state, now| {
+        self.change(|state, now| {
             if state.once.get(name).is_some_and(|until| *until > now) {
                 return Ok(false);
             }
@@ -241,7 +267,7 @@ impl Vault for Memory {
     }
 
     async fn replace(&self, name: &str, seen: u64, bytes: &[u8]) -> Result<bool, StoreError> {
-        Ok(self.with(|state, _| {
+        Ok(self.change(|state, _| {
             if state.documents.get(name).map_or(0, |document| document.version) != seen {
                 return false;
             }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 #[async_trait]
 impl Sessions for Memory {
     async fn create(&self, new: &NewSession, limit: &Limit<'_>) -> Result<Created, StoreError> {
-        self.with(|state, now| {
+        self.change(|state, now| {
             if let Some(kept) = state.live(new.user, new.id, now) {
                 return Ok(Created::Done(kept.times));
             }
@@ -48,7 +48,7 @@ impl Sessions for Memory {
     }
 
     async fn touch(&self, touches: &[Touch]) -> Result<Vec<bool>, StoreError> {
-        Ok(self.with(|state, now| {
+        Ok(self.change(|state, now| {
             let touched = touches.iter().map(|touch| {
                 let Some(kept) = state.live(touch.user, touch.id, now) else { return false };
                 kept.times.touch(touch.last_seen, touch.idle, now);
@@ -59,7 +59,7 @@ impl Sessions for Memory {
     }
 
     async fn rewrite(&self, user: UserHash, id: SessionId, seen: u64, body: &[u8]) -> Result<Rewrote, StoreError> {
-        Ok(self.with(|state, now| match state.live(user, id, now) {
+        Ok(self.change(|state, now| match state.live(user, id, now) {
             None => Rewrote::Gone,
             Some(kept) if kept.version != seen => Rewrote::Stale(kept.stored()),
             Some(kept) => {
@@ -71,7 +71,7 @@ impl Sessions for Memory {
     }
 
     async fn rename_handle(&self, user: UserHash, id: SessionId, handle: HandleHash) -> Result<bool, StoreError> {
-        Ok(self.with(|state, now| {
+        Ok(self.change(|state, now| {
             let Some(kept) = state.live(user, id, now) else { return false };
             kept.handle = Some(handle);
             true
@@ -79,7 +79,7 @@ impl Sessions for Memory {
     }
 
     async fn end(&self, user: UserHash, id: SessionId) -> Result<bool, StoreError> {
-        Ok(self.with(|state, now| {
+        Ok(self.change(|state, now| {
             let lived = state.live(user, id, now).is_some();
             state.end(user, id);
             lived
@@ -87,7 +87,7 @@ impl Sessions for Memory {
     }
 
     async fn end_all(&self, user: UserHash) -> Result<Vec<SessionId>, StoreError> {
-        Ok(self.with(|state, now| {
+        Ok(self.change(|state, now| {
             let live = state.live_ids(user, now);
             live.iter().for_each(|id| state.end(user, *id));
             live
@@ -111,7 +111,7 @@ impl Families for Memory {
         shown: &Presentation,
         rules: &Rules,
     ) -> Result<Option<Ruling>, StoreError> {
-        Ok(self.with(|state, now| {
+        Ok(self.change(|state, now| {
             let family = state.family(user, family)?;
             let verdict = present(family, shown, rules, now);
             Some(Ruling { verdict, session: family.session, absolute: family.absolute })
@@ -119,14 +119,14 @@ impl Families for Memory {
     }
 
     async fn confirm(&self, user: UserHash, family: FamilyId, generation: u32) -> Result<bool, StoreError> {
-        Ok(self.with(|state, now| {
+        Ok(self.change(|state, now| {
             let known = state.family(user, family).filter(|family| family.kept_until() > now);
             known.map(|family| family.confirm(generation)).is_some()
         }))
     }
 
     async fn revoke(&self, user: UserHash, family: FamilyId) -> Result<bool, StoreError> {
-        Ok(self.with(|state, now| {
+        Ok(self.change(|state, now| {
             let known = state.family(user, family).filter(|family| family.kept_until() > now);
             known.map(|family| family.revoked = true).is_some()
         }))

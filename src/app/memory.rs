@@ -1,0 +1,99 @@
+//! The memory store of this process: swept, counted, and kept on disk where there is a directory for it.
+
+use crate::config::settings::StoreSettings;
+use crate::domain::seal::Seals;
+use crate::domain::session::Millis;
+use crate::observe::clock;
+use crate::observe::metrics::Metrics;
+use crate::store::memory::{Bounds, Disk, Found, Memory};
+use crate::store::Clock;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::Arc;
+
+/// Sessions and short-lived names the memory store holds.
+const BOUNDS: Bounds = Bounds { sessions: 200_000, names: 400_000 };
+/// Seconds between two looks at whether there is something new to write down.
+const KEPT_EVERY: u32 = 5;
+/// Of `doorward_degraded`.
+const FEATURE: &str = "state_dir";
+
+#[derive(Debug)]
+pub(super) struct InMemory {
+    pub(super) memory: Arc<Memory>,
+    disk: Option<Arc<Keeper>>,
+    ticks: AtomicU32,
+}
+
+#[derive(Debug)]
+struct Keeper {
+    disk: Disk,
+    metrics: Arc<Metrics>,
+    /// A slow disk is not asked again before it is done.
+    busy: AtomicBool,
+    failing: AtomicBool,
+}
+
+impl InMemory {
+    /// With what was kept in `store.state_dir`. What cannot be opened there is said, and keeps nobody from signing in.
+    pub(super) fn open(settings: &StoreSettings, seals: &Arc<Seals>, metrics: &Arc<Metrics>) -> Self {
+        let clock = Clock::new(|| {
+            let wall = clock::wall();
+            Millis(wall.seconds * 1000 + u64::from(wall.millis))
+        });
+        let memory = Arc::new(Memory::new(clock, BOUNDS));
+        // A secret made at random opens nothing after the restart, and the configuration has said so.
+        let directory = settings.state_dir.as_ref().filter(|_| !settings.secrets.is_empty());
+        let disk = directory.and_then(|directory| match Disk::open(directory, Arc::clone(seals), &memory) {
+            Ok((disk, found)) => {
+                if found == Found::Restored {
+                    tracing::info!(sessions = memory.sessions(), "sessions and keys of the last run are back");
+                }
+                metrics.degraded.with(&[FEATURE]).set(0.0);
+                let (busy, failing) = (AtomicBool::new(false), AtomicBool::new(false));
+                Some(Arc::new(Keeper { disk, metrics: Arc::clone(metrics), busy, failing }))
+            }
+            Err(error) => {
+                tracing::error!("store.state_dir: {error}");
+                metrics.degraded.with(&[FEATURE]).set(1.0);
+                None
+            }
+        });
+        Self { memory, disk, ticks: AtomicU32::new(0) }
+    }
+
+    /// Every second.
+    pub(super) fn tick(&self, metrics: &Metrics) {
+        let sessions = u32::try_from(self.memory.sessions()).unwrap_or(u32::MAX);
+        metrics.sessions_active.set(f64::from(sessions));
+        if self.ticks.fetch_add(1, Ordering::Relaxed) % KEPT_EVERY != 0 {
+            return;
+        }
+        if let Some(keeper) = self.disk.as_ref().filter(|keeper| !keeper.busy.swap(true, Ordering::AcqRel)) {
+            let (keeper, memory) = (Arc::clone(keeper), Arc::clone(&self.memory));
+            tokio::task::spawn_blocking(move || {
+                keeper.keep(&memory);
+                keeper.busy.store(false, Ordering::Release);
+            });
+        }
+    }
+
+    /// The last thing that happens.
+    pub(super) fn close(&self) {
+        if let Some(keeper) = &self.disk {
+            keeper.keep(&self.memory);
+        }
+    }
+}
+
+impl Keeper {
+    fn keep(&self, memory: &Memory) {
+        let failed = self.disk.keep(memory).err();
+        let before = self.failing.swap(failed.is_some(), Ordering::AcqRel);
+        match failed {
+            Some(error) if !before => tracing::error!("store.state_dir: what changes is not kept: {error}"),
+            None if before => tracing::info!("store.state_dir: what changes is kept again"),
+            Some(_) | None => {}
+        }
+        self.metrics.degraded.with(&[FEATURE]).set(if self.failing.load(Ordering::Acquire) { 1.0 } else { 0.0 });
+    }
+}
