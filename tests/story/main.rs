@@ -40,6 +40,8 @@ mod sign_in_local;
 #[cfg(test)]
 mod sign_in_oidc;
 #[cfg(test)]
+mod sign_in_provider;
+#[cfg(test)]
 mod sign_in_renewal;
 #[cfg(test)]
 mod sign_in_routes;

@@ -17,7 +17,12 @@ fn get_as(gate: &Gate, path: &str, token: &str) -> Response {
 
 fn refresh(gate: &Gate, token: &str) -> Response {
     let body = serde_json::json!({ "refresh_token": token }).to_string();
-    Browser::new(gate).ask("POST", "/.auth/refresh", "Accept: application/json\r\nContent-Type: application/json\r\n", &body)
+    Browser::new(gate).ask(
+        "POST",
+        "/.auth/refresh",
+        "Accept: application/json\r\nContent-Type: application/json\r\n",
+        &body,
+    )
 }
 
 #[test]

@@ -3,10 +3,10 @@
 
 use super::support::backend::Backend;
 use super::support::browser::{json, until, Browser};
+use super::support::eventually;
 use super::support::people::{self, Fleet, LOCAL, ROUTES};
 use super::support::provider::Provider;
 use super::support::redis::Redis;
-use super::support::eventually;
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -125,7 +125,7 @@ fn killings(rounds: usize) {
             .collect();
         start.wait();
         // somewhere between their arrival and their answers
-        thread::sleep(Duration::from_micros(fastrand::u64(0..40_000)));
+        thread::sleep(Duration::from_micros(fastrand::u64(0..150_000)));
         let at = round % fleet.gates.len();
         fleet.gates[at].kill();
         browsers = Vec::new();

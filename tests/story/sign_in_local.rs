@@ -191,7 +191,11 @@ fn no_other_site_signs_anybody_in_or_out() {
             ("POST", "/.auth/sessions/others/revoke".to_owned()),
         ] {
             let answer = alice.ask(method, &target, cause, "");
-            assert_eq!((answer.verdict().as_str(), answer.all("set-cookie").len()), ("403 csrf", 0), "{target} {cause:?}");
+            assert_eq!(
+                (answer.verdict().as_str(), answer.all("set-cookie").len()),
+                ("403 csrf", 0),
+                "{target} {cause:?}"
+            );
         }
     }
     assert_eq!(alice.who(), "alice", "and nothing came of all that");

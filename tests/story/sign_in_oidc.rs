@@ -183,7 +183,11 @@ fn an_id_token_that_speaks_of_something_else_signs_nobody_in() {
         provider.claims(claims.clone());
         let mut browser = Browser::new(&gate);
         let answer = sign_in(&mut browser, &provider, "alice");
-        assert!([401, 403].contains(&answer.status) && answer.header("location").is_none(), "{claims} {}", answer.status);
+        assert!(
+            [401, 403].contains(&answer.status) && answer.header("location").is_none(),
+            "{claims} {}",
+            answer.status
+        );
         assert!(browser.cookie("doorward").is_none(), "{claims}");
     }
     provider.claims(json!({}));

@@ -185,7 +185,8 @@ fn without_leniency_the_second_use_is_theft() {
 
 #[test]
 fn one_renewal_token_for_a_whole_session_where_that_is_wanted() {
-    let gate = people::house(&Backend::echo(), "[tokens]\naccess_ttl = \"2s\"\nreuse_grace = \"1s\"\nrotation = \"never\"\n");
+    let gate =
+        people::house(&Backend::echo(), "[tokens]\naccess_ttl = \"2s\"\nreuse_grace = \"1s\"\nrotation = \"never\"\n");
     let mut browser = Browser::signed_in(&gate, "alice");
     let renewal = browser.cookie("doorward-r0").unwrap().to_owned();
     renewed(&mut browser, 2);

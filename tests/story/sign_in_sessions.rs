@@ -43,7 +43,10 @@ fn sessions_are_listed_and_ended_one_by_one() {
     assert_eq!(listed.len(), 2);
     let current: Vec<_> = listed.iter().filter(|one| one["current"] == true).map(|one| &one["id"]).collect();
     assert_eq!(current, [&here.session()]);
-    assert_eq!((listed[0]["ip"].as_str(), listed[0]["device"].as_str()), (Some("127.0.0.0/24"), Some("Firefox on Linux")));
+    assert_eq!(
+        (listed[0]["ip"].as_str(), listed[0]["device"].as_str()),
+        (Some("127.0.0.0/24"), Some("Firefox on Linux"))
+    );
     for name in ["created", "last_seen", "expires"] {
         assert!(listed[0][name].is_u64(), "{name}");
     }
@@ -84,7 +87,9 @@ fn naming_the_session_of_somebody_else_does_nothing() {
     let gate = people::house(&Backend::echo(), "");
     let (mut alice, mut bob) = (Browser::signed_in(&gate, "alice"), Browser::signed_in(&gate, "bob"));
     let id = alice.session();
-    for (method, target) in [("DELETE", format!("/.auth/sessions/{id}")), ("POST", format!("/.auth/sessions/{id}/revoke"))] {
+    for (method, target) in
+        [("DELETE", format!("/.auth/sessions/{id}")), ("POST", format!("/.auth/sessions/{id}/revoke"))]
+    {
         assert_eq!(bob.ask(method, &target, SCRIPT, "").verdict(), "404 no_route");
         assert_eq!(Browser::new(&gate).ask(method, &target, SCRIPT, "").verdict(), "401 unauthenticated");
     }
@@ -195,7 +200,10 @@ fn where_there_is_no_room_one_chooses_what_to_end() {
     let chosen = [("ticket", ticket.as_str()), ("return_to", &place), ("session", &oldest)];
     let answer = third.submit("/.auth/login/instead", &chosen);
     assert_eq!(answer.status, 303, "{}", answer.text());
-    assert_eq!((third.who().as_str(), all[0].who().as_str(), all[1].who().as_str()), ("alice", "401 session_terminated", "alice"));
+    assert_eq!(
+        (third.who().as_str(), all[0].who().as_str(), all[1].who().as_str()),
+        ("alice", "401 session_terminated", "alice")
+    );
     let again = Browser::new(&gate).submit("/.auth/login/instead", &chosen);
     assert_eq!(again.status, 403, "a ticket lets nobody beyond the cap");
 }

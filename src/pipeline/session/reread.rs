@@ -116,7 +116,12 @@ impl House {
             Ok(tokens) => self.take_over(place, provider, (record, version), &tokens, now).await,
             // It may have been spent by us, and the answer lost on its way: no word of the provider on the session.
             Err(ProviderError::InvalidGrant) if shown_before => {
-                self.note(&record, place, "provider_token_lost", "the provider is not asked about this session any more");
+                self.note(
+                    &record,
+                    place,
+                    "provider_token_lost",
+                    "the provider is not asked about this session any more",
+                );
                 record.provider_tokens =
                     record.provider_tokens.map(|tokens| ProviderTokens { refresh: None, shown: false, ..tokens });
                 let _ = self.write(place, &record, version).await;

@@ -59,7 +59,10 @@ impl Redis {
             Some((name.to_owned(), calls.trim().parse().ok()?))
         };
         // what asking costs is not the gate's
-        told.lines().filter_map(count).filter(|(name, _)| !["info", "config|resetstat"].contains(&name.as_str())).collect()
+        told.lines()
+            .filter_map(count)
+            .filter(|(name, _)| !["info", "config|resetstat"].contains(&name.as_str()))
+            .collect()
     }
 
     pub(crate) fn forget_counts(&self) {
