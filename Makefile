@@ -16,7 +16,7 @@ PROFILE ?= release
 # Further words for demo, bench and fuzz: make bench ARGS='--quick --assert 1.10'
 ARGS ?=
 
-.PHONY: help demo run test check browser bench instructions fuzz deps deps-demo deps-test deps-browser deps-bench
+.PHONY: help demo run test check faults browser bench instructions fuzz deps deps-demo deps-test deps-browser deps-bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -39,6 +39,9 @@ check: deps-demo ## the quick inner loop: format, lints, unit tests
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo test --locked --lib
+
+faults: deps-test ## the stories that take long: replicas killed a hundred times, a provider that takes five seconds
+	cargo test --locked --test story -- --ignored --nocapture --test-threads 1
 
 browser: deps-browser ## pages and provider in a real browser; with DOORWARD_BIN=PATH a whole gate too (ARGS='-g NAME')
 	cargo build --locked --example pages

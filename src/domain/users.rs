@@ -41,7 +41,7 @@ impl User {
             roles: self.roles.clone(),
             email: self.email.clone(),
             email_verified: self.email.is_some(),
-            name: self.display_name.clone(),
+            name: Some(self.display_name.as_ref().unwrap_or(&self.name).clone()),
             acr: None,
             amr: vec!["pwd".to_owned()],
             auth_time: Some(now),

@@ -162,7 +162,7 @@ async fn strict_cookies_are_led_on_by_a_page_after_a_provider_and_by_a_redirect_
     let asked = Asked::read(&visit.own, &request).unwrap();
     let here = visit.own.welcome(&asked, &signed_in, "/app").unwrap();
     assert_eq!(here.status, StatusCode::SEE_OTHER);
-    signed_in.record.provider_tokens = Some(ProviderTokens { refresh: None, id_token: None });
+    signed_in.record.provider_tokens = Some(ProviderTokens { refresh: None, id_token: None, shown: false });
     let there = visit.own.welcome(&asked, &signed_in, "/app?x=1&y=\"2").unwrap();
     let page = String::from_utf8(there.body.to_vec()).unwrap();
     assert_eq!(there.status, StatusCode::OK);

@@ -214,6 +214,7 @@ fn kept(tokens: &Tokens) -> ProviderTokens {
     let text = |secret: &crate::domain::secret::Secret| String::from_utf8(secret.expose().to_vec()).ok();
     ProviderTokens {
         refresh: tokens.refresh_token.as_ref().and_then(text),
+        shown: false,
         id_token: tokens.id_token.as_ref().and_then(text),
     }
 }

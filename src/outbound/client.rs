@@ -18,6 +18,8 @@ use zeroize::Zeroizing;
 pub const MAX_BODY: usize = 1024 * 1024;
 /// From the first byte of a connection to the last byte of a body.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+/// For what is spent by asking: an answer that was not waited for is lost, and the token with it.
+pub const GRANT_TIMEOUT: Duration = Duration::from_secs(10);
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -135,7 +137,8 @@ impl Client {
         if let Some(credential) = call.authorization {
             request = request.header(AUTHORIZATION, credential);
         }
-        let sent = request.header(ACCEPT, "application/json").send().await;
+        let within = if call.form.is_some() { GRANT_TIMEOUT } else { CALL_TIMEOUT };
+        let sent = request.header(ACCEPT, "application/json").timeout(within).send().await;
         let mut response = sent.map_err(|error| transport(call.url, error))?;
         let (status, retry_after) = (response.status(), retry_after(response.headers()));
         let body = Zeroizing::new(read(&mut response, call.url).await?);

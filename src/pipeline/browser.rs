@@ -34,8 +34,22 @@ impl Gate {
         held: &OurCookies<'_>,
         visit: &Visit<'_>,
     ) -> Result<Recognised, Answer> {
+        let route = visit.route;
+        let asking = self.asking(visit);
+        match house.recognise(held, &asking).await {
+            Ok(recognised) => Ok(recognised.unwrap_or(Recognised { caller: Caller::Anonymous, cookies: Vec::new() })),
+            Err(Turned::Away(denial, cookies)) if forgiven(route, &denial) => {
+                Ok(Recognised { caller: Caller::Anonymous, cookies })
+            }
+            Err(Turned::Away(denial, cookies)) => Err(self.turned_away(denial, visit).with_cookies(cookies)),
+            Err(Turned::Back(cookies)) => Err(back(visit.route, visit.request, visit.arrival).with_cookies(cookies)),
+        }
+    }
+
+    /// What sessions want to know of a request.
+    pub(super) fn asking<'a>(&self, visit: &Visit<'a>) -> Asking<'a> {
         let Visit { route, request, client, arrival } = *visit;
-        let asking = Asking {
+        Asking {
             method: arrival.head.method,
             headers: arrival.head.headers,
             authority: request.authority,
@@ -43,16 +57,8 @@ impl Gate {
             ip: client.ip,
             websocket: request.upgrade == Upgrade::WebSocket,
             csrf: route.csrf,
-            renews: house.renews_unseen(),
+            renews: self.house.as_ref().is_some_and(|house| house.renews_unseen()),
             now: arrival.now,
-        };
-        match house.recognise(held, &asking).await {
-            Ok(recognised) => Ok(recognised.unwrap_or(Recognised { caller: Caller::Anonymous, cookies: Vec::new() })),
-            Err(Turned::Away(denial, cookies)) if forgiven(route, &denial) => {
-                Ok(Recognised { caller: Caller::Anonymous, cookies })
-            }
-            Err(Turned::Away(denial, cookies)) => Err(self.turned_away(denial, visit).with_cookies(cookies)),
-            Err(Turned::Back(cookies)) => Err(back(route, request, arrival).with_cookies(cookies)),
         }
     }
 

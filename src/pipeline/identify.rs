@@ -36,11 +36,16 @@ impl Gate {
                 Err(refused(Denial::new(Code::Unauthenticated, "bearer tokens do not count on this route")))
             }
             Presented::Bearer(token) => {
-                let caller = self.bearer(token, arrival.now).await.map_err(refused)?;
-                if let (Some(house), Caller::Known { verified, .. }) = (house, &caller) {
-                    house.check_revoked(verified).map_err(refused)?;
+                let (verified, memory) = self.bearer(token, arrival.now).await.map_err(refused)?;
+                match house {
+                    // Boxed: only a session on another device takes more than a look.
+                    Some(house) if verified.session().is_some() => {
+                        Box::pin(house.check_bearer(&verified, &self.asking(visit))).await.map_err(refused)?;
+                    }
+                    Some(house) => house.check_revoked(&verified).map_err(refused)?,
+                    None => {}
                 }
-                Ok(Recognised { caller, cookies: Vec::new() })
+                Ok(Recognised { caller: Caller::Known { verified, memory }, cookies: Vec::new() })
             }
             Presented::Nothing => match house.filter(|_| route.rule.accepts_session && held.holds_session()) {
                 // Boxed: most of it is renewal, which few requests need.
@@ -50,27 +55,38 @@ impl Gate {
         }
     }
 
-    async fn bearer(&self, token: &str, now: UnixTime) -> Result<Caller, Denial> {
+    async fn bearer(&self, token: &str, now: UnixTime) -> Result<(Arc<Verified>, Memory), Denial> {
         let mut memory = Memory::Miss;
         if let Some(seen) = self.cache.find(token) {
             if seen.principal.expires <= now {
                 self.cache.forget(&seen);
                 return Err(Denial::new(Code::TokenExpired, "the token has expired since it was last seen"));
             }
-            if self.issuers.get(seen.issuer).is_some_and(|desk| desk.keys.generation() == seen.generation) {
-                return Ok(Caller::Known { verified: seen, memory: Memory::Hit });
+            if self.is_current(&seen) {
+                return Ok((seen, Memory::Hit));
             }
             memory = Memory::Stale;
         }
         // Boxed: rare, and large for a future that every request carries.
         let verified = Arc::new(Box::pin(self.verify_anew(token, now)).await?);
         self.cache.remember(Arc::clone(&verified));
-        Ok(Caller::Known { verified, memory })
+        Ok((verified, memory))
+    }
+
+    fn is_current(&self, seen: &Verified) -> bool {
+        match self.issuers.get(seen.issuer) {
+            Some(desk) => desk.keys.generation() == seen.generation,
+            None => self.house.as_ref().is_some_and(|house| house.is_current(seen)),
+        }
     }
 
     async fn verify_anew(&self, token: &str, now: UnixTime) -> Result<Verified, Denial> {
         let unverified = Unverified::parse(token)?;
-        let issuer = unverified.unverified_issuer().and_then(|iss| self.by_iss.get(iss)).copied();
+        let iss = unverified.unverified_issuer();
+        if let Some(house) = self.house.as_ref().filter(|house| iss.is_some_and(|iss| house.issues(iss))) {
+            return house.read_bearer(token, now);
+        }
+        let issuer = iss.and_then(|iss| self.by_iss.get(iss)).copied();
         let known = issuer.and_then(|at| self.issuers.get(at).map(|desk| (at, desk)));
         let (at, desk) = known.ok_or_else(|| Denial::new(Code::TokenInvalid, "no configured issuer has this `iss`"))?;
         let keys = desk.keys.current();

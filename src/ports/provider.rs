@@ -14,7 +14,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// One provider. Every call ends within five seconds.
+/// One provider. Every call ends within five seconds, and what spends a code or a refresh token within ten.
 ///
 /// # When the answer is wrong
 /// - [`ProviderError::InvalidGrant`] ends a session. So it is said only when the provider itself said it, in the words of

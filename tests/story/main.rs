@@ -32,6 +32,24 @@ mod provenance;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod sign_in_delivery;
+#[cfg(test)]
+mod sign_in_fleet;
+#[cfg(test)]
+mod sign_in_local;
+#[cfg(test)]
+mod sign_in_oidc;
+#[cfg(test)]
+mod sign_in_provider;
+#[cfg(test)]
+mod sign_in_renewal;
+#[cfg(test)]
+mod sign_in_routes;
+#[cfg(test)]
+mod sign_in_sessions;
+#[cfg(test)]
+mod sign_in_store;
+#[cfg(test)]
 mod smoke;
 #[cfg(test)]
 mod streams;

@@ -18,7 +18,7 @@ use crate::domain::oidc::unguessable::Unguessable;
 use crate::domain::oidc::{Metadata, ProviderSettings};
 use crate::domain::secret::Secret;
 use crate::domain::token::issuer::Issuer;
-use crate::outbound::client::{Call, FetchError, Reply, CALL_TIMEOUT};
+use crate::outbound::client::{Call, FetchError, Reply, CALL_TIMEOUT, GRANT_TIMEOUT};
 use crate::outbound::keyring::Keyring;
 use crate::ports::provider::{Provider, ProviderError, Tokens};
 use crate::ports::KeySource;
@@ -113,7 +113,7 @@ impl OidcProvider {
     }
 
     async fn grant(&self, pairs: &[(&str, &[u8])], lost: Lost) -> Result<Tokens, ProviderError> {
-        let deadline = Instant::now() + CALL_TIMEOUT;
+        let deadline = Instant::now() + GRANT_TIMEOUT;
         let contact = self.discovered.get(deadline).await?;
         let post = Post { url: &contact.metadata.token_endpoint, breaker: &self.token, pairs, lost };
         self.post_as_client(&contact, post, deadline, read_tokens).await

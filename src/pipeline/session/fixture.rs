@@ -131,7 +131,7 @@ impl Town {
 
     /// The same at the provider, which gave a refresh token.
     pub(crate) async fn sign_in_far(&self) -> String {
-        let tokens = ProviderTokens { refresh: Some("once".to_owned()), id_token: None };
+        let tokens = ProviderTokens { refresh: Some("once".to_owned()), id_token: None, shown: false };
         let claims = self.provider.claims.lock().clone();
         let arrived = Arrived {
             provider: &SourceName::new("id"),

@@ -5,6 +5,7 @@
 
 pub mod activity;
 mod admit;
+mod bearer;
 mod end;
 mod flight;
 mod issue;

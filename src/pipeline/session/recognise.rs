@@ -89,8 +89,11 @@ impl House {
                 Renewed::CannotTell(_) | Renewed::Back(_) => (verified, memory, Vec::new()),
                 Renewed::Ended(denial) => return Err(Turned::Away(denial, plan.clear_session(held))),
             },
-            // They are who they say; no renewal changes that they may not enter.
-            (Err(denial), _) if denial.code == Code::UserBlocked => return Err(Turned::Away(denial, Vec::new())),
+            // The renewal token that goes with it must not bring back what was revoked.
+            (Err(denial), _) if matches!(denial.code, Code::SessionTerminated | Code::UserBlocked) => {
+                let ends = denial.code == Code::SessionTerminated;
+                return Err(Turned::Away(denial, if ends { plan.clear_session(held) } else { Vec::new() }));
+            }
             (Err(_), Some(said)) => match self.renew_for(said, held, asking).await {
                 Renewed::Issued { verified, issued } => {
                     let cookies = self.hand_over(&issued, &plan, held)?;

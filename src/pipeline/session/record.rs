@@ -43,6 +43,9 @@ pub struct Record {
 #[derive(Clone, Serialize, Deserialize)]
 pub struct ProviderTokens {
     pub refresh: Option<String>,
+    /// The refresh token was shown to the provider, and nobody knows what came of it.
+    #[serde(default)]
+    pub shown: bool,
     /// For RP-initiated logout.
     pub id_token: Option<String>,
 }

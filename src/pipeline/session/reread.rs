@@ -103,14 +103,30 @@ impl House {
 
     async fn reread_alone(&self, place: Place, provider: &dyn Provider, now: UnixTime) -> Reread {
         // Whoever had the lock before may just have done it.
-        let Some((record, version)) = self.open(place).await else { return Reread::Unchanged };
+        let Some((mut record, version)) = self.open(place).await else { return Reread::Unchanged };
         if now.since(UnixTime(record.claims_at)) < self.terms.access_ttl {
             return Reread::Fresh(Box::new(record));
         }
-        let spent = record.provider_tokens.as_ref().and_then(|tokens| tokens.refresh.clone());
-        let Some(spent) = spent else { return Reread::Unchanged };
+        let Some(tokens) = &mut record.provider_tokens else { return Reread::Unchanged };
+        let Some(spent) = tokens.refresh.clone() else { return Reread::Unchanged };
+        // Before it is shown: whoever comes after us, should we vanish, has to know.
+        let shown_before = std::mem::replace(&mut tokens.shown, true);
+        let Some(version) = self.write(place, &record, version).await else { return Reread::Unchanged };
         match provider.refresh(&Secret::new(spent.into_bytes())).await {
             Ok(tokens) => self.take_over(place, provider, (record, version), (&tokens, now)).await,
+            // It may have been spent by us, and the answer lost on its way: no word of the provider on the session.
+            Err(ProviderError::InvalidGrant) if shown_before => {
+                self.note(
+                    &record,
+                    place,
+                    "provider_token_lost",
+                    "the provider is not asked about this session any more",
+                );
+                record.provider_tokens =
+                    record.provider_tokens.map(|tokens| ProviderTokens { refresh: None, shown: false, ..tokens });
+                let _ = self.write(place, &record, version).await;
+                Reread::Unchanged
+            }
             Err(ProviderError::InvalidGrant) => {
                 self.note(&record, place, "provider_ended_session", "the refresh token counts no longer");
                 self.end_revoked(place.user, place.id, RevokedFor::Provider).await;
@@ -120,6 +136,15 @@ impl House {
                 tracing::warn!(provider = record.provider, "claims not read again: {error}");
                 Reread::Unchanged
             }
+        }
+    }
+
+    /// The new version of what is stored; `None` when somebody else was quicker, or the store cannot be asked.
+    async fn write(&self, place: Place, record: &Record, version: u64) -> Option<u64> {
+        let body = record.seal(&self.ground.seals, place, random()).ok()?;
+        match self.ground.store.rewrite(place.user, place.id, version, &body).await {
+            Ok(Rewrote::Done(version)) => Some(version),
+            Ok(Rewrote::Stale(_) | Rewrote::Gone) | Err(_) => None,
         }
     }
 
@@ -211,6 +236,7 @@ fn keep(record: &mut Record, tokens: &Tokens) {
     let text = |secret: &Secret| String::from_utf8(secret.expose().to_vec()).ok();
     let before = record.provider_tokens.take();
     record.provider_tokens = Some(ProviderTokens {
+        shown: false,
         refresh: tokens
             .refresh_token
             .as_ref()

@@ -20,6 +20,13 @@ pub(crate) fn raw(address: SocketAddr, bytes: impl AsRef<[u8]>) -> Response {
     client.receive().expect("an answer")
 }
 
+/// The same; `None` when there is nobody, or nobody any more.
+pub(crate) fn attempt(address: SocketAddr, bytes: impl AsRef<[u8]>) -> Option<Response> {
+    let mut client = Client::on(TcpStream::connect_timeout(&address, PATIENCE).ok()?)?;
+    client.send(bytes);
+    client.receive()
+}
+
 impl Response {
     /// Every value of that header, in order.
     pub(crate) fn all(&self, name: &str) -> Vec<&str> {
@@ -56,11 +63,14 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        stream.set_nodelay(true).unwrap();
-        Self { stream: BufReader::new(stream), head_only: false }
+        Self::on(TcpStream::connect_timeout(&address, PATIENCE).unwrap()).unwrap()
+    }
+
+    fn on(stream: TcpStream) -> Option<Self> {
+        stream.set_read_timeout(Some(PATIENCE)).ok()?;
+        stream.set_write_timeout(Some(PATIENCE)).ok()?;
+        stream.set_nodelay(true).ok()?;
+        Some(Self { stream: BufReader::new(stream), head_only: false })
     }
 
     /// Sends, and does not mind when the other side has stopped listening: what it answered is what matters.

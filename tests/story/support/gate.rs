@@ -25,6 +25,7 @@ pub(crate) struct Setup {
     directory: TempDir,
     listen: Vec<String>,
     drain: String,
+    public_url: String,
     server: String,
     variables: Vec<(String, String)>,
 }
@@ -34,6 +35,12 @@ impl Setup {
     pub(crate) fn server(mut self, keys: &str) -> Self {
         self.server.push_str(keys);
         self.server.push('\n');
+        self
+    }
+
+    /// Instead of `http://localhost`.
+    pub(crate) fn public_url(mut self, url: &str) -> Self {
+        url.clone_into(&mut self.public_url);
         self
     }
 
@@ -92,8 +99,8 @@ impl Setup {
     /// The whole file at once, as an editor or Kubernetes does: nobody reads half of it.
     fn write(&self, tables: &str) {
         let text = format!(
-            "[server]\nlisten = {:?}\npublic_url = \"http://localhost\"\ndrain = {}\n{}\n[admin]\nlisten = \"127.0.0.1:0\"\n\n{tables}",
-            self.listen, self.drain, self.server
+            "[server]\nlisten = {:?}\npublic_url = {:?}\ndrain = {}\n{}\n[admin]\nlisten = \"127.0.0.1:0\"\n\n{tables}",
+            self.listen, self.public_url, self.drain, self.server
         );
         let draft = self.path("doorward.toml.draft");
         std::fs::write(&draft, text).unwrap();
@@ -105,7 +112,8 @@ impl Gate {
     pub(crate) fn setup() -> Setup {
         let listen = vec!["127.0.0.1:0".to_owned()];
         let (directory, server) = (tempfile::tempdir().unwrap(), String::new());
-        Setup { directory, listen, drain: String::new(), server, variables: Vec::new() }.drain("0s", "5s")
+        let (drain, public_url) = (String::new(), "http://localhost".to_owned());
+        Setup { directory, listen, drain, public_url, server, variables: Vec::new() }.drain("0s", "5s")
     }
 
     pub(crate) fn start(tables: &str) -> Self {
@@ -189,6 +197,12 @@ impl Gate {
     /// SIGTERM; see [`Self::exit_code`] for what becomes of it.
     pub(crate) fn terminate(&self) {
         self.signal("TERM");
+    }
+
+    /// Without a word, as the kernel does when memory runs out.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
     }
 
     pub(crate) fn signal(&self, name: &str) {

@@ -1,6 +1,7 @@
 //! The stage: a gate, backends, an issuer, and clients that send exactly the bytes they are given.
 
 pub(crate) mod backend;
+pub(crate) mod browser;
 pub(crate) mod client;
 pub(crate) mod frames;
 pub(crate) mod gate;
@@ -8,11 +9,23 @@ pub(crate) mod golden;
 pub(crate) mod h2;
 pub(crate) mod issuer;
 pub(crate) mod lines;
+pub(crate) mod people;
 pub(crate) mod played;
+pub(crate) mod provider;
+pub(crate) mod redis;
 pub(crate) mod seen;
 pub(crate) mod tls;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// After this long whatever is waited for does not come. Far beyond what anything takes, even on a starved machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Asks again until it is so.
+pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "it never came to this: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

@@ -1,0 +1,50 @@
+//! Our own access tokens as bearer tokens: clients that hold their tokens themselves present them so.
+//!
+//! What holds for the cookie holds here: a session that was ended is ended, and one that turns up on another device is
+//! not believed. Otherwise whoever copied a cookie would only have to send it by another name.
+
+use super::recognise::Asking;
+use super::House;
+use crate::domain::denial::{Code, Denial};
+use crate::domain::principal::AuthMethod;
+use crate::domain::time::UnixTime;
+use crate::pipeline::cache::Verified;
+use crate::ports::KeySource;
+
+impl House {
+    /// Whether tokens with this `iss` are ours.
+    #[must_use]
+    pub fn issues(&self, iss: &str) -> bool {
+        self.own.issuer == iss
+    }
+
+    /// Whether `verified`, a token of ours, was read with the keys of today.
+    #[must_use]
+    pub fn is_current(&self, verified: &Verified) -> bool {
+        self.ground.ring.generation() == verified.generation
+    }
+
+    /// What a bearer token of ours says.
+    ///
+    /// # Errors
+    /// As for any other token.
+    pub fn read_bearer(&self, token: &str, now: UnixTime) -> Result<Verified, Denial> {
+        let read = self.read(token, now).map_err(|denial| match denial.code {
+            Code::SessionExpired => Denial { code: Code::TokenExpired, ..denial },
+            _ => denial,
+        });
+        let mut verified = read?;
+        verified.principal.method = AuthMethod::Bearer;
+        verified.identity = self.identity.values(&verified.principal);
+        Ok(verified)
+    }
+
+    /// Whether the session behind a bearer token of ours goes on, and is still where it began.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn check_bearer(&self, verified: &Verified, asking: &Asking<'_>) -> Result<(), Denial> {
+        self.check_revoked(verified)?;
+        self.check_device(verified, asking).await.map_err(|(denial, _)| denial)
+    }
+}

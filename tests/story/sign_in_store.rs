@@ -1,0 +1,157 @@
+//! The store is asked for little, and when it is away "cannot tell" is not "no".
+
+use super::support::backend::Backend;
+use super::support::browser::{json, Browser};
+use super::support::eventually;
+use super::support::people::{self, LOCAL};
+use super::support::provider::Provider;
+use super::support::redis::Redis;
+use std::time::Instant;
+
+#[test]
+fn a_live_token_needs_no_store_and_a_dead_one_waits_for_it() {
+    let (mut redis, backend) = (Redis::start(), Backend::echo());
+    let gate = people::house(&backend, &redis.table());
+    let mut browser = Browser::signed_in(&gate, "alice");
+    let session = browser.session();
+    redis.kill();
+    for _ in 0..20 {
+        assert_eq!(browser.get("/app/x").status, 200);
+    }
+    let mut dead = browser.clone();
+    dead.forget_access();
+    let before = dead.jar.clone();
+    let answer = dead.get("/app/x");
+    assert_eq!((answer.verdict().as_str(), answer.all("set-cookie").len()), ("503 store_unavailable", 0));
+    assert!(answer.header("retry-after").is_some());
+    let page = dead.visit("/app/x");
+    assert_eq!((page.status, page.header("location")), (503, None), "to sign in again would not help");
+    assert_eq!(dead.post("/.auth/refresh").verdict(), "503 store_unavailable");
+    assert_eq!(dead.get("/open/x").verdict(), "503 store_unavailable", "nor are they anonymous");
+    assert_eq!(dead.jar, before, "nothing was cleared");
+    assert_eq!(browser.get("/.auth/me").verdict(), "503 store_unavailable");
+    assert_eq!(browser.get("/public/x").status, 200);
+
+    redis.restart();
+    eventually("it goes on", || dead.get("/app/x").status == 200);
+    assert_eq!(dead.session(), session);
+    assert_eq!(browser.who(), "alice");
+}
+
+#[test]
+fn a_token_that_is_due_serves_on_while_the_store_is_away() {
+    let (mut redis, backend) = (Redis::start(), Backend::echo());
+    let gate = people::house(&backend, &(redis.table() + "[tokens]\naccess_ttl = \"2s\"\nreuse_grace = \"1s\"\n"));
+    let mut browser = Browser::signed_in(&gate, "alice");
+    let token = browser.cookie("doorward").unwrap().to_owned();
+    redis.kill();
+    browser.until_due(std::time::Duration::from_secs(2));
+    let answer = browser.get("/app/x");
+    assert_eq!((answer.status, answer.all("set-cookie").len()), (200, 0));
+    assert_eq!(browser.cookie("doorward"), Some(token.as_str()));
+    redis.restart();
+    eventually("it is renewed", || browser.get("/app/x").status == 200 && browser.cookie("doorward") != Some(&token));
+}
+
+#[test]
+fn signing_in_waits_for_the_store() {
+    let (mut redis, backend) = (Redis::start(), Backend::echo());
+    let gate = people::house(&backend, &redis.table());
+    redis.kill();
+    let mut browser = Browser::new(&gate);
+    let answer = browser.sign_in("alice");
+    assert_eq!(answer.status, 503);
+    assert!(browser.cookie("doorward").is_none());
+    redis.restart();
+    eventually("they get in", || browser.sign_in("alice").status == 303);
+    assert_eq!(browser.who(), "alice");
+}
+
+#[test]
+fn a_gate_starts_without_its_store_and_takes_it_up_when_it_comes() {
+    let (mut redis, backend) = (Redis::start(), Backend::echo());
+    redis.kill();
+    let gate = people::house(&backend, &redis.table());
+    assert_eq!(Browser::new(&gate).get("/public/x").status, 200);
+    redis.restart();
+    let mut browser = Browser::new(&gate);
+    eventually("somebody gets in", || browser.sign_in("alice").status == 303);
+    assert_eq!(browser.who(), "alice");
+}
+
+#[test]
+fn a_store_that_lost_its_data_sends_people_to_sign_in_again() {
+    let (redis, backend) = (Redis::start(), Backend::echo());
+    let gate = people::house(&backend, &redis.table());
+    let mut browser = Browser::signed_in(&gate, "alice");
+    assert!(redis.cli(&["flushall"]).contains("OK"));
+    assert_eq!(browser.get("/app/x").status, 200, "who is known is served");
+    browser.forget_access();
+    let answer = browser.get("/app/x");
+    assert_eq!(answer.verdict(), "401 session_expired");
+    assert!(browser.jar.is_empty() && redis.keys("dw:s:*").is_empty(), "a session is never made from a token");
+    eventually("they sign in", || browser.sign_in("alice").status == 303);
+}
+
+#[test]
+fn what_lies_in_the_store_is_sealed() {
+    let (redis, backend, provider) = (Redis::start(), Backend::echo(), Provider::start());
+    let (name, secret) = Provider::secret();
+    let tables = [&provider.table("id"), LOCAL, &redis.table(), &backend.upstream("app"), people::ROUTES].concat();
+    let gate = people::setup().variable(name, secret).start(&tables);
+    let mut browser = Browser::new(&gate);
+    assert_eq!(provider.sign_in(&mut browser, "somebody-in-particular").status, 303);
+    let everything: String = redis
+        .keys("*")
+        .iter()
+        .map(|key| redis.cli(&["dump", key]) + key)
+        .chain(redis.keys("dw:s:*").iter().map(|key| redis.cli(&["hgetall", key])))
+        .collect();
+    assert!(everything.len() > 500, "there is something to look through");
+    for secret in ["somebody-in-particular", "refresh-", "@id.test", "PRIVATE"] {
+        assert!(!everything.contains(secret), "{secret}");
+    }
+    for value in browser.jar.values().filter(|value| value.len() > 8) {
+        assert!(!everything.contains(value.as_str()));
+    }
+}
+
+#[test]
+fn known_callers_cost_the_store_nothing_and_a_renewal_a_handful_of_scripts() {
+    let (redis, backend) = (Redis::start(), Backend::echo());
+    let gate = people::house(&backend, &redis.table());
+    let mut browser = Browser::signed_in(&gate, "alice");
+    assert_eq!(browser.get("/app/x").status, 200);
+    let scripts = |redis: &Redis| {
+        // one that the server did not know yet was sent twice
+        let counts = redis.counts();
+        counts.get("evalsha").copied().unwrap_or_default()
+    };
+    let all = |redis: &Redis| redis.counts().values().sum::<u64>();
+
+    redis.forget_counts();
+    let begun = Instant::now();
+    for _ in 0..300 {
+        assert_eq!(browser.get("/app/x").status, 200);
+    }
+    // keys and activity are looked after once a second, whoever comes
+    let upkeep = 8 * (begun.elapsed().as_secs() + 2);
+    assert!(all(&redis) <= upkeep, "300 requests: {:?}", redis.counts());
+
+    let mut renewed = |what: &str, most: u64| {
+        redis.forget_counts();
+        browser.forget_access();
+        assert_eq!(browser.get("/app/x").status, 200);
+        let counted = scripts(&redis);
+        eprintln!("{what}: {counted} scripts");
+        assert!((1..=most).contains(&counted), "{what}: {:?}", redis.counts());
+    };
+    renewed("a renewal", 3);
+    renewed("another", 3);
+    redis.forget_counts();
+    let mut second = Browser::signed_in(&gate, "alice");
+    let counted = scripts(&redis);
+    eprintln!("a sign-in: {counted} scripts");
+    assert!((1..=3).contains(&counted), "{:?}", redis.counts());
+    assert_eq!(json(&second.get("/.auth/sessions"))["sessions"].as_array().unwrap().len(), 2);
+}

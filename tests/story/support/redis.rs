@@ -1,0 +1,98 @@
+//! A real redis-server on a free port, gone when dropped, that keeps what it knows over a restart.
+
+use super::PATIENCE;
+use std::collections::BTreeMap;
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+pub(crate) struct Redis {
+    port: u16,
+    process: Child,
+    folder: TempDir,
+}
+
+impl Redis {
+    pub(crate) fn start() -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let folder = tempfile::tempdir().unwrap();
+        let redis = Self { port, process: spawn(port, &folder), folder };
+        redis.wait();
+        redis
+    }
+
+    /// The `[store]` of a gate. A deadline for a starved machine: nobody here asks how long a slow store is borne.
+    pub(crate) fn table(&self) -> String {
+        format!("[store]\nurl = \"redis://127.0.0.1:{}\"\ntimeout = \"2s\"\n\n", self.port)
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Back again with everything it was told before it was killed.
+    pub(crate) fn restart(&mut self) {
+        self.process = spawn(self.port, &self.folder);
+        self.wait();
+    }
+
+    pub(crate) fn cli(&self, arguments: &[&str]) -> String {
+        let port = self.port.to_string();
+        let output = Command::new("redis-cli").args(["-p", &port]).args(arguments).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Keys of this pattern.
+    pub(crate) fn keys(&self, pattern: &str) -> Vec<String> {
+        self.cli(&["keys", pattern]).lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// How often each command was sent by clients since [`Self::forget_counts`]. What scripts do counts too, as it
+    /// does for the server.
+    pub(crate) fn counts(&self) -> BTreeMap<String, u64> {
+        let told = self.cli(&["info", "commandstats"]);
+        let count = |line: &str| {
+            let (name, facts) = line.strip_prefix("cmdstat_")?.split_once(':')?;
+            let calls = facts.split(',').find_map(|fact| fact.strip_prefix("calls="))?;
+            Some((name.to_owned(), calls.trim().parse().ok()?))
+        };
+        // what asking costs is not the gate's
+        told.lines()
+            .filter_map(count)
+            .filter(|(name, _)| !["info", "config|resetstat"].contains(&name.as_str()))
+            .collect()
+    }
+
+    pub(crate) fn forget_counts(&self) {
+        self.cli(&["config", "resetstat"]);
+    }
+
+    fn wait(&self) {
+        let begun = Instant::now();
+        while !(TcpStream::connect(("127.0.0.1", self.port)).is_ok() && self.cli(&["ping"]).contains("PONG")) {
+            assert!(begun.elapsed() < PATIENCE, "redis-server does not start");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+fn spawn(port: u16, folder: &TempDir) -> Child {
+    Command::new("redis-server")
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
+        .args(["--appendonly", "yes", "--appendfsync", "always"])
+        .arg("--dir")
+        .arg(folder.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("redis-server is installed")
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
