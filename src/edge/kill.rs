@@ -74,18 +74,18 @@ impl Witness for Registry {
     fn revoked(&self, records: &[Record]) {
         if records.iter().any(|record| record.kind == Kind::IssuedBefore) {
             // Concerns everybody of a source: rare, and not worth a list that every stream would have to stand in.
-            return self.shards.iter().for_each(|shard| shard.lock().values().for_each(ring));
+            return self.shards.iter().for_each(|shard| shard.lock().values().flatten().for_each(ring));
         }
         for record in records {
             if let Some(shard) = self.shard(record.id) {
-                shard.lock().get(&record.id).into_iter().for_each(ring);
+                shard.lock().get(&record.id).into_iter().flatten().for_each(ring);
             }
         }
     }
 }
 
-fn ring(bells: &Vec<Arc<Notify>>) {
-    bells.iter().for_each(|bell| bell.notify_one());
+fn ring(bell: &Arc<Notify>) {
+    bell.notify_one();
 }
 
 /// The names of one stream, for as long as it lives.
@@ -248,3 +248,7 @@ impl fmt::Debug for Leash {
         f.debug_struct("Leash").field("why", &self.why).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[path = "kill_tests.rs"]
+mod tests;

@@ -58,8 +58,13 @@ pub(super) async fn run(proxy: &Proxy, session: &mut Session, journey: &mut Jour
     session.as_downstream_mut().write_response_header(Box::new(answer)).await?;
     let ended = if socket {
         let mut over = Over::new(Stay::new(Kind::WebSocket, journey.holder(), &proxy.registry));
+        let used = || {
+            if let Some(holder) = journey.holder() {
+                holder.note_use((proxy.clock)())
+            }
+        };
         // Either side going away is how sockets end.
-        let _ = exchange((session, &mut upstream), idle, proxy, &mut over).await;
+        let _ = exchange((session, &mut upstream), idle, (proxy, &used), &mut over).await;
         if let Some((denial, _)) = over.denial {
             session.set_keepalive(None);
             journey.was_cut(denial);
@@ -150,11 +155,11 @@ fn rewrite_answer(answer: &mut ResponseHeader, journey: &mut Journey) -> Duratio
 async fn exchange(
     (session, upstream): (&mut Session, &mut HttpSession),
     idle: Duration,
-    proxy: &Proxy,
+    (proxy, used): (&Proxy, &(dyn Fn() + Sync)),
     over: &mut Over,
 ) -> Result<()> {
     let mut shutdown = proxy.shutdown.clone();
-    let mut frames = Frames::default();
+    let (mut frames, mut asked) = (Frames::default(), Frames::default());
     let mut goodbye = shutdown.borrow_and_update().then(|| leave(proxy));
     loop {
         if let Some(goodbye) = goodbye.filter(|_| frames.between()) {
@@ -173,7 +178,13 @@ async fn exchange(
         });
         match event.await {
             Ok(Event::FromClient(sent)) => match sent? {
-                Some(bytes) => over.meanwhile(upstream.write_body(&bytes)).await.map(drop)?,
+                Some(bytes) => {
+                    asked.pass(&bytes);
+                    if asked.spoke() {
+                        used();
+                    }
+                    over.meanwhile(upstream.write_body(&bytes)).await.map(drop)?;
+                }
                 None => return Ok(()),
             },
             Ok(Event::FromBackend(came)) => {

@@ -1,5 +1,8 @@
 //! Where WebSocket frames begin and end, so that a Close of ours never lands inside one (RFC 6455 section 5.2).
 
+/// The bit of an opcode that tells Close, Ping and Pong.
+const CONTROL: u8 = 0x08;
+
 /// Follows the frames of one direction without keeping them.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
@@ -7,6 +10,7 @@ pub(super) struct Frames {
     header: [u8; 14],
     have: usize,
     payload: u64,
+    spoke: bool,
 }
 
 impl Frames {
@@ -37,6 +41,12 @@ impl Frames {
         taken
     }
 
+    /// Whether a message, or a part of one, has begun since the last question. Pings and pongs are none: they come while
+    /// nobody is there.
+    pub(super) fn spoke(&mut self) -> bool {
+        std::mem::take(&mut self.spoke)
+    }
+
     /// Whether a new frame may begin here.
     pub(super) fn between(&self) -> bool {
         self.have == 0 && self.payload == 0
@@ -48,6 +58,7 @@ impl Frames {
         }
         self.have += 1;
         if let Some(payload) = self.complete() {
+            self.spoke |= self.header.first().is_some_and(|first| first & CONTROL == 0);
             self.payload = payload;
             self.have = 0;
         }
@@ -130,6 +141,16 @@ mod tests {
             assert_eq!(frames.finish(&all[cut..]), all.len() - 5 - cut, "cut {cut}");
             assert!(frames.between());
         }
+    }
+
+    #[test]
+    fn only_messages_count_as_speaking() {
+        let mut frames = Frames::default();
+        frames.pass(&[0x89, 0x80, 1, 2, 3, 4, 0x8A, 0x80, 1, 2, 3, 4]);
+        assert!(!frames.spoke());
+        frames.pass(&frame(3, true));
+        assert!(frames.spoke());
+        assert!(!frames.spoke());
     }
 
     #[test]

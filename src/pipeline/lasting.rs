@@ -17,6 +17,8 @@ use std::sync::Arc;
 pub struct Holder {
     verified: Arc<Verified>,
     house: Option<Arc<House>>,
+    /// Whether what happens there counts as use of the session.
+    activity: bool,
 }
 
 /// What became of a credential whose time has come.
@@ -35,7 +37,8 @@ impl Gate {
         match permit.caller() {
             Caller::Anonymous => None,
             Caller::Known { verified, .. } => {
-                Some(Holder { verified: Arc::clone(verified), house: self.house().map(Arc::clone) })
+                let activity = self.route(permit).is_some_and(|route| route.activity);
+                Some(Holder { verified: Arc::clone(verified), house: self.house().map(Arc::clone), activity })
             }
         }
     }
@@ -60,6 +63,13 @@ impl Holder {
     /// It was.
     pub fn check(&self) -> Result<(), Denial> {
         self.house.as_ref().map_or(Ok(()), |house| house.check_revoked(&self.verified))
+    }
+
+    /// Something was said: a person who only ever speaks on a socket is not away.
+    pub fn note_use(&self, now: UnixTime) {
+        if let Some(house) = self.house.as_ref().filter(|_| self.activity) {
+            house.ground.activity.note(&self.verified, now);
+        }
     }
 
     /// Whether it counts beyond the time it was given. Asks the store about a session.
