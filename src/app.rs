@@ -7,6 +7,7 @@ mod sign_in;
 use crate::admin::{self, health::Readiness, AdminServer, AdminState};
 use crate::config::settings::{Listen, Settings};
 use crate::config::{self, watch::Watch};
+use crate::edge::kill::Registry;
 use crate::edge::lifecycle::{Drain, Edge, Leave};
 use crate::edge::listen::Listener;
 use crate::edge::snapshot::{Limits, Snapshot};
@@ -80,6 +81,8 @@ struct Composer {
     keyrings: Mutex<Vec<Arc<Keyring>>>,
     /// Opened by the first configuration in which somebody signs in.
     sign_in: OnceCell<SignIn>,
+    /// What revocations cut.
+    registry: Arc<Registry>,
 }
 
 impl App {
@@ -101,6 +104,7 @@ impl App {
             metrics: Arc::clone(&metrics),
             keyrings: Mutex::default(),
             sign_in: OnceCell::new(),
+            registry: Registry::new(Arc::<Metrics>::clone(&metrics), clock::now),
         });
         let control = control_runtime()?;
         let workers = Builder::new_multi_thread()
@@ -124,6 +128,7 @@ impl App {
         let edge = Edge {
             snapshot: Arc::clone(&snapshot),
             events: metrics,
+            registry: Arc::clone(&composer.registry),
             listeners,
             threads: settings.server.threads,
             clock: clock::now,
@@ -230,7 +235,12 @@ impl Composer {
             return Ok(None);
         }
         let events = SessionWatch { metrics: Arc::clone(&self.metrics), audit: self.audit.clone() };
-        let opened = self.sign_in.get_or_try_init(|| SignIn::open(settings, Arc::new(events), &self.metrics)).await?;
+        let open = || async {
+            let opened = SignIn::open(settings, Arc::new(events), &self.metrics).await?;
+            opened.revocations.watch(Arc::<Registry>::clone(&self.registry));
+            Ok::<_, String>(opened)
+        };
+        let opened = self.sign_in.get_or_try_init(open).await?;
         let (house, own) = opened.compose(settings)?;
         Ok(Some(SigningIn { house, endpoints: Arc::new(own) }))
     }

@@ -73,6 +73,8 @@ pub trait EdgeEvents: Send + Sync + Debug {
     fn request_ended(&self);
     fn stream_opened(&self, kind: Stream);
     fn stream_closed(&self, kind: Stream);
+    /// We ended one: `reason` is the name of a code, or `drain`.
+    fn stream_cut(&self, reason: &'static str);
     fn upstream_ejected(&self, upstream: &str);
 }
 
@@ -80,4 +82,9 @@ pub trait EdgeEvents: Send + Sync + Debug {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
     WebSocket,
+    /// Server-sent events.
+    Sse,
+    Grpc,
+    /// Any other answer or upload that goes on for longer than most.
+    Http,
 }

@@ -1,6 +1,7 @@
 //! What is known of one client connection, shared between its stream and the requests on it.
 
 use super::deadline::Deadline;
+use super::kill::Leash;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::Arc;
@@ -21,12 +22,21 @@ pub struct Connection {
     http2: AtomicBool,
     /// While an HTTP/1 request is served it is the backend's, between two requests the client's.
     deadline: Deadline,
+    /// Of the HTTP/1 request that is being served.
+    leash: Arc<Leash>,
 }
 
 impl Connection {
     #[must_use]
     pub fn new(ip: Option<IpAddr>, tls: bool) -> Arc<Self> {
-        Arc::new(Self { ip, tls, turn: AtomicU32::new(0), http2: AtomicBool::new(false), deadline: Deadline::new() })
+        Arc::new(Self {
+            ip,
+            tls,
+            turn: AtomicU32::new(0),
+            http2: AtomicBool::new(false),
+            deadline: Deadline::new(),
+            leash: Arc::default(),
+        })
     }
 
     /// A request head is complete: the stream stops waiting for one.
@@ -49,6 +59,10 @@ impl Connection {
     /// being sent; only here are they told apart.
     pub(super) fn deadline(&self) -> &Deadline {
         &self.deadline
+    }
+
+    pub(super) fn leash(&self) -> &Arc<Leash> {
+        &self.leash
     }
 
     /// The first request of an HTTP/2 connection has come: from here on there are frames, which are not heads, and

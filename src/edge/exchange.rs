@@ -6,6 +6,7 @@
 
 use super::connection::Connection;
 use super::deadline::Deadline;
+use super::kill::Leash;
 use super::proxy::Proxy;
 use super::snapshot::Limits;
 use super::stream::H2Stream;
@@ -30,6 +31,8 @@ pub(super) struct Exchange {
     pub(super) connection: Arc<Connection>,
     /// Of an HTTP/2 request; an HTTP/1 request has its connection's.
     pub(super) stream: Option<Arc<Deadline>>,
+    /// Who cuts it, once it goes on for long.
+    pub(super) leash: Arc<Leash>,
 }
 
 impl Exchange {
@@ -69,16 +72,24 @@ impl HttpServerApp for Requests {
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
         let connection = Arc::clone(&self.connection);
-        let (session, stream) = match session {
+        let (session, stream, leash) = match session {
             ServerSession::H2(session) => {
                 connection.speaks_frames();
                 let deadline = Arc::new(Deadline::new());
                 let session = H2Stream::new(session, Arc::clone(&deadline));
-                (ServerSession::new_custom(Box::new(session)), Some(deadline))
+                (ServerSession::new_custom(Box::new(session)), Some(deadline), Arc::default())
             }
-            http1 => (http1, None),
+            http1 => (http1, None, Arc::clone(connection.leash())),
         };
-        CURRENT.scope(Exchange { connection, stream }, self.proxy.process_new_http(session, shutdown)).await
+        leash.loosen();
+        let exchange = Exchange { connection, stream, leash: Arc::clone(&leash) };
+        let served = CURRENT.scope(exchange, self.proxy.process_new_http(session, shutdown));
+        tokio::select! {
+            // The leash relies on being asked last.
+            biased;
+            served = served => served,
+            () = leash.cut() => None,
+        }
     }
 
     fn h2_options(&self) -> Option<H2Options> {

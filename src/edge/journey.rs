@@ -3,13 +3,15 @@
 
 use super::exchange::Exchange;
 use super::ids::Ids;
+use super::kill::{Registry, Stay, LASTING};
 use super::snapshot::Snapshot;
 use super::upstream::Target;
 use crate::domain::denial::Denial;
 use crate::domain::headers::forwarded::Peer;
 use crate::pipeline::account::{Auth, Decision, Record};
+use crate::pipeline::lasting::Holder;
 use crate::pipeline::{Answer, Permit};
-use crate::ports::EdgeEvents;
+use crate::ports::{EdgeEvents, Stream};
 use http::header::HOST;
 use http::{HeaderValue, Method, Uri, Version};
 use pingora::proxy::Session;
@@ -55,6 +57,8 @@ pub(super) struct Onward {
     pub(super) call: bool,
     /// `None` until it is connected.
     pub(super) waits_for: Option<Wait>,
+    /// As what it goes on, once it does.
+    lasts: Option<Stream>,
 }
 
 /// What is waited for.
@@ -93,7 +97,7 @@ impl Journey {
     /// The head is complete: who is on the other end, and what did they send?
     pub(super) fn arrive(&mut self, session: &Session) -> Option<Peer> {
         let header = session.req_header();
-        let peer = self.exchange.as_ref().map(|Exchange { connection, stream }| {
+        let peer = self.exchange.as_ref().map(|Exchange { connection, stream, .. }| {
             if stream.is_none() {
                 connection.begin();
             }
@@ -136,6 +140,41 @@ impl Journey {
         exchange.deadline().expect(now(&self.books), patience);
     }
 
+    /// There is more to come: from here on the exchange can be cut, an ordinary one once it has lasted for a while.
+    pub(super) fn lasts(&mut self, kind: Stream, registry: &Arc<Registry>) {
+        let (Some(exchange), Stage::Admitted(onward)) = (&self.exchange, &mut self.stage) else { return };
+        if onward.lasts.is_none_or(|known| known == Stream::Http && kind != Stream::Http) {
+            onward.lasts = Some(kind);
+            exchange.leash.hold(Stay::new(kind, self.holder(), registry));
+        }
+    }
+
+    /// An answer that was long in coming is not for somebody who was thrown out meanwhile.
+    pub(super) fn check_again(&mut self) -> Result<(), Denial> {
+        if self.books.answered.is_none_or(|answered| answered < LASTING) {
+            return Ok(());
+        }
+        let Some(holder) = self.holder() else { return Ok(()) };
+        let checked = holder.check();
+        if let (Some(onward), Err(denial)) = (self.onward(), &checked) {
+            onward.failure = Some(denial.clone());
+        }
+        checked
+    }
+
+    /// Whom it is for.
+    pub(super) fn holder(&self) -> Option<Holder> {
+        let Stage::Admitted(onward) = &self.stage else { return None };
+        self.snapshot.gate.holder(&onward.permit)
+    }
+
+    /// It was cut for this.
+    pub(super) fn was_cut(&self, denial: Denial) {
+        if let Some(exchange) = &self.exchange {
+            exchange.leash.was_cut(denial);
+        }
+    }
+
     /// Whether the backend was waited for in vain.
     pub(super) fn overdue(&self) -> bool {
         let passed = self.exchange.as_ref().is_some_and(|exchange| exchange.deadline().passed());
@@ -175,7 +214,7 @@ impl Journey {
 
 impl Onward {
     pub(super) fn new(permit: Permit) -> Self {
-        Self { permit, target: None, attempts: 0, failure: None, body: 0, call: false, waits_for: None }
+        Self { permit, target: None, attempts: 0, failure: None, body: 0, call: false, waits_for: None, lasts: None }
     }
 }
 
@@ -223,7 +262,14 @@ impl Drop for Journey {
             Stage::Admitted(onward) => {
                 let permit = &onward.permit;
                 let upstream = onward.target.is_some().then_some(permit.upstream());
-                (Some(permit.route()), onward.failure.as_ref(), permit.auth(), permit.client().ip, upstream)
+                let cut = || self.exchange.as_ref().and_then(|exchange| exchange.leash.why());
+                (
+                    Some(permit.route()),
+                    onward.failure.as_ref().or_else(cut),
+                    permit.auth(),
+                    permit.client().ip,
+                    upstream,
+                )
             }
         };
         let gate = self.books.decided.unwrap_or_default();

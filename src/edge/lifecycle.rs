@@ -3,6 +3,7 @@
 //! On SIGTERM: unready at once; for `pre_stop` everything goes on, but answers close their connections, so that
 //! clients move on by themselves; then nothing new is accepted and what is in flight may finish within `max`.
 
+use super::kill::Registry;
 use super::listen::{serve, Front, Listener};
 use super::proxy::Proxy;
 use super::snapshot::Snapshot;
@@ -32,6 +33,8 @@ const UPSTREAM_POOL: usize = 256;
 pub struct Edge {
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     pub events: Arc<dyn EdgeEvents>,
+    /// What revocations cut.
+    pub registry: Arc<Registry>,
     pub listeners: Vec<Listener>,
     pub threads: usize,
     pub clock: fn() -> UnixTime,
@@ -89,6 +92,7 @@ impl Edge {
         let proxy = Proxy {
             snapshot: Arc::clone(&snapshot),
             events: Arc::clone(&self.events),
+            registry: Arc::clone(&self.registry),
             connector: TransportConnector::new(None),
             draining,
             shutdown: shutdown.clone(),

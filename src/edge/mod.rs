@@ -11,6 +11,7 @@ mod guarded;
 mod head;
 mod ids;
 mod journey;
+pub mod kill;
 pub mod lifecycle;
 pub mod listen;
 mod outcome;

@@ -2,6 +2,7 @@
 
 use super::head::{edit_request, edit_response, raw};
 use super::journey::{Books, Journey, Onward, Stage, Wait};
+use super::kill::Registry;
 use super::snapshot::Snapshot;
 use super::{outcome, own, respond, tunnel};
 use crate::domain::denial::{Code, Denial};
@@ -10,7 +11,7 @@ use crate::domain::headers::{self, backward, rewrite};
 use crate::domain::request::Upgrade;
 use crate::domain::time::UnixTime;
 use crate::pipeline::{Answer, Arrival, Permit};
-use crate::ports::EdgeEvents;
+use crate::ports::{EdgeEvents, Stream};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -30,6 +31,8 @@ use std::time::{Duration, Instant};
 pub(super) const ATTEMPTS: u8 = 2;
 /// Room for what we set on a request, made at once.
 const ADDED_HEADERS: usize = 16;
+/// An answer of this size comes in one piece; should it not, that is noticed with the first.
+const AT_ONCE: u64 = 64 << 10;
 /// A client that takes nothing for this long is gone.
 const CLIENT_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -37,6 +40,7 @@ const CLIENT_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 pub(super) struct Proxy {
     pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
     pub(super) events: Arc<dyn EdgeEvents>,
+    pub(super) registry: Arc<Registry>,
     pub(super) connector: TransportConnector,
     /// Set from the first sign of shutdown: connections are told to close after their answer.
     pub(super) draining: Arc<AtomicBool>,
@@ -156,6 +160,7 @@ impl ProxyHttp for Proxy {
         journey.expect(first, |books| if again { Instant::now() } else { books.latest() });
         if is_call(session) {
             session.set_read_timeout(None);
+            journey.lasts(Stream::Grpc, &self.registry);
         }
         forward_head(head, journey, false)?;
         // For Pingora a stream of ours is a protocol of its own, and loses this on its way: gRPC servers look for it.
@@ -187,6 +192,9 @@ impl ProxyHttp for Proxy {
             (false, false) => Wait::Client,
         };
         journey.expect(wait, |_| Instant::now());
+        if !end {
+            journey.lasts(Stream::Http, &self.registry);
+        }
         let (Some(piece), Some(onward)) = (body.as_ref(), journey.onward()) else { return Ok(()) };
         onward.body += piece.len() as u64;
         let most = snapshot.gate.route(&onward.permit).map_or(0, |route| route.forwarding.max_body);
@@ -209,6 +217,12 @@ impl ProxyHttp for Proxy {
         if !head.status.is_informational() {
             journey.books.answered(head.status.as_u16());
             journey.expect(Wait::Body, Books::latest);
+            if journey.check_again().is_err() {
+                return Error::e_explain(ErrorType::HTTPStatus(401), "revoked before the answer came");
+            }
+            if let Some(kind) = goes_on(head) {
+                journey.lasts(kind, &self.registry);
+            }
         }
         let snapshot = Arc::clone(&journey.snapshot);
         let Some(onward) = journey.onward() else { return Ok(()) };
@@ -230,6 +244,7 @@ impl ProxyHttp for Proxy {
     ) -> Result<Option<Duration>> {
         if body.is_some() && !end {
             journey.expect(Wait::Body, |_| Instant::now());
+            journey.lasts(Stream::Http, &self.registry);
         }
         Ok(None)
     }
@@ -355,6 +370,16 @@ fn too_large() -> Denial {
 fn declared_length(headers: &HeaderMap) -> u64 {
     let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     declared.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+/// As what an answer with this head may go on, if it may.
+fn goes_on(head: &ResponseHeader) -> Option<Stream> {
+    let kind = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    if kind.get(..17).is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/event-stream")) {
+        return Some(Stream::Sse);
+    }
+    let short = head.headers.contains_key(CONTENT_LENGTH) && declared_length(&head.headers) <= AT_ONCE;
+    (!short).then_some(Stream::Http)
 }
 
 /// A gRPC call, which either side may leave silent for as long as `stream_idle`.

@@ -4,12 +4,13 @@
 //! The request has the same permit and the same head rewriting as any other; only the bytes after 101 travel here.
 
 use super::journey::Journey;
+use super::kill::Stay;
 use super::proxy::{fail, forward_head, Proxy, ATTEMPTS};
 use super::websocket::{close, Frames};
 use super::{head::edit_response, outcome};
 use crate::domain::denial::{Code, Denial};
 use crate::domain::headers::backward;
-use crate::ports::{EdgeEvents, Stream as Kind};
+use crate::ports::Stream as Kind;
 use bytes::Bytes;
 use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderValue, StatusCode};
@@ -18,16 +19,20 @@ use pingora::protocols::http::v1::client::HttpSession;
 use pingora::protocols::Stream;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
+use std::future::Future;
+use std::pin::{pin, Pin};
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::watch;
+use std::time::{Duration, Instant};
 
 /// For a client to answer our Close, and for a frame to end so that one can be sent.
 const PARTING: Duration = Duration::from_secs(1);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Interim answers before the final one.
 const MOST_HINTS: usize = 8;
+/// For the frame at hand to end, once the socket's time is over.
+const LAST_FRAME: Duration = Duration::from_millis(50);
 const GOING_AWAY: u16 = 1001;
+const POLICY_VIOLATION: u16 = 1008;
 
 /// Carries one admitted handshake to the backend and, when it agrees, everything after it.
 pub(super) async fn run(proxy: &Proxy, session: &mut Session, journey: &mut Journey) -> Result<()> {
@@ -52,10 +57,21 @@ pub(super) async fn run(proxy: &Proxy, session: &mut Session, journey: &mut Jour
     }
     session.as_downstream_mut().write_response_header(Box::new(answer)).await?;
     let ended = if socket {
-        let _open = Open::new(&proxy.events);
+        let mut over = Over::new(Stay::new(Kind::WebSocket, journey.holder(), &proxy.registry));
+        let used = || {
+            if let Some(holder) = journey.holder() {
+                holder.note_use((proxy.clock)())
+            }
+        };
         // Either side going away is how sockets end.
-        exchange(session, &mut upstream, idle, proxy.shutdown.clone()).await.or(Ok(()))
+        let _ = exchange((session, &mut upstream), idle, (proxy, &used), &mut over).await;
+        if let Some((denial, _)) = over.denial {
+            session.set_keepalive(None);
+            journey.was_cut(denial);
+        }
+        Ok(())
     } else {
+        journey.lasts(Kind::Http, &proxy.registry);
         relay(session, &mut upstream, idle).await
     };
     upstream.shutdown().await;
@@ -135,42 +151,56 @@ fn rewrite_answer(answer: &mut ResponseHeader, journey: &mut Journey) -> Duratio
     pool.map(|pool| pool.settings().stream_idle).unwrap_or_default()
 }
 
-/// Bytes both ways until one side ends, nothing comes for `idle`, or we shut down.
+/// Bytes both ways until one side ends, nothing comes for `idle`, we shut down, or the socket's time is over.
 async fn exchange(
-    session: &mut Session,
-    upstream: &mut HttpSession,
+    (session, upstream): (&mut Session, &mut HttpSession),
     idle: Duration,
-    mut shutdown: watch::Receiver<bool>,
+    (proxy, used): (&Proxy, &(dyn Fn() + Sync)),
+    over: &mut Over,
 ) -> Result<()> {
-    let mut frames = Frames::default();
-    let mut leaving = *shutdown.borrow_and_update();
+    let mut shutdown = proxy.shutdown.clone();
+    let (mut frames, mut asked) = (Frames::default(), Frames::default());
+    let mut goodbye = shutdown.borrow_and_update().then(|| leave(proxy));
     loop {
-        if leaving && frames.between() {
-            return part(session, GOING_AWAY, "server is going away").await;
+        if let Some(goodbye) = goodbye.filter(|_| frames.between()) {
+            return part(session, upstream, goodbye).await;
         }
-        let patience = if leaving { PARTING } else { idle };
+        let (leaving, cut) = (goodbye.is_some(), over.denial.is_some());
+        let patience = over.left().unwrap_or(if leaving { PARTING } else { idle });
         let event = tokio::time::timeout(patience, async {
             tokio::select! {
-                sent = session.as_downstream_mut().read_request_body() => Event::FromClient(sent),
+                // From whoever may no longer send nothing is passed on.
+                sent = session.as_downstream_mut().read_request_body(), if !cut => Event::FromClient(sent),
                 came = upstream.read_body_bytes() => Event::FromBackend(came),
                 changed = shutdown.changed(), if !leaving => { let _ = changed; Event::Shutdown }
+                () = over.happens(), if !cut => Event::Over,
             }
         });
         match event.await {
             Ok(Event::FromClient(sent)) => match sent? {
-                Some(bytes) => drop(upstream.write_body(&bytes).await?),
-                None => return Ok(()),
-            },
-            Ok(Event::FromBackend(came)) => match came? {
                 Some(bytes) => {
-                    frames.pass(&bytes);
-                    session.as_downstream_mut().write_response_body(bytes, false).await?;
+                    asked.pass(&bytes);
+                    if asked.spoke() {
+                        used();
+                    }
+                    over.meanwhile(upstream.write_body(&bytes)).await.map(drop)?;
                 }
                 None => return Ok(()),
             },
-            Ok(Event::Shutdown) => leaving = true,
+            Ok(Event::FromBackend(came)) => {
+                let Some(mut bytes) = came? else { return Ok(()) };
+                if leaving {
+                    bytes.truncate(frames.finish(&bytes));
+                } else {
+                    frames.pass(&bytes);
+                }
+                over.meanwhile(session.as_downstream_mut().write_response_body(bytes, false)).await?;
+            }
+            Ok(Event::Shutdown) => goodbye = Some(leave(proxy)),
+            Ok(Event::Over) => {}
             Err(_) => return Ok(()),
         }
+        goodbye = over.goodbye().or(goodbye);
     }
 }
 
@@ -178,16 +208,68 @@ enum Event {
     FromClient(Result<Option<Bytes>>),
     FromBackend(Result<Option<Bytes>>),
     Shutdown,
+    Over,
+}
+
+/// Code and reason of a Close.
+type Goodbye = (u16, &'static str);
+
+fn leave(proxy: &Proxy) -> Goodbye {
+    proxy.events.stream_cut("drain");
+    (GOING_AWAY, "server is going away")
 }
 
 /// Says goodbye and gives the client a moment to answer: closing with its bytes unread would reset the connection and
-/// take the goodbye with it.
-async fn part(session: &mut Session, code: u16, reason: &str) -> Result<()> {
+/// take the goodbye with it. For the backend the socket ends at once.
+async fn part(session: &mut Session, upstream: &mut HttpSession, (code, reason): Goodbye) -> Result<()> {
     let downstream = session.as_downstream_mut();
-    downstream.write_response_body(close(code, reason).into(), false).await?;
+    let said = downstream.write_response_body(close(code, reason).into(), false);
+    tokio::time::timeout(PARTING, said).await.unwrap_or(Ok(()))?;
+    let _ = tokio::time::timeout(PARTING, upstream.shutdown()).await;
     let farewell = async { while let Ok(Some(_)) = downstream.read_request_body().await {} };
     let _ = tokio::time::timeout(PARTING, farewell).await;
     Ok(())
+}
+
+/// Whether the socket's time is over, and since when.
+struct Over {
+    stay: Pin<Box<dyn Future<Output = Denial> + Send>>,
+    denial: Option<(Denial, Instant)>,
+}
+
+impl Over {
+    fn new(stay: Stay) -> Self {
+        Self { stay: Box::pin(stay.over()), denial: None }
+    }
+
+    async fn happens(&mut self) {
+        if self.denial.is_none() {
+            self.denial = Some((self.stay.as_mut().await, Instant::now()));
+        }
+    }
+
+    /// What is left for the frame at hand.
+    fn left(&self) -> Option<Duration> {
+        self.denial.as_ref().map(|(_, since)| LAST_FRAME.saturating_sub(since.elapsed()))
+    }
+
+    fn goodbye(&self) -> Option<Goodbye> {
+        self.denial.as_ref().map(|(denial, _)| (POLICY_VIOLATION, denial.code.name()))
+    }
+
+    /// Finishes `write`, but does not wait for somebody who takes nothing once the time is over.
+    async fn meanwhile<T>(&mut self, write: impl Future<Output = Result<T>>) -> Result<T> {
+        let mut write = pin!(write);
+        tokio::select! {
+            biased;
+            written = &mut write => return written,
+            () = self.happens() => {}
+        }
+        match tokio::time::timeout(self.left().unwrap_or_default(), write).await {
+            Ok(written) => written,
+            Err(_) => Error::e_explain(ErrorType::WriteTimedout, "cut in the middle of a frame"),
+        }
+    }
 }
 
 /// The backend declined: its answer goes to the client as it is.
@@ -197,20 +279,4 @@ async fn relay(session: &mut Session, upstream: &mut HttpSession, idle: Duration
         session.as_downstream_mut().write_response_body(bytes, false).await?;
     }
     session.as_downstream_mut().finish_body().await
-}
-
-/// An open socket, counted for as long as it lives.
-struct Open<'e>(&'e Arc<dyn EdgeEvents>);
-
-impl<'e> Open<'e> {
-    fn new(events: &'e Arc<dyn EdgeEvents>) -> Self {
-        events.stream_opened(Kind::WebSocket);
-        Self(events)
-    }
-}
-
-impl Drop for Open<'_> {
-    fn drop(&mut self) {
-        self.0.stream_closed(Kind::WebSocket);
-    }
 }

@@ -1,5 +1,8 @@
 //! Where WebSocket frames begin and end, so that a Close of ours never lands inside one (RFC 6455 section 5.2).
 
+/// The bit of an opcode that tells Close, Ping and Pong.
+const CONTROL: u8 = 0x08;
+
 /// Follows the frames of one direction without keeping them.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
@@ -7,33 +10,58 @@ pub(super) struct Frames {
     header: [u8; 14],
     have: usize,
     payload: u64,
+    spoke: bool,
 }
 
 impl Frames {
     /// Takes note of bytes that were passed on.
     pub(super) fn pass(&mut self, mut bytes: &[u8]) {
-        while let Some((first, rest)) = bytes.split_first() {
+        while !bytes.is_empty() {
+            let taken = self.finish(bytes);
+            bytes = bytes.get(taken..).unwrap_or_default();
+        }
+    }
+
+    /// Takes note of the first of `bytes`, up to the end of the frame they begin in; returns how many those are.
+    pub(super) fn finish(&mut self, bytes: &[u8]) -> usize {
+        let mut taken = 0;
+        while let Some(next) = bytes.get(taken) {
             if self.payload > 0 {
-                let skip = usize::try_from(self.payload).unwrap_or(usize::MAX).min(bytes.len());
+                let skip = usize::try_from(self.payload).unwrap_or(usize::MAX).min(bytes.len() - taken);
                 self.payload -= skip as u64;
-                bytes = bytes.get(skip..).unwrap_or_default();
-                continue;
+                taken += skip;
+            } else {
+                taken += 1;
+                self.take_header(*next);
             }
-            if let Some(place) = self.header.get_mut(self.have) {
-                *place = *first;
-            }
-            self.have += 1;
-            bytes = rest;
-            if let Some(payload) = self.complete() {
-                self.payload = payload;
-                self.have = 0;
+            if self.between() {
+                break;
             }
         }
+        taken
+    }
+
+    /// Whether a message, or a part of one, has begun since the last question. Pings and pongs are none: they come while
+    /// nobody is there.
+    pub(super) fn spoke(&mut self) -> bool {
+        std::mem::take(&mut self.spoke)
     }
 
     /// Whether a new frame may begin here.
     pub(super) fn between(&self) -> bool {
         self.have == 0 && self.payload == 0
+    }
+
+    fn take_header(&mut self, byte: u8) {
+        if let Some(place) = self.header.get_mut(self.have) {
+            *place = byte;
+        }
+        self.have += 1;
+        if let Some(payload) = self.complete() {
+            self.spoke |= self.header.first().is_some_and(|first| first & CONTROL == 0);
+            self.payload = payload;
+            self.have = 0;
+        }
     }
 
     /// The payload length, once the whole header is there.
@@ -102,6 +130,27 @@ mod tests {
         assert!(!frames.between());
         frames.pass(&whole[whole.len() - 1..]);
         assert!(frames.between());
+    }
+
+    #[test]
+    fn the_rest_of_a_frame_ends_where_the_next_one_begins() {
+        let all = [frame(200, true), frame(3, false)].concat();
+        for cut in [1, 2, 5, 100, all.len() - 6] {
+            let mut frames = Frames::default();
+            frames.pass(&all[..cut]);
+            assert_eq!(frames.finish(&all[cut..]), all.len() - 5 - cut, "cut {cut}");
+            assert!(frames.between());
+        }
+    }
+
+    #[test]
+    fn only_messages_count_as_speaking() {
+        let mut frames = Frames::default();
+        frames.pass(&[0x89, 0x80, 1, 2, 3, 4, 0x8A, 0x80, 1, 2, 3, 4]);
+        assert!(!frames.spoke());
+        frames.pass(&frame(3, true));
+        assert!(frames.spoke());
+        assert!(!frames.spoke());
     }
 
     #[test]

@@ -146,15 +146,15 @@ impl EdgeEvents for Metrics {
     }
 
     fn stream_opened(&self, kind: Stream) {
-        match kind {
-            Stream::WebSocket => self.streams_open.websocket.up(),
-        }
+        self.streams_open.of(kind).up();
     }
 
     fn stream_closed(&self, kind: Stream) {
-        match kind {
-            Stream::WebSocket => self.streams_open.websocket.down(),
-        }
+        self.streams_open.of(kind).down();
+    }
+
+    fn stream_cut(&self, reason: &'static str) {
+        self.streams_cut.with(&[reason]).inc();
     }
 
     fn upstream_ejected(&self, upstream: &str) {

@@ -7,6 +7,7 @@ use super::counter::{Bounds, Counter, Gauge, Histogram, Level, Sample};
 use super::family::{Export, Family};
 use super::route::RouteMetrics;
 use crate::domain::principal::AuthMethod;
+use crate::ports::Stream;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -65,6 +66,18 @@ pub struct Streams {
     pub sse: Arc<Level>,
     pub grpc: Arc<Level>,
     pub http: Arc<Level>,
+}
+
+impl Streams {
+    #[must_use]
+    pub fn of(&self, kind: Stream) -> &Level {
+        match kind {
+            Stream::WebSocket => &self.websocket,
+            Stream::Sse => &self.sse,
+            Stream::Grpc => &self.grpc,
+            Stream::Http => &self.http,
+        }
+    }
 }
 
 /// How credentials fared, by the way they were presented.
@@ -253,9 +266,17 @@ impl Auth {
 /// The `route` label where none was chosen.
 const UNROUTED: &str = "none";
 
-const CUT_REASONS: Label<6> = Label {
+const CUT_REASONS: Label<7> = Label {
     name: &["reason"],
-    known: ["token_expired", "token_revoked", "session_expired", "session_terminated", "user_blocked", "drain"],
+    known: [
+        "token_expired",
+        "token_revoked",
+        "session_expired",
+        "session_terminated",
+        "user_blocked",
+        "store_unavailable",
+        "drain",
+    ],
 };
 const REVOCATION_KINDS: Label<4> = Label { name: &["kind"], known: ["jti", "session", "user", "issued_before"] };
 const EVICTION_REASONS: Label<2> = Label { name: &["reason"], known: ["evict_oldest", "single"] };

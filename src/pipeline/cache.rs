@@ -6,6 +6,7 @@
 
 pub use super::facts::SessionFacts;
 use crate::domain::principal::Principal;
+use crate::ports::Credential;
 use arc_swap::ArcSwapOption;
 use foldhash::quality::RandomState;
 use http::{HeaderName, HeaderValue};
@@ -101,6 +102,20 @@ impl Verified {
     #[must_use]
     pub fn session(&self) -> Option<&SessionFacts> {
         self.session.as_ref()
+    }
+
+    /// What it can be revoked by.
+    pub(super) fn credential(&self) -> Credential<'_> {
+        let claim = |name| self.principal.claims.get(name);
+        Credential {
+            jti: claim("jti").and_then(|jti| jti.as_str()),
+            session: self.session().map(|facts| facts.id),
+            source: &self.principal.source,
+            subject: &self.principal.subject,
+            key: None,
+            issued: claim("iat").and_then(|iat| iat.as_u64()).unwrap_or(0),
+            minted_at: self.session().and_then(|facts| facts.minted_at),
+        }
     }
 
     /// Whether nothing was revoked since this was last looked up.

@@ -10,6 +10,7 @@ pub mod cache;
 mod facts;
 mod identify;
 pub mod keys;
+pub mod lasting;
 pub mod own;
 pub mod permit;
 pub mod revocation;

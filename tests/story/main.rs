@@ -20,6 +20,8 @@ mod identity;
 #[cfg(test)]
 mod issuers;
 #[cfg(test)]
+mod kill;
+#[cfg(test)]
 mod listeners;
 #[cfg(test)]
 mod matrix;

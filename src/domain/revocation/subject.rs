@@ -58,6 +58,11 @@ impl Subject {
         }
     }
 
+    /// The names it can be hit by, one by one; what concerns everybody of a source is not among them.
+    pub fn names(&self) -> impl Iterator<Item = Id> + '_ {
+        self.marks.iter().filter(|(kind, _)| *kind != Kind::IssuedBefore).map(|(_, id)| *id)
+    }
+
     /// Whether a record of `kind` about `id` could concern this credential: for finding the open streams that one
     /// revocation may have ended.
     #[must_use]

@@ -8,7 +8,7 @@
 mod follow;
 mod keep;
 mod order;
-mod sessions;
+pub(super) mod sessions;
 mod standing;
 
 pub use order::{Order, Receipt, Wait};

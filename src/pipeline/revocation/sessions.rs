@@ -23,19 +23,7 @@ impl crate::ports::session::Revocations for Revocations {
     }
 
     fn refuses(&self, credential: &Credential<'_>) -> bool {
-        let session = credential.session.map(|session| session.to_string());
-        let marks = Marks {
-            source: credential.source,
-            subject: credential.subject,
-            jti: credential.jti,
-            session: session.as_deref(),
-            family: session.as_deref(),
-            client: None,
-            key: credential.key,
-            issued_at: Some(UnixTime(credential.issued)),
-            position: credential.minted_at,
-        };
-        self.check(&Subject::new(&marks)).is_some()
+        self.check(&subject(credential)).is_some()
     }
 
     fn is_blocked(&self, source: &str, subject: &str) -> bool {
@@ -54,6 +42,22 @@ impl crate::ports::session::Revocations for Revocations {
     async fn caught_up(&self) -> bool {
         self.catch_up().await.is_ok()
     }
+}
+
+/// What `credential` goes by on the list. A session and its family of renewals share their name.
+pub(in crate::pipeline) fn subject(credential: &Credential<'_>) -> Subject {
+    let session = credential.session.map(|session| session.to_string());
+    Subject::new(&Marks {
+        source: credential.source,
+        subject: credential.subject,
+        jti: credential.jti,
+        session: session.as_deref(),
+        family: session.as_deref(),
+        client: None,
+        key: credential.key,
+        issued_at: Some(UnixTime(credential.issued)),
+        position: credential.minted_at,
+    })
 }
 
 fn reason(why: RevokedFor) -> Reason {

@@ -16,7 +16,7 @@ use crate::domain::token::jose::Unverified;
 use crate::domain::token::verify::{verify, Rejection};
 use crate::pipeline::cache::{SessionFacts, Verified};
 use crate::pipeline::permit::{Caller, Memory};
-use crate::ports::{Credential, KeySource, RevokedFor, SessionEvent};
+use crate::ports::{KeySource, RevokedFor, SessionEvent};
 use http::{HeaderMap, HeaderValue, Method};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -202,17 +202,7 @@ impl House {
         if list.is_blocked(principal.source.as_str(), &principal.subject) {
             return Err(Denial::new(Code::UserBlocked, "a blocked user"));
         }
-        let claim = |name| principal.claims.get(name);
-        let credential = Credential {
-            jti: claim("jti").and_then(|jti| jti.as_str()),
-            session: facts.map(|facts| facts.id),
-            source: &principal.source,
-            subject: &principal.subject,
-            key: None,
-            issued: claim("iat").and_then(|iat| iat.as_u64()).unwrap_or(0),
-            minted_at: facts.and_then(|facts| facts.minted_at),
-        };
-        if list.refuses(&credential) {
+        if list.refuses(&verified.credential()) {
             let code = if facts.is_some() { Code::SessionTerminated } else { Code::TokenRevoked };
             return Err(Denial::new(code, "revoked"));
         }

@@ -1,0 +1,93 @@
+use super::*;
+use crate::domain::revocation::{Reason, Target};
+use std::task::{Context, Waker};
+
+#[derive(Debug)]
+struct Nobody;
+
+impl EdgeEvents for Nobody {
+    fn connection_opened(&self) {}
+    fn connection_closed(&self) {}
+    fn head_failed(&self) {}
+    fn request_began(&self) {}
+    fn request_ended(&self) {}
+    fn stream_opened(&self, _: Stream) {}
+    fn stream_closed(&self, _: Stream) {}
+    fn stream_cut(&self, _: &'static str) {}
+    fn upstream_ejected(&self, _: &str) {}
+}
+
+fn registry() -> Arc<Registry> {
+    Registry::new(Arc::new(Nobody), || UnixTime(0))
+}
+
+fn session(name: &str) -> Target {
+    Target::Session(name.to_owned())
+}
+
+fn record(target: &Target) -> Record {
+    Record::new(target, Reason::SignedOut, 1, UnixTime(9))
+}
+
+fn rang(entry: &Entry<'_>) -> bool {
+    let bell = std::pin::pin!(entry.bell.notified());
+    bell.poll(&mut Context::from_waker(Waker::noop())).is_ready()
+}
+
+#[test]
+fn a_revocation_rings_at_those_who_bear_its_name_and_at_nobody_else() {
+    let registry = registry();
+    let hers = registry.enter(vec![session("a").id(), Target::Jti("t".to_owned()).id()]);
+    let his = registry.enter(vec![session("b").id()]);
+    registry.revoked(&[record(&session("a")), record(&session("unknown"))]);
+    assert!(rang(&hers) && !rang(&his));
+    registry.revoked(&[record(&Target::Jti("t".to_owned()))]);
+    assert!(rang(&hers) && !rang(&his));
+}
+
+#[test]
+fn what_rings_before_anybody_listens_is_heard() {
+    let registry = registry();
+    let entry = registry.enter(vec![session("a").id()]);
+    registry.revoked(&[record(&session("a")), record(&session("a"))]);
+    assert!(rang(&entry) && !rang(&entry), "once, however often it rang");
+}
+
+#[test]
+fn a_date_before_which_nothing_counts_concerns_everybody() {
+    let registry = registry();
+    let all: Vec<Entry<'_>> = ["a", "b", "c"].map(|name| registry.enter(vec![session(name).id()])).into();
+    registry.revoked(&[record(&Target::IssuedBefore { source: None, time: UnixTime(5) })]);
+    assert!(all.iter().all(rang));
+}
+
+#[test]
+fn nothing_is_left_of_those_who_have_gone() {
+    let registry = registry();
+    for round in 0..3 {
+        let entries: Vec<Entry<'_>> =
+            (0..1000).map(|n| registry.enter(vec![session(&n.to_string()).id(), session("shared").id()])).collect();
+        let held = |registry: &Registry| registry.shards.iter().map(|shard| shard.lock().len()).sum::<usize>();
+        assert_eq!(held(&registry), 1001, "round {round}");
+        drop(entries);
+        assert_eq!(held(&registry), 0, "round {round}");
+    }
+}
+
+#[test]
+fn a_request_of_which_nothing_was_said_is_never_cut() {
+    let leash = Leash::default();
+    let mut cut = std::pin::pin!(leash.cut());
+    assert!(cut.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    leash.hold(Stay::new(Stream::Sse, None, &registry()));
+    assert!(cut.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending(), "nobody in particular");
+    assert!(leash.why().is_none());
+}
+
+#[test]
+fn the_next_request_on_a_connection_begins_without_what_was_said_of_the_last() {
+    let leash = Leash::default();
+    leash.hold(Stay::new(Stream::Sse, None, &registry()));
+    leash.loosen();
+    assert!(leash.take().is_none());
+}

@@ -1,0 +1,89 @@
+//! What an exchange that goes on stands on: the credential it was admitted with, for as long as that counts.
+//!
+//! A bearer token counts until it expires. A session counts for as long as it lives, whatever became of the access token
+//! that the request came with: a browser renews that on its other requests, and no socket would ever hear of it.
+
+use super::cache::Verified;
+use super::revocation::sessions::subject;
+use super::session::{House, Place};
+use super::{Caller, Gate, Permit};
+use crate::domain::denial::{Code, Denial};
+use crate::domain::revocation::Subject;
+use crate::domain::time::UnixTime;
+use std::sync::Arc;
+
+/// Whoever an exchange goes on for.
+#[derive(Debug)]
+pub struct Holder {
+    verified: Arc<Verified>,
+    house: Option<Arc<House>>,
+    /// Whether what happens there counts as use of the session.
+    activity: bool,
+}
+
+/// What became of a credential whose time has come.
+#[derive(Debug)]
+pub enum Extended {
+    /// It is a session that lives on until then, at least.
+    Until(UnixTime),
+    Over(Denial),
+    CannotTell(Denial),
+}
+
+impl Gate {
+    /// `None` for nobody in particular: nothing ends what they were given.
+    #[must_use]
+    pub fn holder(&self, permit: &Permit) -> Option<Holder> {
+        match permit.caller() {
+            Caller::Anonymous => None,
+            Caller::Known { verified, .. } => {
+                let activity = self.route(permit).is_some_and(|route| route.activity);
+                Some(Holder { verified: Arc::clone(verified), house: self.house().map(Arc::clone), activity })
+            }
+        }
+    }
+}
+
+impl Holder {
+    /// What the credential can be hit by.
+    #[must_use]
+    pub fn subject(&self) -> Subject {
+        subject(&self.verified.credential())
+    }
+
+    /// When it has to be asked whether it is [`extended`](Self::extended).
+    #[must_use]
+    pub fn expires(&self) -> UnixTime {
+        self.verified.principal.expires
+    }
+
+    /// Whether the credential was revoked, from memory.
+    ///
+    /// # Errors
+    /// It was.
+    pub fn check(&self) -> Result<(), Denial> {
+        self.house.as_ref().map_or(Ok(()), |house| house.check_revoked(&self.verified))
+    }
+
+    /// Something was said: a person who only ever speaks on a socket is not away.
+    pub fn note_use(&self, now: UnixTime) {
+        if let Some(house) = self.house.as_ref().filter(|_| self.activity) {
+            house.ground.activity.note(&self.verified, now);
+        }
+    }
+
+    /// Whether it counts beyond the time it was given. Asks the store about a session.
+    pub async fn extended(&self) -> Extended {
+        let Some((house, facts)) = self.house.as_ref().zip(self.verified.session()) else {
+            return Extended::Over(Denial::new(Code::TokenExpired, "the token has expired while its answer went on"));
+        };
+        match house.look(Place { user: facts.user, id: facts.id }).await {
+            // Rounded up: asked then, the store knows that it is over.
+            Ok(Some((_, times))) => Extended::Until(UnixTime(times.expires().0.div_ceil(1000))),
+            Ok(None) => {
+                Extended::Over(Denial::new(Code::SessionExpired, "the session has ended while its answer went on"))
+            }
+            Err(denial) => Extended::CannotTell(denial),
+        }
+    }
+}
