@@ -86,6 +86,8 @@ impl House {
                 Renewed::CannotTell(_) | Renewed::Back(_) => (verified, memory, Vec::new()),
                 Renewed::Ended(denial) => return Err(Turned::Away(denial, plan.clear_session(held))),
             },
+            // They are who they say; no renewal changes that they may not enter.
+            (Err(denial), _) if denial.code == Code::UserBlocked => return Err(Turned::Away(denial, Vec::new())),
             (Err(_), Some(said)) => match self.renew_for(said, held, asking).await {
                 Renewed::Issued { verified, issued } => {
                     let cookies = self.hand_over(&issued, &plan, held)?;
@@ -93,6 +95,10 @@ impl House {
                 }
                 Renewed::CannotTell(denial) => return Err(Turned::Away(denial, Vec::new())),
                 Renewed::Back(generation) => return Err(Turned::Back(self.marker(&plan, generation))),
+                // Whoever is unblocked goes on where they were.
+                Renewed::Ended(denial) if denial.code == Code::UserBlocked => {
+                    return Err(Turned::Away(denial, Vec::new()))
+                }
                 Renewed::Ended(denial) => return Err(Turned::Away(denial, plan.clear_session(held))),
             },
             // Not for this route to clear: elsewhere the same cookies may still be renewed.

@@ -5,11 +5,12 @@ use super::{session_of, House, Issued, Place, Record};
 use crate::domain::denial::{Code, Denial};
 use crate::domain::device::{Device, Level, Prints, Risk};
 use crate::domain::family::{Presentation, Renewal as Said, Transport, Verdict};
-use crate::domain::session::{FamilyId, Millis};
+use crate::domain::principal::SourceName;
+use crate::domain::session::{FamilyId, Millis, Times};
 use crate::domain::time::UnixTime;
 use crate::pipeline::cache::Verified;
 use crate::ports::store::{Ruling, Stored, Touch};
-use crate::ports::{RevokedFor, SessionEvent};
+use crate::ports::{Credential, RevokedFor, SessionEvent};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -64,6 +65,10 @@ impl House {
         let Some(record) = Record::open(&self.ground.seals, place, &stored.body) else {
             return self.ended("unknown", Code::SessionExpired, "the session was sealed with another secret");
         };
+        if let Err(denial) = self.check_standing(place, &record, &stored.times) {
+            self.ground.events.renewed("revoked");
+            return Renewed::Ended(denial);
+        }
         let verdict = self.terms.device.judge(
             &Prints::from_text(&record.dfp).unwrap_or_default(),
             &renewing.device,
@@ -163,6 +168,27 @@ impl House {
                 refused(Code::TokenReused, "a renewal token was used in two places")
             }
         }
+    }
+
+    /// A store that was away while a session was revoked has it still.
+    fn check_standing(&self, place: Place, record: &Record, times: &Times) -> Result<(), Denial> {
+        let list = &self.ground.revocations;
+        if list.is_blocked(&record.provider, &record.subject) {
+            return Err(Denial::new(Code::UserBlocked, "a blocked user's session"));
+        }
+        let credential = Credential {
+            jti: None,
+            session: Some(place.id),
+            source: &SourceName::new(&record.provider),
+            subject: &record.subject,
+            key: None,
+            issued: times.created.0 / 1000,
+            minted_at: None,
+        };
+        if list.refuses(&credential) {
+            return Err(Denial::new(Code::SessionTerminated, "the session was revoked"));
+        }
+        Ok(())
     }
 
     fn ended(&self, verdict: &'static str, code: Code, words: &'static str) -> Renewed {
