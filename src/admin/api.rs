@@ -161,14 +161,7 @@ impl Api {
         Ok((operator, act))
     }
 
-    async fn perform(
-        &self,
-        access: &Access,
-        operator: &Operator,
-        act: Act,
-        asked: &Asked,
-        peer: Peer,
-    ) -> Answered {
+    async fn perform(&self, access: &Access, operator: &Operator, act: Act, asked: &Asked, peer: Peer) -> Answered {
         let mut note = Note::default();
         let answered = self.act(access, act, asked, &mut note).await;
         if note.event.is_empty() {
@@ -259,7 +252,8 @@ impl Act {
 /// A page of a stranger can make a browser on this machine ask us under the stranger's name (DNS rebinding). Addresses
 /// cannot be rebound; names count only when they are ours. Ports are not compared: `kubectl port-forward` chooses them.
 fn check_host(access: &Access, head: &Parts, peer: Peer) -> Result<(), Refusal> {
-    let mut named: Vec<&str> = head.headers.get_all(HOST).iter().map(|host| host.to_str().unwrap_or_default()).collect();
+    let mut named: Vec<&str> =
+        head.headers.get_all(HOST).iter().map(|host| host.to_str().unwrap_or_default()).collect();
     let one = named.len() == 1;
     named.extend(head.uri.authority().map(|authority| authority.as_str()));
     let ours = |authority: &&str| {

@@ -209,7 +209,9 @@ mod tests {
         for good in ["https://gate.example", "http://localhost:9901", "http://[::1]:9901", "http://127.0.0.1:9901"] {
             assert!(gate(good).url(&call).is_ok(), "{good}");
         }
-        for bad in ["http://gate.example", "http://10.0.0.1", "ftp://localhost", "localhost:9901", "", "http://localhost.evil"] {
+        for bad in
+            ["http://gate.example", "http://10.0.0.1", "ftp://localhost", "localhost:9901", "", "http://localhost.evil"]
+        {
             assert_eq!(gate(bad).url(&call).unwrap_err().code, 64, "{bad}");
         }
     }

@@ -60,13 +60,8 @@ fn table(answer: &Value) -> String {
         let moment = moments.into_iter().find_map(|name| Some((name, key.get(name)?.as_u64()?)));
         let (name, seconds) = moment.unwrap_or_default();
         let (state, algorithm) = (word("state"), word("algorithm"));
-        let _ = writeln!(
-            text,
-            "{}  {algorithm:5}  {state:8}  {} {}",
-            word("kid"),
-            name.replace('_', " "),
-            date(seconds)
-        );
+        let _ =
+            writeln!(text, "{}  {algorithm:5}  {state:8}  {} {}", word("kid"), name.replace('_', " "), date(seconds));
     }
     text
 }

@@ -14,7 +14,7 @@ pub struct Args {
     /// Of this provider or issuer; of every one when left out.
     #[arg(long, value_name = "NAME")]
     pub source: Option<String>,
-    /// For the audit log; "compromised" is also told to whoever is cut off.
+    /// For the audit log; "compromised" goes along with the revocation to every replica.
     #[arg(long, value_name = "WORDS")]
     pub reason: Option<String>,
     #[arg(long, value_enum, default_value = "all")]

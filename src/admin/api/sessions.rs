@@ -29,12 +29,7 @@ pub(super) async fn list(tools: &Tools, access: &Access, asked: &Asked) -> Answe
 
 /// Nobody need know whose session it is: its name on the list of revocations ends it everywhere. Only its record is
 /// found by its user, and ends with its time where that is not said.
-pub(super) async fn end(
-    tools: &Tools,
-    access: &Access,
-    (asked, id): (&Asked, &str),
-    note: &mut Note,
-) -> Answered {
+pub(super) async fn end(tools: &Tools, access: &Access, (asked, id): (&Asked, &str), note: &mut Note) -> Answered {
     asked.only(&["user", "source", "wait", "timeout"])?;
     asked.no_body()?;
     asked.patience()?;

@@ -36,7 +36,8 @@ fn admin_address(field: &Field<String>, findings: &mut Findings) -> Option<Socke
 /// No two under one name, and no two with one token: the audit log must be able to say who it was.
 fn operators(raw: &raw::Admin, findings: &mut Findings) -> Option<Operators> {
     let own = raw.token.value.as_ref().and_then(|token| token.0.as_ref());
-    let mut known: Vec<Operator> = own.map(|token| Operator::new(OPERATOR, Role::Operator, &token.0)).into_iter().collect();
+    let mut known: Vec<Operator> =
+        own.map(|token| Operator::new(OPERATOR, Role::Operator, &token.0)).into_iter().collect();
     for field in raw.tokens.value.iter().flatten() {
         let Some(raw) = &field.value else { continue };
         let hint = "a further token has a name, a role and a secret";
