@@ -187,21 +187,18 @@ impl Api {
     }
 
     async fn act(&self, access: &Access, act: Act, asked: &Asked, note: &mut Note) -> Answered {
-        if let Act::Reload = act {
-            return self.reload(asked, note).await;
-        }
         let starting = || Refusal::new(Code::StoreUnavailable, "the gate is still starting");
-        let tools = self.tools.get().ok_or_else(starting)?;
+        let tools = || self.tools.get().ok_or_else(starting);
         match act {
-            Act::Revoke => revoking::revoke(tools, access, asked, note).await,
-            Act::Block(subject) => revoking::block(tools, access, (asked, subject), note).await,
-            Act::Unblock(subject) => revoking::unblock(tools, access, (asked, subject), note).await,
-            Act::RevokeUser(subject) => revoking::revoke_user(tools, access, (asked, subject), note).await,
-            Act::ListSessions => sessions::list(tools, access, asked).await,
-            Act::EndSession(id) => sessions::end(tools, access, (asked, &id), note).await,
-            Act::ListKeys => keys::list(tools, asked),
-            Act::RotateKeys => keys::rotate(tools, asked, note).await,
-            Act::RetireKey(kid) => keys::retire(tools, (asked, kid), note).await,
+            Act::Revoke => revoking::revoke(tools()?, access, asked, note).await,
+            Act::Block(subject) => revoking::block(tools()?, access, (asked, subject), note).await,
+            Act::Unblock(subject) => revoking::unblock(tools()?, access, (asked, subject), note).await,
+            Act::RevokeUser(subject) => revoking::revoke_user(tools()?, access, (asked, subject), note).await,
+            Act::ListSessions => sessions::list(tools()?, access, asked).await,
+            Act::EndSession(id) => sessions::end(tools()?, access, (asked, &id), note).await,
+            Act::ListKeys => keys::list(tools()?, asked),
+            Act::RotateKeys => keys::rotate(tools()?, asked, note).await,
+            Act::RetireKey(kid) => keys::retire(tools()?, (asked, kid), note).await,
             Act::Reload => self.reload(asked, note).await,
         }
     }

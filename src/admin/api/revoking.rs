@@ -125,7 +125,7 @@ async fn everything_of(
     let reason = reason(note.detail.as_deref());
     let mut orders = vec![Order::new(Target::User(User { source, subject }), reason)];
     for user in &users {
-        // A store that is away is no reason to wait with the mark.
+        // A store that is away does not keep the user's mark from being made.
         let known = tools.ground.store.list(*user).await.unwrap_or_default();
         orders.extend(known.iter().map(|session| of_session(session.id, reason)));
     }

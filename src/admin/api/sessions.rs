@@ -36,14 +36,15 @@ pub(super) async fn end(tools: &Tools, access: &Access, (asked, id): (&Asked, &s
     let unknown = || Refusal::new(Code::NoRoute, "that is no name of a session");
     let id = SessionId::parse(id).ok_or_else(unknown)?;
     let source = access.source(asked.parameter("source"))?;
+    let subject = asked.parameter("user").map(|user| name(user, "user")).transpose()?;
     note.event = "session_revoked";
     note.target = id.to_string();
     note.source = source.as_ref().map(|source| source.as_str().to_owned());
     let receipt = tools.order(&[of_session(id, Reason::Operator)], asked, note).await?;
     let mut ended = false;
-    if let Some(subject) = asked.parameter("user") {
+    if let Some(subject) = subject {
         for source in access.signs_in(source.as_ref()) {
-            ended |= tools.ground.store.end(UserHash::of(source, subject), id).await.unwrap_or(false);
+            ended |= tools.ground.store.end(UserHash::of(source, &subject), id).await.unwrap_or(false);
         }
     }
     Ok(receipt_of(&receipt, StatusCode::OK, &[("record_deleted", ended.into())]))
