@@ -4,6 +4,7 @@
 mod memory;
 mod sign_in;
 
+use crate::admin::api::{Access, Api, Tools};
 use crate::admin::{self, health::Readiness, AdminServer, AdminState};
 use crate::config::settings::{Listen, Settings};
 use crate::config::{self, watch::Watch};
@@ -34,7 +35,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{signal, Signal, SignalKind};
-use tokio::sync::OnceCell;
+use tokio::sync::{mpsc, oneshot, OnceCell};
 
 /// How often names are looked up again.
 const RESOLVE_EVERY: u32 = 10;
@@ -79,10 +80,20 @@ struct Composer {
     access: AccessLog,
     audit: AuditLog,
     keyrings: Mutex<Vec<Arc<Keyring>>>,
-    /// Opened by the first configuration in which somebody signs in.
+    api: Arc<Api>,
+    /// Opened by the first configuration in which somebody signs in, or an operator may revoke.
     sign_in: OnceCell<SignIn>,
     /// What revocations cut.
     registry: Arc<Registry>,
+}
+
+/// What makes the gate read its file anew.
+struct Reasons {
+    path: PathBuf,
+    watch: Watch,
+    hangup: Signal,
+    /// Operators who ask, and want to hear what came of it.
+    asked: mpsc::Receiver<oneshot::Sender<Result<u32, String>>>,
 }
 
 impl App {
@@ -98,9 +109,14 @@ impl App {
     ) -> Result<Self, StartError> {
         let metrics = Metrics::new();
         let logs = LogSink::start(output, Arc::clone(&metrics.log_lines_dropped))?;
+        let audit = AuditLog::new(logs.clone());
+        let (reloads, asked) = mpsc::channel(1);
+        let reloads = file.is_some().then_some(reloads);
+        let api = Arc::new(Api::new(operators(&settings), audit.clone(), reloads));
         let composer = Arc::new(Composer {
             access: AccessLog::new(logs.clone()),
-            audit: AuditLog::new(logs.clone()),
+            audit,
+            api: Arc::clone(&api),
             metrics: Arc::clone(&metrics),
             keyrings: Mutex::default(),
             sign_in: OnceCell::new(),
@@ -112,7 +128,7 @@ impl App {
             .thread_name("worker")
             .enable_all()
             .build()?;
-        let state = Arc::new(AdminState { metrics: Arc::clone(&metrics), readiness: Readiness::new() });
+        let state = Arc::new(AdminState { metrics: Arc::clone(&metrics), readiness: Readiness::new(), api });
         let admin = admin::serve(settings.admin.listen, settings.admin.health, Arc::clone(&state))?;
         let listeners = bind(&workers, &settings.server.listen)?;
         let signals = Signals::listen(&workers)?;
@@ -122,6 +138,7 @@ impl App {
             let _ = tokio::time::timeout(FIRST_LOOKUP, resolve_all(&snapshot)).await;
             Ok::<_, StartError>(Arc::new(ArcSwap::from_pointee(snapshot)))
         })?;
+        composer.equip();
         metrics.configured(1);
         state.readiness.set_blind(composer.sign_in.initialized());
         let watched = Arc::clone(&state);
@@ -138,8 +155,9 @@ impl App {
             control.block_on(async {
                 let housekeeping = keep_house(Arc::clone(&composer), Arc::clone(&snapshot), watched);
                 match file.zip(hangup) {
-                    Some((file, hangup)) => {
-                        tokio::join!(housekeeping, reload(&composer, &snapshot, settings, (file, hangup))).0;
+                    Some(((path, watch), hangup)) => {
+                        let reasons = Reasons { path, watch, hangup, asked };
+                        tokio::join!(housekeeping, reload(&composer, &snapshot, settings, reasons)).0;
                     }
                     None => housekeeping.await,
                 }
@@ -229,9 +247,11 @@ impl Composer {
         })
     }
 
-    /// Sessions and the endpoints to get them, where somebody signs in.
+    /// Sessions and the endpoints to get them, where somebody signs in; what was revoked, also where operators revoke
+    /// tokens of others only.
     async fn signing_in(&self, settings: &Settings) -> Result<Option<SigningIn>, String> {
-        if settings.providers.is_empty() {
+        let people = !settings.providers.is_empty();
+        if !people && settings.admin.operators.is_empty() {
             return Ok(None);
         }
         let events = SessionWatch { metrics: Arc::clone(&self.metrics), audit: self.audit.clone() };
@@ -242,7 +262,16 @@ impl Composer {
         };
         let opened = self.sign_in.get_or_try_init(open).await?;
         let (house, own) = opened.compose(settings)?;
-        Ok(Some(SigningIn { house, endpoints: Arc::new(own) }))
+        let endpoints = people.then(|| Arc::new(own) as _);
+        Ok(Some(SigningIn { house, endpoints }))
+    }
+
+    /// Gives operators what they change.
+    fn equip(&self) {
+        if let Some(sign_in) = self.sign_in.get() {
+            let (ground, revocations) = (Arc::clone(&sign_in.ground), Arc::clone(&sign_in.revocations));
+            self.api.equip(Tools { ground, revocations });
+        }
     }
 
     /// An issuer whose terms for keys did not change keeps its keys over a reload.
@@ -285,12 +314,14 @@ impl Composer {
 #[derive(Debug)]
 pub(crate) struct SigningIn {
     house: Arc<House>,
-    endpoints: Arc<dyn Endpoints>,
+    /// `None`: nobody signs in.
+    endpoints: Option<Arc<dyn Endpoints>>,
 }
 
 /// The gate of these settings with these keys. Whoever wants to know what the gate would say asks one made here.
 pub(crate) fn gate(settings: &Settings, issuers: Vec<Desk>, signing_in: Option<SigningIn>) -> Gate {
     let (house, endpoints) = signing_in.map(|it| (it.house, it.endpoints)).unzip();
+    let endpoints = endpoints.flatten();
     Gate::new(Plan {
         routes: settings.routes.clone(),
         issuers,
@@ -302,33 +333,47 @@ pub(crate) fn gate(settings: &Settings, issuers: Vec<Desk>, signing_in: Option<S
     })
 }
 
-/// On SIGHUP or a change of any file: read everything anew, and either all of it counts or none.
-async fn reload(
-    composer: &Composer,
-    snapshot: &ArcSwap<Snapshot>,
-    mut current: Settings,
-    ((path, mut watch), mut hangup): ((PathBuf, Watch), Signal),
-) {
+/// On SIGHUP, on an operator's word or a change of any file: read everything anew, and either all of it counts or none.
+async fn reload(composer: &Composer, snapshot: &ArcSwap<Snapshot>, mut current: Settings, mut reasons: Reasons) {
     let mut generation = 1;
     loop {
-        tokio::select! {
-            () = watch.changed() => {}
-            _ = hangup.recv() => {}
-        }
-        match read_anew(composer, (&current, &snapshot.load_full()), &path).await {
+        let operator = tokio::select! {
+            () = reasons.watch.changed() => None,
+            _ = reasons.hangup.recv() => None,
+            Some(operator) = reasons.asked.recv() => Some(operator),
+        };
+        let outcome = match read_anew(composer, (&current, &snapshot.load_full()), &reasons.path).await {
             Ok((settings, composed)) => {
                 snapshot.store(Arc::new(composed));
-                watch.follow(&settings.files);
+                composer.api.set_access(operators(&settings));
+                composer.equip();
+                reasons.watch.follow(&settings.files);
                 current = settings;
                 generation += 1;
                 composer.metrics.configured(generation);
                 tracing::info!(generation, "configuration reloaded");
+                Ok(generation)
             }
             Err(mistakes) => {
                 composer.metrics.reload_refused();
                 tracing::error!("configuration not reloaded, the old one stays:\n{mistakes}");
+                Err(mistakes)
             }
+        };
+        if let Some(operator) = operator {
+            // whoever asked may have gone
+            let _ = operator.send(outcome);
         }
+    }
+}
+
+/// Who may come to the admin API, and whose users they can name there.
+fn operators(settings: &Settings) -> Access {
+    Access {
+        operators: settings.admin.operators.clone(),
+        hosts: settings.admin.hosts.clone(),
+        providers: settings.providers.iter().map(|provider| provider.name.clone()).collect(),
+        issuers: settings.issuers.iter().map(|issuer| issuer.issuer.name.clone()).collect(),
     }
 }
 

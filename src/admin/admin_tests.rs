@@ -1,10 +1,12 @@
 use super::*;
+use crate::observe::audit::AuditLog;
 use std::io::{Read as _, Write as _};
 
 const ANY: &str = "127.0.0.1:0";
 
 fn started() -> (Arc<AdminState>, AdminServer) {
-    let state = Arc::new(AdminState { metrics: Metrics::new(), readiness: Readiness::new() });
+    let api = Arc::new(Api::new(api::Access::default(), AuditLog::disabled(), None));
+    let state = Arc::new(AdminState { metrics: Metrics::new(), readiness: Readiness::new(), api });
     let any = ANY.parse().unwrap();
     let server = serve(any, Some(any), Arc::clone(&state)).unwrap();
     (state, server)

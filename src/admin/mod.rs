@@ -1,10 +1,14 @@
 //! The admin listeners: for operators, kubelet and Prometheus, apart from the traffic they watch.
 //!
+//! Without an operator's token there are health and metrics, and nothing else.
+//!
 //! They have a thread and a runtime of their own, so that a gate with all hands full still answers whether it lives.
 
+pub mod api;
 pub mod health;
 
 use crate::observe::metrics::Metrics;
+use api::{Api, Peer};
 use health::Readiness;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -26,6 +30,14 @@ use tokio::sync::{oneshot, Semaphore};
 pub struct AdminState {
     pub metrics: Arc<Metrics>,
     pub readiness: Readiness,
+    pub api: Arc<Api>,
+}
+
+/// What a listener answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Serves {
+    Everything,
+    HealthOnly,
 }
 
 /// Running admin listeners. They stop when this is dropped.
@@ -61,8 +73,9 @@ pub fn serve(listen: SocketAddr, health: Option<SocketAddr>, state: Arc<AdminSta
     let (stop, stopped) = oneshot::channel();
     let thread = thread::Builder::new().name("admin".to_owned()).spawn(move || {
         runtime.block_on(async {
-            for listener in [Some(admin), health].into_iter().flatten() {
-                tokio::spawn(accept(listener, Arc::clone(&state)));
+            tokio::spawn(accept(admin, Serves::Everything, Arc::clone(&state)));
+            if let Some(health) = health {
+                tokio::spawn(accept(health, Serves::HealthOnly, Arc::clone(&state)));
             }
             // an error says that the server was dropped, which means the same
             let _ = stopped.await;
@@ -78,7 +91,7 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(listener)
 }
 
-async fn accept(listener: TcpListener, state: Arc<AdminState>) {
+async fn accept(listener: TcpListener, serves: Serves, state: Arc<AdminState>) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "an admin listener cannot be served"),
@@ -86,22 +99,32 @@ async fn accept(listener: TcpListener, state: Arc<AdminState>) {
     let seats = Arc::new(Semaphore::new(SEATS));
     // a seat before the connection: who finds none waits in the backlog of the kernel, which is bounded
     while let Ok(seat) = Arc::clone(&seats).acquire_owned().await {
-        let Ok((stream, _)) = listener.accept().await else {
+        let Ok((stream, peer)) = listener.accept().await else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
+        let peer = stream.local_addr().ok().map(|own| Peer { client: peer.ip(), own });
+        let peer = peer.filter(|_| serves == Serves::Everything);
         let state = Arc::clone(&state);
         tokio::spawn(async move {
-            let _ = tokio::time::timeout(LIFETIME, converse(stream, state)).await;
+            let _ = tokio::time::timeout(LIFETIME, converse(stream, peer, state)).await;
             drop(seat);
         });
     }
 }
 
-async fn converse(stream: TcpStream, state: Arc<AdminState>) {
+/// `peer` is known where the API answers too.
+async fn converse(stream: TcpStream, peer: Option<Peer>, state: Arc<AdminState>) {
     let answer = service_fn(move |request: Request<Incoming>| {
-        let response = health::respond(&state, request.method(), request.uri().path());
-        async move { Ok::<Response<Full<Bytes>>, Infallible>(response) }
+        let state = Arc::clone(&state);
+        async move {
+            let asks_api = request.uri().path().starts_with(api::PREFIX) && state.api.is_open();
+            let response = match peer.filter(|_| asks_api) {
+                Some(peer) => Arc::clone(&state.api).respond(request, peer).await,
+                None => health::respond(&state, request.method(), request.uri().path()),
+            };
+            Ok::<Response<Full<Bytes>>, Infallible>(response)
+        }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -1,16 +1,23 @@
 //! The commands, one file each. Each answers with an exit code: 0 fine, 1 failed, 2 the configuration is wrong,
 //! 64 wrong usage.
 
+pub mod admin;
 pub mod check;
 pub mod demo;
 pub mod explain;
 pub mod init;
+pub mod keys;
 mod offline;
+pub mod reload;
+pub mod revoke;
 pub mod routes;
 pub mod run;
 pub mod schema;
+pub mod session;
 pub mod test_policy;
 pub mod token;
+pub mod user;
+pub mod user_admin;
 
 use clap::{Parser, Subcommand};
 
@@ -33,6 +40,11 @@ enum Action {
     TestPolicy(test_policy::Args),
     Schema(schema::Args),
     Token(token::Args),
+    Keys(keys::Args),
+    Session(session::Args),
+    User(user::Args),
+    Revoke(revoke::Args),
+    Reload(reload::Args),
 }
 
 /// Wrong usage (sysexits.h, EX_USAGE).
@@ -64,6 +76,11 @@ impl Command {
             Action::TestPolicy(args) => test_policy::run(args),
             Action::Schema(args) => schema::run(args),
             Action::Token(args) => token::run(args),
+            Action::Keys(args) => keys::run(args),
+            Action::Session(args) => session::run(args),
+            Action::User(args) => user::run(args),
+            Action::Revoke(args) => revoke::run(args),
+            Action::Reload(args) => reload::run(args),
         }
     }
 }

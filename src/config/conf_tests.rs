@@ -33,6 +33,8 @@ fn read(text: &str) -> Loaded {
     let env = |name: &str| match name {
         "LEGACY_SECRET" => Some("0123456789abcdef0123456789abcdef".to_owned()),
         "DOORWARD_SECRET" => Some("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=".to_owned()),
+        "DOORWARD_ADMIN_TOKEN" => Some("an-operators-token-of-32-letters".to_owned()),
+        "DASHBOARD_TOKEN" => Some("a-dashboards-token-of-32-letters".to_owned()),
         "OIDC_SECRET" => Some("theirs".to_owned()),
         _ => None,
     };

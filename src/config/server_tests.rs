@@ -43,3 +43,43 @@ fn the_admin_listener_stays_on_this_machine() {
     one_mistake("[admin]\nhealth = \"[::]:8080\"\n", "admin.health");
     assert!(read("[admin]\nhealth = \"[::]:9902\"\nlisten = \"localhost:1\"\n").is_ok());
 }
+
+#[test]
+fn operators_have_a_name_a_role_and_a_token_of_their_own() {
+    use crate::domain::operators::Role;
+    let env = |name: &str| match name {
+        "DOORWARD_ADMIN_TOKEN" => Some("0123456789abcdef0123456789abcdef".to_owned()),
+        "READER" => Some("fedcba9876543210fedcba9876543210".to_owned()),
+        "SHORT" => Some("short".to_owned()),
+        _ => None,
+    };
+    let world = World { env: &env, secrets: Secrets::Indirect };
+    let read = |text: &str| from_text(&format!("[admin]\n{text}"), Path::new("."), &world);
+    let admin = read("hosts = [\"Gate.Internal\"]\n[[admin.tokens]]\nname = \"grafana\"\nrole = \"reader\"\nsecret = \"env:READER\"\n");
+    let admin = admin.unwrap().settings.admin;
+    let role = |token: &str| admin.operators.find(token.as_bytes()).map(|found| (found.name.clone(), found.role));
+    assert_eq!(role("0123456789abcdef0123456789abcdef"), Some(("operator".to_owned(), Role::Operator)));
+    assert_eq!(role("fedcba9876543210fedcba9876543210"), Some(("grafana".to_owned(), Role::Reader)));
+    assert_eq!(admin.hosts, ["gate.internal"]);
+    for (text, place) in [
+        ("token = \"env:SHORT\"", "admin.token (line 2)"),
+        ("token = \"env:NOBODY\"", "admin.token (line 2)"),
+        ("token = \"0123456789abcdef0123456789abcdef\"", "admin.token (line 2)"),
+        ("hosts = [\"http://gate\"]", "admin.hosts[0] (line 2)"),
+        ("tokens = [{ name = \"a\", role = \"reader\" }]", "admin.tokens[0].secret (line 2)"),
+        ("tokens = [{ name = \"a\", role = \"king\", secret = \"env:READER\" }]", "admin.tokens[0].role (line 2)"),
+        ("tokens = [{ name = \"operator\", role = \"reader\", secret = \"env:READER\" }]", "admin.tokens[0].name"),
+        (
+            "tokens = [{ name = \"a\", role = \"reader\", secret = \"env:DOORWARD_ADMIN_TOKEN\" }]",
+            "admin.tokens[0].secret",
+        ),
+    ] {
+        let found = read(text).unwrap_err();
+        assert!(found.0.len() == 1 && found.to_string().starts_with(place), "{text}: {found}");
+    }
+}
+
+#[test]
+fn without_a_token_there_is_no_operator() {
+    assert!(good("[admin]\n").admin.operators.is_empty());
+}

@@ -13,6 +13,7 @@ pub use store::{StoreKind, StoreSettings, Topology};
 
 use crate::domain::headers::identity::IdentityHeaders;
 pub use crate::domain::network::Trusted;
+use crate::domain::operators::Operators;
 use crate::domain::policy::RouteTable;
 use crate::domain::principal::SourceName;
 use crate::domain::secret::Secret;
@@ -95,6 +96,10 @@ pub struct Tls {
 pub struct Admin {
     pub listen: SocketAddr,
     pub health: Option<SocketAddr>,
+    /// Nobody: there is no API.
+    pub operators: Operators,
+    /// Names in `Host` besides the listen address and localhost, in lower case and without a port.
+    pub hosts: Vec<String>,
 }
 
 /// An `[[issuer]]`: how its tokens are checked, and where its keys come from.

@@ -10,6 +10,7 @@ pub mod headers;
 pub mod navigation;
 pub mod network;
 pub mod oidc;
+pub mod operators;
 pub mod origins;
 pub mod policy;
 pub mod principal;

@@ -43,6 +43,41 @@ pub struct Noted<'a> {
     pub detail: &'a str,
 }
 
+/// An operator changed something, or was not let.
+#[derive(Clone, Copy, Debug)]
+pub struct Operated<'a> {
+    pub time: WallTime,
+    pub event: &'a str,
+    /// By the name of their token; "" for nobody we know.
+    pub operator: &'a str,
+    pub client: Option<IpAddr>,
+    /// What it was done to.
+    pub target: &'a str,
+    pub source: Option<&'a str>,
+    /// The reason that was given, or why it was refused.
+    pub detail: Option<&'a str>,
+    /// What the operator was told to call it by.
+    pub receipt: Option<&'a str>,
+    /// `done`, `here_only`, or the code of a refusal.
+    pub outcome: &'a str,
+}
+
+impl Default for Operated<'_> {
+    fn default() -> Self {
+        Self {
+            time: WallTime { seconds: 0, millis: 0 },
+            event: "",
+            operator: "",
+            client: None,
+            target: "",
+            source: None,
+            detail: None,
+            receipt: None,
+            outcome: "",
+        }
+    }
+}
+
 impl AuditLog {
     #[must_use]
     pub fn new(sink: LogSink) -> Self {
@@ -79,6 +114,28 @@ impl AuditLog {
             json.maybe(key!("source"), known(noted.source).as_deref());
             json.maybe(key!("sub"), known(noted.subject).as_deref());
             json.maybe(key!("detail"), known(noted.detail).as_deref());
+            json.close();
+        });
+    }
+}
+
+impl AuditLog {
+    pub fn operated(&self, operated: &Operated<'_>) {
+        let Some(sink) = &self.0 else { return };
+        let known = |text: &'_ str| (!text.is_empty()).then(|| text.to_owned());
+        sink.line(|buffer| {
+            let mut json = JsonLine::open(&mut buffer.bytes, &mut buffer.stamp, operated.time);
+            json.text(key!("kind"), b"audit");
+            json.text(key!("event"), operated.event.as_bytes());
+            json.maybe(key!("operator"), known(operated.operator).as_deref());
+            if let Some(client) = operated.client {
+                json.ip(key!("client_ip"), client);
+            }
+            json.maybe(key!("target"), known(operated.target).as_deref());
+            json.maybe(key!("source"), operated.source);
+            json.maybe(key!("detail"), operated.detail);
+            json.maybe(key!("receipt"), operated.receipt);
+            json.text(key!("outcome"), operated.outcome.as_bytes());
             json.close();
         });
     }

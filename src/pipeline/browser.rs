@@ -62,10 +62,15 @@ impl Gate {
         }
     }
 
+    /// Where people sign in. Without endpoints to do that at there is a house for what was revoked, and no cookie counts.
+    pub(super) fn people(&self) -> Option<&Arc<House>> {
+        self.house.as_ref().filter(|_| self.endpoints.is_some())
+    }
+
     /// A refusal, or for a person who could sign in the way to do so.
     pub(super) fn turned_away(&self, denial: Denial, visit: &Visit<'_>) -> Answer {
         let Visit { route, request, arrival, .. } = *visit;
-        let signs_in = self.house.as_ref().filter(|_| route.rule.accepts_session && denial.code.status() == 401);
+        let signs_in = self.people().filter(|_| route.rule.accepts_session && denial.code.status() == 401);
         let looks = [Method::GET, Method::HEAD].contains(arrival.head.method);
         let person = match route.unauthenticated {
             OnUnauthenticated::Auto => wants_page(arrival.head.headers),

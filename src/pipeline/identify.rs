@@ -26,7 +26,8 @@ impl Gate {
         let refused = |denial| self.turned_away(denial, visit);
         let presented = presented(arrival.head.headers).map_err(refused)?;
         let house = self.house.as_ref();
-        let held = house.map(|house| house.cookies(request.authority, client.proto).read(arrival.head.headers));
+        let people = self.people();
+        let held = people.map(|house| house.cookies(request.authority, client.proto).read(arrival.head.headers));
         let held = held.transpose().map_err(refused)?.unwrap_or_default();
         match presented {
             Presented::Bearer(_) if held.session() != SessionCookie::Absent => {
@@ -47,7 +48,7 @@ impl Gate {
                 }
                 Ok(Recognised { caller: Caller::Known { verified, memory }, cookies: Vec::new() })
             }
-            Presented::Nothing => match house.filter(|_| route.rule.accepts_session && held.holds_session()) {
+            Presented::Nothing => match people.filter(|_| route.rule.accepts_session && held.holds_session()) {
                 // Boxed: most of it is renewal, which few requests need.
                 Some(house) => Box::pin(self.session(house, &held, visit)).await,
                 None => Ok(nobody()),

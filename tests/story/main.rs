@@ -4,6 +4,8 @@
 //! waits, waits for a line or for bytes, and gives up after [`support::PATIENCE`].
 
 #[cfg(test)]
+mod admin;
+#[cfg(test)]
 mod bearer;
 #[cfg(test)]
 mod cors;

@@ -49,15 +49,6 @@ table! { later
 }
 
 table! { later
-    /// A further operator's token.
-    AdminToken {
-        name: String,
-        role: String,
-        secret: String,
-    }
-}
-
-table! { later
     /// A stronger or fresher sign-in.
     StepUp {
         acr: List<String>,

@@ -1,7 +1,13 @@
 //! `[server]` and `[admin]`.
 
-use super::shape::{table, List};
-use super::value::{FilePath, OneOrMore, Size};
+use super::shape::{table, List, Node, Read, Shape};
+use super::value::{not_literal, words, FilePath, FromText, Name, OneOrMore, Size};
+use crate::config::mistakes::Place;
+use crate::config::reading::Reading;
+use crate::config::secrets::Text;
+use crate::domain::operators::Role;
+use crate::domain::secret::Secret;
+use serde_json::Value as Json;
 use std::time::Duration;
 
 table! {
@@ -71,17 +77,70 @@ table! {
 table! {
     /// Where operators, probes and Prometheus find the gate.
     Admin {
-        /// /livez, /readyz and /metrics; a loopback address.
+        /// /livez, /readyz, /metrics and the admin API; a loopback address.
         listen: String = "127.0.0.1:9901",
-        /// The same three for the kubelet and Prometheus, on any address: "[::]:9902".
+        /// The first three for the kubelet and Prometheus, on any address: "[::]:9902".
         health: String = "",
+        /// The operator's token for the admin API, 32 characters or more. By default a variable that need not be there: without any token there is no API.
+        token: OptionalToken = "env:DOORWARD_ADMIN_TOKEN",
+        /// Further tokens, each with a name and a role.
+        tokens: List<AdminToken> = [],
+        /// Names under which the API may be asked for, besides the listen address and localhost.
+        hosts: List<String> = [],
     }
-    later {
-        /// The operator's token.
-        token: String,
-        /// Further tokens.
-        tokens: List<super::later::AdminToken>,
-        /// Accepted Host names besides the listen address and localhost.
-        hosts: List<String>,
+}
+
+table! {
+    /// A further token for the admin API.
+    AdminToken {
+        /// What the audit log calls its holder.
+        name: Name,
+        /// "reader" looks, "operator" changes things.
+        role: Role,
+        /// 32 characters or more, as "env:NAME" or "file:/path".
+        secret: Token,
+    }
+}
+
+words!(impl Role { "reader" => Reader, "operator" => Operator });
+
+/// What is sent behind "Bearer".
+#[derive(Clone, Debug)]
+pub(crate) struct Token(pub(crate) Secret);
+
+impl FromText for Token {
+    fn describe() -> Json {
+        Secret::describe()
+    }
+
+    fn from_text(text: &Text, reading: &Reading<'_>) -> Result<Self, String> {
+        not_literal(text, reading)?;
+        let sendable = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b);
+        if text.value.len() < 32 || !text.value.bytes().all(sendable) {
+            return Err("a token has 32 letters and digits or more, and of other characters only - . _ ~ + / =; \
+                        `openssl rand -hex 32` makes one"
+                .to_owned());
+        }
+        Ok(Self(Secret::new(text.value.clone().into_bytes())))
+    }
+}
+
+/// A token, or by default none when its variable is not there.
+#[derive(Clone, Debug)]
+pub(crate) struct OptionalToken(pub(crate) Option<Token>);
+
+impl Shape for OptionalToken {
+    fn schema() -> Json {
+        Token::schema()
+    }
+}
+
+impl Read for OptionalToken {
+    fn read(node: &Node<'_>, place: &Place, reading: &mut Reading<'_>) -> Option<Self> {
+        let absent = node.get_ref().as_str().is_some_and(|typed| reading.text(typed).is_err());
+        if absent && reading.is_default() {
+            return Some(Self(None));
+        }
+        Token::read(node, place, reading).map(|token| Self(Some(token)))
     }
 }

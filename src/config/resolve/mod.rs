@@ -1,5 +1,6 @@
 //! From the file as typed to [`Settings`]. Every check runs, whatever the others found.
 
+mod admin;
 mod device;
 mod forwarding;
 mod headers;
@@ -48,7 +49,7 @@ pub(super) fn resolve(file: Option<&File>, mut findings: Findings) -> Result<Loa
 }
 
 fn settings(file: &File, findings: &mut Findings) -> Option<Settings> {
-    let admin = server::admin(file.admin.value.as_ref()?, findings);
+    let admin = admin::admin(file.admin.value.as_ref()?, findings);
     let server = server::server(file.server.value.as_ref()?, findings);
     server::collisions(server.as_ref(), admin.as_ref(), &file.admin.place, findings);
     let session = session::session(file, findings);

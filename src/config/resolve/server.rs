@@ -1,4 +1,4 @@
-//! `[server]` and `[admin]`.
+//! `[server]`.
 
 use super::origins::{listed, public_urls};
 use super::{pem, required};
@@ -51,20 +51,6 @@ pub(super) fn server(raw: &raw::Server, findings: &mut Findings) -> Option<Serve
     })
 }
 
-pub(super) fn admin(raw: &raw::Admin, findings: &mut Findings) -> Option<Admin> {
-    let listen = admin_address(&raw.listen, findings);
-    if listen.is_some_and(|address| !address.ip().is_loopback()) {
-        let text = "an admin listener beyond this machine needs tls, which is not available yet; \
-                    listen on a loopback address, and give probes and Prometheus admin.health";
-        findings.mistake(&raw.listen.place, text);
-    }
-    let health = match raw.health.value.as_deref()? {
-        "" => None,
-        _ => Some(admin_address(&raw.health, findings)?),
-    };
-    Some(Admin { listen: listen?, health })
-}
-
 /// Two listeners on one address: the second could not start.
 pub(super) fn collisions(server: Option<&Server>, admin: Option<&Admin>, place: &Place, findings: &mut Findings) {
     let main = server.into_iter().flat_map(|server| &server.listen).filter_map(|listen| match listen {
@@ -105,12 +91,7 @@ fn listen(list: &Field<List<String>>, findings: &mut Findings) -> Vec<Listen> {
     found
 }
 
-fn admin_address(field: &Field<String>, findings: &mut Findings) -> Option<SocketAddr> {
-    let found = address(field.value.as_deref()?);
-    found.map_err(|why| findings.mistake(&field.place, why)).ok()
-}
-
-fn address(text: &str) -> Result<SocketAddr, String> {
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     if let Some(port) = text.strip_prefix("localhost:").and_then(|port| port.parse().ok()) {
         return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
     }

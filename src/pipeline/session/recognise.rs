@@ -101,6 +101,10 @@ impl House {
                 }
                 Renewed::CannotTell(denial) => return Err(Turned::Away(denial, Vec::new())),
                 Renewed::Back(generation) => return Err(Turned::Back(self.marker(&plan, generation))),
+                // Whoever is unblocked goes on where they were.
+                Renewed::Ended(denial) if denial.code == Code::UserBlocked => {
+                    return Err(Turned::Away(denial, Vec::new()))
+                }
                 Renewed::Ended(denial) => return Err(Turned::Away(denial, plan.clear_session(held))),
             },
             // Not for this route to clear: elsewhere the same cookies may still be renewed.
