@@ -2,7 +2,7 @@
 //!
 //! `listen` accepts connections and hands each to `guarded`, a stream with deadlines; Pingora parses requests on it,
 //! and each runs within its `exchange`; `proxy` is Pingora's phases, each handing on to the pipeline; `journey` keeps
-//! the books of one request.
+//! the books of one request. What goes on for long is cut by `kill` when its credential ends.
 
 pub mod connection;
 mod deadline;
