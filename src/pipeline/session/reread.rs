@@ -110,7 +110,7 @@ impl House {
         let spent = record.provider_tokens.as_ref().and_then(|tokens| tokens.refresh.clone());
         let Some(spent) = spent else { return Reread::Unchanged };
         match provider.refresh(&Secret::new(spent.into_bytes())).await {
-            Ok(tokens) => self.take_over(place, provider, (record, version), &tokens, now).await,
+            Ok(tokens) => self.take_over(place, provider, (record, version), (&tokens, now)).await,
             Err(ProviderError::InvalidGrant) => {
                 self.note(&record, place, "provider_ended_session", "the refresh token counts no longer");
                 self.end_revoked(place.user, place.id, RevokedFor::Provider).await;
@@ -128,8 +128,7 @@ impl House {
         place: Place,
         provider: &dyn Provider,
         (mut record, version): (Record, u64),
-        tokens: &Tokens,
-        now: UnixTime,
+        (tokens, now): (&Tokens, UnixTime),
     ) -> Reread {
         match identity(provider, &record.subject, tokens, now).await {
             Ok(Some(identity)) => record.learn(&identity, provider.settings().trust_email, now),
