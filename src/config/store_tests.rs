@@ -84,6 +84,15 @@ fn sessions_that_end_with_the_process_are_warned_about() {
 }
 
 #[test]
+fn a_state_that_nobody_could_open_again_is_not_kept() {
+    let local =
+        "[[provider]]\nname = \"people\"\nkind = \"oidc\"\nissuer = \"https://id.example.com\"\nclient_id = \"gate\"\n";
+    let text = format!("[store]\nstate_dir = \"state\"\n{local}");
+    one_mistake(&text, "store.secret (line 1): is missing");
+    assert!(sealed(&text, "SEALING").unwrap().settings.store.state_dir.is_some());
+}
+
+#[test]
 fn a_staleness_below_the_confirmation_is_warned_about() {
     let warned = |span: &str| read(&format!("[store]\nmax_staleness = \"{span}\"\n")).unwrap().warnings.len();
     assert_eq!((warned("1s"), warned("2s")), (2, 1), "one of them is that there is no route");

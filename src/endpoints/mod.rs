@@ -116,3 +116,7 @@ impl Own {
 }
 
 const KNOWN: [&str; 7] = ["login", "callback", "refresh", "logout", "backchannel-logout", "me", "sessions"];
+
+#[cfg(test)]
+#[path = "opaque_tests.rs"]
+mod opaque_tests;

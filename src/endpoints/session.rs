@@ -136,12 +136,12 @@ impl Own {
             return Err(Denial::new(Code::SessionTerminated, "the session has just been ended"));
         };
         let me = self.about_me(&record, place.id, asked.request.now, Some(&times));
-        let reply = if asked.wants_json() { self.tokens(issued, me) } else { empty(StatusCode::OK) };
+        let reply = if asked.wants_json() { self.tokens(issued, &me) } else { empty(StatusCode::OK) };
         Ok(with_cookies(reply, cookies))
     }
 
     /// The token response, with as much of the tokens in it as the delivery says.
-    pub(super) fn tokens(&self, issued: &Issued, id: Value) -> Reply {
+    pub(super) fn tokens(&self, issued: &Issued, id: &Value) -> Reply {
         let mut said = json!({ "expires_in": issued.expires_in.as_secs(), "id": id });
         if let Some(said) = said.as_object_mut().filter(|_| self.delivery != Delivery::Cookie) {
             said.insert("access_token".to_owned(), json!(&*issued.access));

@@ -156,7 +156,7 @@ impl Own {
         let issued = &signed_in.issued;
         if self.delivery == Delivery::Body {
             return Ok(
-                self.tokens(issued, self.about_me(&signed_in.record, signed_in.place.id, asked.request.now, None))
+                self.tokens(issued, &self.about_me(&signed_in.record, signed_in.place.id, asked.request.now, None))
             );
         }
         let mut cookies = self.delivered(asked, issued)?;

@@ -187,6 +187,9 @@ impl House {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod fixture;
+
 /// OpenID providers by their configured names.
 pub type Providers = HashMap<SourceName, Arc<dyn Provider>>;
 

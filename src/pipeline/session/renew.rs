@@ -6,7 +6,7 @@ use super::{session_of, House, Issued, Place, Record};
 use crate::domain::denial::{Code, Denial};
 use crate::domain::device::{Device, Level, Prints, Risk};
 use crate::domain::family::{Presentation, Renewal as Said, Transport, Verdict};
-use crate::domain::session::{FamilyId, Times};
+use crate::domain::session::{FamilyId, SessionId, Times};
 use crate::domain::time::UnixTime;
 use crate::pipeline::cache::Verified;
 use crate::ports::store::{Ruling, Stored, Touch};
@@ -59,6 +59,9 @@ impl House {
         let stored = match self.ground.store.load(place.user, place.id).await {
             Ok(Some(stored)) => stored,
             // The family may still know that it was revoked; to the caller it is all the same.
+            Ok(None) if self.is_revoked(place.id) => {
+                return self.ended("revoked", Code::SessionTerminated, "the session was revoked")
+            }
             Ok(None) => return self.ended("unknown", Code::SessionExpired, "the store knows no such session"),
             Err(error) => return Renewed::CannotTell(error.into()),
         };
@@ -118,7 +121,7 @@ impl House {
             Ok(record) => record,
             Err(denial) => return Renewed::Ended(denial),
         };
-        let issued = match self.issue(&record, place, &stored.times, given, now) {
+        let issued = match self.issue((&record, place), &stored.times, given, now) {
             Ok(issued) => issued,
             Err(denial) => return Renewed::CannotTell(denial),
         };
@@ -189,6 +192,12 @@ impl House {
         Ok(())
     }
 
+    fn is_revoked(&self, id: SessionId) -> bool {
+        let session = Some(id);
+        let credential = Credential { jti: None, session, source: "", subject: "", issued: 0, minted_at: None };
+        self.ground.revocations.refuses(&credential)
+    }
+
     fn ended(&self, verdict: &'static str, code: Code, words: &'static str) -> Renewed {
         self.ground.events.renewed(verdict);
         Renewed::Ended(Denial::new(code, words))
@@ -209,3 +218,7 @@ fn name(verdict: Verdict) -> &'static str {
         Verdict::Expired => "expired",
     }
 }
+
+#[cfg(test)]
+#[path = "renew_tests.rs"]
+mod tests;

@@ -113,7 +113,7 @@ impl House {
         let shown_before = std::mem::replace(&mut tokens.shown, true);
         let Some(version) = self.write(place, &record, version).await else { return Reread::Unchanged };
         match provider.refresh(&Secret::new(spent.into_bytes())).await {
-            Ok(tokens) => self.take_over(place, provider, (record, version), &tokens, now).await,
+            Ok(tokens) => self.take_over(place, provider, (record, version), (&tokens, now)).await,
             // It may have been spent by us, and the answer lost on its way: no word of the provider on the session.
             Err(ProviderError::InvalidGrant) if shown_before => {
                 self.note(
@@ -153,8 +153,7 @@ impl House {
         place: Place,
         provider: &dyn Provider,
         (mut record, version): (Record, u64),
-        tokens: &Tokens,
-        now: UnixTime,
+        (tokens, now): (&Tokens, UnixTime),
     ) -> Reread {
         match identity(provider, &record.subject, tokens, now).await {
             Ok(Some(identity)) => record.learn(&identity, provider.settings().trust_email, now),

@@ -1,0 +1,175 @@
+use super::*;
+use crate::domain::headers::forwarded::{Client, Proto};
+use crate::pipeline::session::fixture::{browser, held, terms, File, Town, IDLE};
+use crate::pipeline::session::{Mode, ProviderTokens, Terms};
+use crate::web::Theme;
+use bytes::Bytes;
+use http::header::{LOCATION, SET_COOKIE};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde_json::Value;
+
+/// A browser in front of our endpoints.
+struct Visit<'t> {
+    town: &'t Town,
+    own: Own,
+}
+
+impl<'t> Visit<'t> {
+    fn new(town: &'t Town) -> Self {
+        let users: Arc<dyn LocalUsers> = Arc::<File>::clone(&town.users);
+        let own = Own {
+            house: Arc::clone(&town.house),
+            site: Site::new(Theme::default(), "/.auth"),
+            prefix: "/.auth".to_owned(),
+            ways: vec![Way { name: SourceName::new("local"), holds: Holds::Users(users) }],
+            destinations: Vec::new(),
+            delivery: Delivery::Cookie,
+        };
+        Self { town, own }
+    }
+
+    async fn get(&self, path: &str, jar: &str) -> Reply {
+        self.own.answer(self.request(Method::GET, path, jar, "")).await
+    }
+
+    async fn post(&self, path: &str, jar: &str, form: &str) -> Reply {
+        self.own.answer(self.request(Method::POST, path, jar, form)).await
+    }
+
+    /// Signs in with the form, and the cookies that come of it.
+    async fn sign_in(&self, jar: &str) -> String {
+        let form = self.get("/login", jar).await;
+        let page = String::from_utf8(form.body.to_vec()).unwrap();
+        let csrf = page.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+        let reply = self.post("/login", jar, &format!("username=alice&password=secret&csrf={csrf}")).await;
+        assert_eq!(reply.status, StatusCode::SEE_OTHER);
+        held(cookies(&reply)).split("; ").find(|pair| pair.starts_with("__Host-doorward=")).unwrap().to_owned()
+    }
+
+    fn request(&self, method: Method, path: &str, jar: &str, form: &str) -> OwnRequest {
+        let mut headers: HeaderMap = browser(jar);
+        headers.insert("sec-fetch-site", HeaderValue::from_static("same-origin"));
+        let name = HeaderValue::from_static("app.test");
+        let (authority, host) = (name.clone(), name);
+        OwnRequest {
+            method,
+            path: format!("/.auth{path}"),
+            query: String::new(),
+            authority: "app.test".to_owned(),
+            headers,
+            body: Bytes::from(form.to_owned()),
+            client: Client { ip: None, forwarded_for: None, proto: Proto::Https, authority, host, port: None },
+            now: self.town.now(),
+            request_id: "r1".to_owned(),
+        }
+    }
+}
+
+fn cookies(reply: &Reply) -> impl Iterator<Item = &HeaderValue> {
+    reply.headers.iter().filter(|(name, _)| name == SET_COOKIE).map(|(_, value)| value)
+}
+
+fn said(reply: &Reply) -> Value {
+    serde_json::from_slice(&reply.body).unwrap()
+}
+
+#[tokio::test]
+async fn a_refresh_puts_off_the_idle_end_and_hands_out_nothing() {
+    let town = Town::new(Mode::Opaque).await;
+    let visit = Visit::new(&town);
+    let jar = visit.sign_in("").await;
+    town.pass(IDLE - 60);
+    let me = visit.get("/me", &jar).await;
+    assert_eq!((me.status, said(&me)["expires_in"].as_u64()), (StatusCode::OK, Some(60)));
+    let reply = visit.post("/refresh", &jar, "").await;
+    assert_eq!((reply.status, cookies(&reply).count()), (StatusCode::OK, 0));
+    let said = said(&reply);
+    assert_eq!((said["expires_in"].as_u64(), said["id"]["sub"].as_str()), (Some(IDLE), Some("alice")));
+    assert!(said.get("access_token").is_none());
+    town.pass(IDLE - 1);
+    assert_eq!(visit.get("/me", &jar).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn looking_at_oneself_puts_nothing_off() {
+    let town = Town::new(Mode::Opaque).await;
+    let visit = Visit::new(&town);
+    let jar = visit.sign_in("").await;
+    for _ in 0..10 {
+        town.pass(IDLE / 10);
+        visit.get("/me", &jar).await;
+    }
+    let me = visit.get("/me", &jar).await;
+    assert_eq!((me.status, said(&me)["code"].as_str()), (StatusCode::UNAUTHORIZED, Some("session_expired")));
+    assert!(held(cookies(&me)).is_empty() && cookies(&me).count() == 1, "the cookie is cleared");
+}
+
+#[tokio::test]
+async fn a_use_that_the_store_does_not_know_of_yet_is_counted_in_what_is_left() {
+    let town = Town::new(Mode::Opaque).await;
+    let visit = Visit::new(&town);
+    let jar = visit.sign_in("").await;
+    town.pass(600);
+    town.ask(&jar).await.unwrap();
+    town.pass(10);
+    assert_eq!(said(&visit.get("/me", &jar).await)["idle_in"].as_u64(), Some(IDLE - 10));
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_is_no_reason_to_sign_anybody_out() {
+    let town = Town::new(Mode::Opaque).await;
+    let visit = Visit::new(&town);
+    let jar = visit.sign_in("").await;
+    town.store.goes_away();
+    for reply in [visit.post("/refresh", &jar, "").await, visit.get("/me", &jar).await] {
+        assert_eq!((reply.status, cookies(&reply).count()), (StatusCode::SERVICE_UNAVAILABLE, 0));
+    }
+    let out = visit.post("/logout", &jar, "").await;
+    assert_eq!(out.status, StatusCode::SERVICE_UNAVAILABLE, "nobody is told that they are out while they are not");
+    town.store.comes_back();
+    assert_eq!(visit.get("/me", &jar).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn signing_in_again_changes_the_handle_and_ends_the_old_session() {
+    let town = Town::new(Mode::Opaque).await;
+    let visit = Visit::new(&town);
+    let old = visit.sign_in("").await;
+    let new = visit.sign_in(&old).await;
+    assert_ne!(old, new);
+    assert_eq!(visit.get("/me", &old).await.status, StatusCode::UNAUTHORIZED);
+    let sessions = said(&visit.get("/sessions", &new).await);
+    assert_eq!(sessions["sessions"].as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test]
+async fn whoever_signs_out_is_out_at_once() {
+    let town = Town::new(Mode::Opaque).await;
+    let visit = Visit::new(&town);
+    let jar = visit.sign_in("").await;
+    assert_eq!(visit.get("/me", &jar).await.status, StatusCode::OK);
+    assert_eq!(visit.post("/logout", &jar, "").await.status, StatusCode::NO_CONTENT);
+    assert_eq!(said(&visit.get("/me", &jar).await)["code"], "session_terminated");
+}
+
+#[tokio::test]
+async fn strict_cookies_are_led_on_by_a_page_after_a_provider_and_by_a_redirect_after_our_form() {
+    use crate::domain::cookies::SameSite;
+    let town = Town::with(Terms { same_site: SameSite::Strict, ..terms(Mode::Opaque) }).await;
+    let visit = Visit::new(&town);
+    let mut signed_in = town.try_sign_in("alice").await.unwrap();
+    let request = visit.request(Method::GET, "/callback/id", "", "");
+    let asked = Asked::read(&visit.own, &request).unwrap();
+    let here = visit.own.welcome(&asked, &signed_in, "/app").unwrap();
+    assert_eq!(here.status, StatusCode::SEE_OTHER);
+    signed_in.record.provider_tokens = Some(ProviderTokens { refresh: None, id_token: None, shown: false });
+    let there = visit.own.welcome(&asked, &signed_in, "/app?x=1&y=\"2").unwrap();
+    let page = String::from_utf8(there.body.to_vec()).unwrap();
+    assert_eq!(there.status, StatusCode::OK);
+    assert!(page.contains("<meta http-equiv=\"refresh\" content=\"0; url=/app?x=1&#38;y=&#34;2\">"), "{page}");
+    assert!(there.headers.iter().all(|(name, _)| name != LOCATION) && cookies(&there).count() > 0);
+    let lax = town.reloaded(terms(Mode::Opaque), Default::default());
+    let visit = Visit::new(&lax);
+    let asked = Asked::read(&visit.own, &request).unwrap();
+    assert_eq!(visit.own.welcome(&asked, &signed_in, "/app").unwrap().status, StatusCode::SEE_OTHER);
+}

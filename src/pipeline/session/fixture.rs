@@ -1,0 +1,444 @@
+//! For tests: sessions in a town of one gate, whose store, provider and users do what the test says.
+
+use super::{
+    Arrived, Asking, Ground, House, Mode, ProviderTokens, Recognised, Refused, Renewal, SignedIn, Terms, Turned,
+};
+use crate::domain::cookies::SameSite;
+use crate::domain::csrf::Csrf;
+use crate::domain::device::{self, Device, Level, PerMille, RiskTtl, Weights};
+use crate::domain::family::{Presentation, Rotation, Rules};
+use crate::domain::headers::forwarded::Proto;
+use crate::domain::headers::identity::IdentityHeaders;
+use crate::domain::oidc::fixture::settings;
+use crate::domain::oidc::unguessable::Unguessable;
+use crate::domain::oidc::{Metadata, ProviderSettings};
+use crate::domain::origins::PublicOrigins;
+use crate::domain::principal::SourceName;
+use crate::domain::seal::Seals;
+use crate::domain::secret::Secret;
+use crate::domain::session::{FamilyId, HandleHash, Lifetimes, Millis, OnLimit, ProviderSid, SessionId, UserHash};
+use crate::domain::signing::access_token::SessionClaim;
+use crate::domain::signing::fixture::schedule;
+use crate::domain::time::UnixTime;
+use crate::domain::users::User;
+use crate::pipeline::cache::Verified;
+use crate::pipeline::keys::SigningRing;
+use crate::pipeline::permit::Caller;
+use crate::ports::provider::{Provider, ProviderError, Tokens};
+use crate::ports::store::*;
+use crate::ports::users::{self, LocalUsers};
+use crate::ports::{KeySource, SessionEvent, SessionEvents};
+use crate::store::memory::{Bounds, Memory};
+use crate::store::revoked::Revoked;
+use crate::store::Clock;
+use async_trait::async_trait;
+use http::{HeaderMap, HeaderValue, Method};
+use parking_lot::Mutex;
+use serde_json::{json, Map, Value};
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::yield_now;
+
+pub(crate) const START: u64 = 1_800_000_000;
+pub(crate) const IDLE: u64 = 1_800;
+pub(crate) const ABSOLUTE: u64 = 43_200;
+pub(crate) const ACCESS: u64 = 900;
+const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+const CHROME: &str =
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
+
+/// A gate and everything it asks.
+pub(crate) struct Town {
+    pub(crate) store: Arc<Frail>,
+    time: Arc<AtomicU64>,
+    pub(crate) users: Arc<File>,
+    pub(crate) provider: Arc<Distant>,
+    pub(crate) house: Arc<House>,
+}
+
+impl Town {
+    pub(crate) async fn new(mode: Mode) -> Self {
+        Self::with(terms(mode)).await
+    }
+
+    pub(crate) async fn with(terms: Terms) -> Self {
+        let time = Arc::new(AtomicU64::new(START * 1000));
+        let read = Arc::clone(&time);
+        let memory = Memory::new(Clock::new(move || Millis(read.load(Ordering::SeqCst))), Bounds::default());
+        let store = Arc::new(Frail { inner: memory, down: AtomicBool::new(false), asked: Mutex::default() });
+        let (users, provider) = (Arc::<File>::default(), Arc::<Distant>::default());
+        users.says("alice", &["admin"]);
+        let ground = ground(&store).await;
+        let house = house(ground, terms, IdentityHeaders::default(), (&users, &provider));
+        Self { store, time, users, provider, house }
+    }
+
+    /// Another replica: it shares the store, and nothing else.
+    pub(crate) async fn replica(&self) -> Self {
+        let ground = ground(&self.store).await;
+        self.beside(house(ground, self.house.terms.clone(), IdentityHeaders::default(), (&self.users, &self.provider)))
+    }
+
+    /// The same gate after a reload.
+    pub(crate) fn reloaded(&self, terms: Terms, identity: IdentityHeaders) -> Self {
+        self.beside(house(Arc::clone(&self.house.ground), terms, identity, (&self.users, &self.provider)))
+    }
+
+    fn beside(&self, house: Arc<House>) -> Self {
+        let (store, time) = (Arc::clone(&self.store), Arc::clone(&self.time));
+        Self { store, time, users: Arc::clone(&self.users), provider: Arc::clone(&self.provider), house }
+    }
+
+    pub(crate) fn now(&self) -> UnixTime {
+        UnixTime(self.time.load(Ordering::SeqCst) / 1000)
+    }
+
+    pub(crate) fn pass(&self, seconds: u64) {
+        self.time.fetch_add(seconds * 1000, Ordering::SeqCst);
+    }
+
+    /// The questions the store was asked by `work`.
+    pub(crate) async fn asked<T>(&self, work: impl Future<Output = T>) -> (T, Vec<&'static str>) {
+        self.store.asked.lock().clear();
+        let done = work.await;
+        (done, self.store.asked.lock().clone())
+    }
+
+    pub(crate) async fn try_sign_in(&self, name: &str) -> Result<SignedIn, Refused> {
+        let user = self.users.find(name).unwrap();
+        let arrived = Arrived {
+            provider: &SourceName::new("local"),
+            identity: user.identity(self.now()),
+            trust_email: true,
+            tokens: None,
+            device: Device::from_headers(&browser("")),
+            ip: None,
+            now: self.now(),
+        };
+        self.house.admit(arrived).await
+    }
+
+    /// The cookies of a browser in which `name` has just signed in.
+    pub(crate) async fn sign_in(&self, name: &str) -> String {
+        self.jar(&self.try_sign_in(name).await.unwrap())
+    }
+
+    /// The same at the provider, which gave a refresh token.
+    pub(crate) async fn sign_in_far(&self) -> String {
+        let tokens = ProviderTokens { refresh: Some("once".to_owned()), id_token: None, shown: false };
+        let claims = self.provider.claims.lock().clone();
+        let arrived = Arrived {
+            provider: &SourceName::new("id"),
+            identity: crate::domain::oidc::Identity::reread("carol", &claims, &settings()).unwrap(),
+            trust_email: false,
+            tokens: Some(tokens),
+            device: Device::from_headers(&browser("")),
+            ip: None,
+            now: self.now(),
+        };
+        self.jar(&self.house.admit(arrived).await.unwrap())
+    }
+
+    fn jar(&self, signed_in: &SignedIn) -> String {
+        let plan = self.house.cookies("app.test", Proto::Https);
+        held(&signed_in.issued.cookies(&plan, &Default::default()).unwrap())
+    }
+
+    /// One request with these cookies, which counts as a use where it is let in.
+    pub(crate) async fn ask(&self, jar: &str) -> Result<Arc<Verified>, Turned> {
+        let verified = self.peek(jar).await?;
+        self.house.note_use(&verified, self.now()).await;
+        Ok(verified)
+    }
+
+    /// One request that does not count as a use.
+    pub(crate) async fn peek(&self, jar: &str) -> Result<Arc<Verified>, Turned> {
+        match self.recognise(&browser(jar)).await?.caller {
+            Caller::Known { verified, .. } => Ok(verified),
+            Caller::Anonymous => panic!("nobody"),
+        }
+    }
+
+    pub(crate) async fn recognise(&self, headers: &HeaderMap) -> Result<Recognised, Turned> {
+        let asking = Asking {
+            method: &Method::GET,
+            headers,
+            authority: "app.test",
+            proto: Proto::Https,
+            ip: None,
+            websocket: false,
+            csrf: Csrf::On,
+            renews: true,
+            now: self.now(),
+        };
+        let cookies = self.house.cookies("app.test", Proto::Https).read(headers).unwrap();
+        Ok(self.house.recognise(&cookies, &asking).await?.expect("no cookies"))
+    }
+
+    /// What the next flush tells the store.
+    pub(crate) async fn flush(&self) -> usize {
+        let ground = &self.house.ground;
+        ground.activity.flush(&*ground.store, Duration::from_secs(IDLE)).await.unwrap()
+    }
+}
+
+async fn ground(store: &Arc<Frail>) -> Arc<Ground> {
+    let seals = Arc::new(Seals::new(&[Secret::new(vec![7; 32])]).unwrap());
+    let ring = SigningRing::new(Arc::<Frail>::clone(store), Arc::clone(&seals), schedule());
+    ring.tick(UnixTime(START)).await.unwrap();
+    let revoked = Arc::new(Revoked::new(Duration::from_secs(ABSOLUTE)));
+    Ground::new(Arc::<Frail>::clone(store), ring, seals, revoked, Arc::new(Nobody)).unwrap()
+}
+
+fn house(
+    ground: Arc<Ground>,
+    terms: Terms,
+    identity: IdentityHeaders,
+    (users, provider): (&Arc<File>, &Arc<Distant>),
+) -> Arc<House> {
+    let origins = PublicOrigins::parse(["https://app.test"]).unwrap();
+    let provider: Arc<dyn Provider> = Arc::<Distant>::clone(provider);
+    let users: Arc<dyn LocalUsers> = Arc::<File>::clone(users);
+    let providers = HashMap::from([(SourceName::new("id"), provider)]);
+    let users = HashMap::from([(SourceName::new("local"), users)]);
+    House::new(ground, terms, origins, (providers, users), Arc::new(identity))
+}
+
+pub(crate) fn terms(mode: Mode) -> Terms {
+    let (idle, absolute) = (Duration::from_secs(IDLE), Duration::from_secs(ABSOLUTE));
+    let access_ttl = Duration::from_secs(ACCESS);
+    Terms {
+        mode,
+        access_ttl,
+        lifetimes: Lifetimes { idle, absolute },
+        cap: 5,
+        on_limit: OnLimit::EvictOldest,
+        renewal: Renewal::Transparent,
+        family: Rules {
+            grace: Duration::from_secs(30),
+            idle: idle + access_ttl,
+            rotation: Rotation::Always,
+            max_grace_streak: 3,
+        },
+        refresh_ttl: absolute,
+        audience: vec!["https://app.test".to_owned()],
+        session_claim: SessionClaim::Sid,
+        device: device::Terms {
+            level: Level::Normal,
+            on_mismatch: device::OnMismatch::StepUp,
+            weights: Weights {
+                user_agent: PerMille(400),
+                screen_resolution: PerMille(300),
+                timezone: PerMille(200),
+                accept_language: PerMille(100),
+            },
+            risk_ttl: RiskTtl { low: absolute, medium: absolute, high: Duration::ZERO },
+        },
+        same_site: SameSite::Lax,
+        cookie_domain: None,
+        csrf_origins: Vec::new(),
+    }
+}
+
+/// The headers of a browser that holds these cookies.
+pub(crate) fn browser(jar: &str) -> HeaderMap {
+    agent(jar, FIREFOX)
+}
+
+pub(crate) fn another_browser(jar: &str) -> HeaderMap {
+    agent(jar, CHROME)
+}
+
+fn agent(jar: &str, agent: &'static str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert("user-agent", HeaderValue::from_static(agent));
+    headers.insert("accept-language", HeaderValue::from_static("en"));
+    if !jar.is_empty() {
+        headers.insert("cookie", jar.parse().unwrap());
+    }
+    headers
+}
+
+/// What a browser holds after these `Set-Cookie` lines.
+pub(crate) fn held<'l>(lines: impl IntoIterator<Item = &'l HeaderValue>) -> String {
+    let pairs = lines.into_iter().map(|line| line.to_str().unwrap().split(';').next().unwrap());
+    pairs.filter(|pair| !pair.ends_with('=')).collect::<Vec<_>>().join("; ")
+}
+
+/// The value of the only cookie in a jar.
+pub(crate) fn value(jar: &str) -> &str {
+    jar.split_once('=').unwrap().1
+}
+
+/// A store in memory that can be away, and notes what it was asked.
+#[derive(Debug)]
+pub(crate) struct Frail {
+    pub(crate) inner: Memory,
+    pub(crate) down: AtomicBool,
+    asked: Mutex<Vec<&'static str>>,
+}
+
+impl Frail {
+    pub(crate) fn goes_away(&self) {
+        self.down.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn comes_back(&self) {
+        self.down.store(false, Ordering::SeqCst);
+    }
+
+    /// Between a question and its answer others run.
+    async fn hear(&self, question: &'static str) -> Result<(), StoreError> {
+        self.asked.lock().push(question);
+        yield_now().await;
+        if self.down.load(Ordering::SeqCst) {
+            return Err(StoreError("it is away".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+macro_rules! frail {
+    ($($port:ident { $($op:ident($($name:ident: $kind:ty),*) -> $answer:ty;)* })*) => {$(
+        #[async_trait]
+        impl $port for Frail {
+            $(async fn $op(&self, $($name: $kind),*) -> Result<$answer, StoreError> {
+                self.hear(stringify!($op)).await?;
+                self.inner.$op($($name),*).await
+            })*
+        }
+    )*};
+}
+
+frail! {
+    Sessions {
+        create(new: &NewSession, limit: &Limit<'_>) -> Created;
+        load(user: UserHash, id: SessionId) -> Option<Stored>;
+        by_handle(user: UserHash, handle: HandleHash) -> Option<Stored>;
+        list(user: UserHash) -> Vec<Stored>;
+        touch(touches: &[Touch]) -> Vec<bool>;
+        rewrite(user: UserHash, id: SessionId, seen: u64, body: &[u8]) -> Rewrote;
+        rename_handle(user: UserHash, id: SessionId, handle: HandleHash) -> bool;
+        end(user: UserHash, id: SessionId) -> bool;
+        end_all(user: UserHash) -> Vec<SessionId>;
+        by_provider_sid(sid: ProviderSid) -> Vec<(UserHash, SessionId)>;
+    }
+    Families {
+        present(user: UserHash, family: FamilyId, shown: &Presentation, rules: &Rules) -> Option<Ruling>;
+        confirm(user: UserHash, family: FamilyId, generation: u32) -> bool;
+        revoke(user: UserHash, family: FamilyId) -> bool;
+    }
+    Locks {
+        acquire(name: &str, nonce: &Nonce, ttl: Duration) -> bool;
+        extend(name: &str, nonce: &Nonce, ttl: Duration) -> bool;
+        release(name: &str, nonce: &Nonce) -> bool;
+    }
+    Once { first(name: &str, until: Millis) -> bool; }
+    Vault {
+        read(name: &str) -> Option<Document>;
+        replace(name: &str, seen: u64, bytes: &[u8]) -> bool;
+    }
+}
+
+/// The file of local users. Their password is `secret`.
+#[derive(Debug, Default)]
+pub(crate) struct File(Mutex<HashMap<String, Arc<User>>>);
+
+impl File {
+    pub(crate) fn says(&self, name: &str, roles: &[&str]) {
+        let roles = roles.iter().map(|role| (*role).to_owned()).collect();
+        let user = User { name: name.to_owned(), display_name: None, email: Some(format!("{name}@app.test")), roles };
+        self.0.lock().insert(name.to_owned(), Arc::new(user));
+    }
+
+    pub(crate) fn forgets(&self, name: &str) {
+        self.0.lock().remove(name);
+    }
+}
+
+#[async_trait]
+impl LocalUsers for File {
+    async fn verify(&self, attempt: &users::SignIn<'_>) -> Result<Arc<User>, users::Refused> {
+        self.find(attempt.name).filter(|_| attempt.password.matches(b"secret")).ok_or(users::Refused::Wrong)
+    }
+
+    fn find(&self, name: &str) -> Option<Arc<User>> {
+        self.0.lock().get(name).map(Arc::clone)
+    }
+}
+
+/// A provider that answers refreshes with the user information it is given.
+#[derive(Debug)]
+pub(crate) struct Distant {
+    pub(crate) claims: Mutex<Map<String, Value>>,
+    pub(crate) refreshes: AtomicU64,
+    pub(crate) ends: AtomicBool,
+    settings: ProviderSettings,
+}
+
+impl Default for Distant {
+    fn default() -> Self {
+        let claims = json!({ "sub": "carol", "name": "Carol", "roles": ["reader"] }).as_object().unwrap().clone();
+        Self {
+            claims: Mutex::new(claims),
+            refreshes: AtomicU64::new(0),
+            ends: AtomicBool::new(false),
+            settings: settings(),
+        }
+    }
+}
+
+#[async_trait]
+impl Provider for Distant {
+    fn settings(&self) -> &ProviderSettings {
+        &self.settings
+    }
+
+    async fn metadata(&self) -> Result<Arc<Metadata>, ProviderError> {
+        Err(ProviderError::Away("not needed".to_owned()))
+    }
+
+    fn keys(&self) -> Arc<dyn KeySource> {
+        panic!("not needed")
+    }
+
+    async fn exchange(&self, _: &Secret, _: &Unguessable, _: &str) -> Result<Tokens, ProviderError> {
+        Err(ProviderError::InvalidGrant)
+    }
+
+    async fn refresh(&self, _: &Secret) -> Result<Tokens, ProviderError> {
+        self.refreshes.fetch_add(1, Ordering::SeqCst);
+        yield_now().await;
+        if self.ends.load(Ordering::SeqCst) {
+            return Err(ProviderError::InvalidGrant);
+        }
+        let secret = || Secret::new(b"next".to_vec());
+        let refresh_token = Some(secret());
+        Ok(Tokens { access_token: secret(), id_token: None, refresh_token, expires_in: None })
+    }
+
+    async fn userinfo(&self, _: &Secret) -> Result<Map<String, Value>, ProviderError> {
+        Ok(self.claims.lock().clone())
+    }
+
+    async fn revoke(&self, _: &Secret) -> Result<(), ProviderError> {
+        Ok(())
+    }
+
+    fn is_up(&self) -> bool {
+        true
+    }
+}
+
+/// Watches and says nothing.
+#[derive(Debug)]
+struct Nobody;
+
+impl SessionEvents for Nobody {
+    fn evicted(&self, _: OnLimit) {}
+    fn renewed(&self, _: &'static str) {}
+    fn noted(&self, _: &SessionEvent<'_>) {}
+}

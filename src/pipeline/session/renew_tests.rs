@@ -1,0 +1,65 @@
+use super::super::fixture::*;
+use super::*;
+use crate::pipeline::session::{Mode, Turned};
+use crate::ports::store::Sessions as _;
+use std::sync::Arc;
+
+/// A browser that comes back when its access token has ended.
+async fn renewed(town: &Town, jar: &str) -> Result<Arc<Verified>, Code> {
+    town.pass(ACCESS + 30);
+    town.ask(jar).await.map_err(|turned| match turned {
+        Turned::Away(denial, _) => denial.code,
+        Turned::Back(_) => Code::TryAgain,
+    })
+}
+
+#[tokio::test]
+async fn roles_that_changed_in_the_file_count_from_the_next_renewal_on() {
+    for mode in [Mode::Jwt, Mode::Opaque] {
+        let town = Town::new(mode).await;
+        let jar = town.sign_in("alice").await;
+        assert_eq!(town.ask(&jar).await.unwrap().principal.roles, ["admin"]);
+        town.users.says("alice", &["reader"]);
+        let verified = renewed(&town, &jar).await.unwrap();
+        assert_eq!(verified.principal.roles, ["reader"], "{mode:?}");
+        let facts = verified.session().unwrap();
+        let (record, _) = town.house.look(Place { user: facts.user, id: facts.id }).await.unwrap().unwrap();
+        assert_eq!((record.roles, record.claims_at), (vec!["reader".to_owned()], town.now().0), "{mode:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_user_who_left_the_file_is_signed_out_at_the_next_renewal() {
+    for mode in [Mode::Jwt, Mode::Opaque] {
+        let town = Town::new(mode).await;
+        let jar = town.sign_in("alice").await;
+        let verified = town.ask(&jar).await.unwrap();
+        town.users.forgets("alice");
+        assert_eq!(renewed(&town, &jar).await.unwrap_err(), Code::SessionTerminated, "{mode:?}");
+        let facts = verified.session().unwrap();
+        assert_eq!(town.store.inner.load(facts.user, facts.id).await, Ok(None), "{mode:?}");
+    }
+}
+
+/// A store that was away while somebody signed out has the session still.
+#[tokio::test]
+async fn a_revoked_session_is_not_renewed_though_the_store_knows_it() {
+    let town = Town::new(Mode::Jwt).await;
+    let jar = town.sign_in("alice").await;
+    let verified = town.ask(&jar).await.unwrap();
+    town.house.ground.revocations.revoke_session(verified.session().unwrap().id, RevokedFor::SignOut).await;
+    assert_eq!(renewed(&town, &jar).await.unwrap_err(), Code::SessionTerminated);
+    let other = town.sign_in("alice").await;
+    town.house.ground.revocations.revoke_user("local", "alice", RevokedFor::Operator).await;
+    assert_eq!(renewed(&town, &other).await.unwrap_err(), Code::SessionTerminated);
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_at_a_renewal_signs_nobody_out() {
+    let town = Town::new(Mode::Jwt).await;
+    let jar = town.sign_in("alice").await;
+    town.store.goes_away();
+    assert_eq!(renewed(&town, &jar).await.unwrap_err(), Code::StoreUnavailable);
+    town.store.comes_back();
+    assert!(town.ask(&jar).await.is_ok());
+}
