@@ -65,7 +65,7 @@ impl InMemory {
     pub(super) fn tick(&self, metrics: &Metrics) {
         let sessions = u32::try_from(self.memory.sessions()).unwrap_or(u32::MAX);
         metrics.sessions_active.set(f64::from(sessions));
-        if self.ticks.fetch_add(1, Ordering::Relaxed) % KEPT_EVERY != 0 {
+        if !self.ticks.fetch_add(1, Ordering::Relaxed).is_multiple_of(KEPT_EVERY) {
             return;
         }
         if let Some(keeper) = self.disk.as_ref().filter(|keeper| !keeper.busy.swap(true, Ordering::AcqRel)) {

@@ -121,7 +121,7 @@ impl House {
             Some(handle) => Self::hand_out(&handle, &times, now),
             None => {
                 let given = if renews { Given::New(0) } else { Given::None };
-                self.issue(record, (place, &times), given, now).map_err(Refused::Denied)?
+                self.issue((record, place), &times, given, now).map_err(Refused::Denied)?
             }
         };
         self.ground.events.noted(&SessionEvent {

@@ -35,14 +35,14 @@ impl House {
     /// An access token for what `record` says, and the renewal token of `generation` when there is a new one.
     pub(super) fn issue(
         &self,
-        record: &Record,
-        (place, times): (Place, &Times),
+        (record, place): (&Record, Place),
+        times: &Times,
         generation: Given,
         now: UnixTime,
     ) -> Result<Issued, Denial> {
         let left = times.absolute.since(Millis::from(now));
         let life = self.terms.access_ttl.min(left).max(Duration::from_secs(1));
-        let access = self.access_token(record, place, generation.number(), (now, now.plus(life)))?;
+        let access = self.access_token((record, place), generation.number(), (now, now.plus(life)))?;
         let renewal = match generation {
             Given::New(number) => Some((Parity::of(u64::from(number)), self.renewal_token(place, number))),
             Given::None | Given::Same(_) => None,
@@ -58,20 +58,18 @@ impl House {
 
     fn access_token(
         &self,
-        record: &Record,
-        place: Place,
+        session: (&Record, Place),
         generation: Option<u32>,
         span: (UnixTime, UnixTime),
     ) -> Result<String, Denial> {
-        let signed = self.say(record, place, generation, span, |token| self.ground.ring.sign(token));
+        let signed = self.say(session, generation, span, |token| self.ground.ring.sign(token));
         signed.map_err(|error| Denial::new(Code::StoreUnavailable, error.to_string()))
     }
 
     /// What an access token says.
     pub(super) fn say<T>(
         &self,
-        record: &Record,
-        place: Place,
+        (record, place): (&Record, Place),
         generation: Option<u32>,
         (iat, exp): (UnixTime, UnixTime),
         tell: impl FnOnce(&AccessToken<'_>) -> T,

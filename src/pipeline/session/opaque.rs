@@ -133,7 +133,7 @@ impl House {
             Ok(record) => record,
             Err(denial) => return Looked::Over(denial),
         };
-        match self.verified(text, place, &record, &stored.times, now) {
+        match self.verified(text, (&record, place), &stored.times, now) {
             Ok(verified) => Looked::Alive(self.remember(verified, before)),
             Err(denial) => Looked::Over(denial),
         }
@@ -144,14 +144,13 @@ impl House {
     fn verified(
         &self,
         text: &str,
-        place: Place,
-        record: &Record,
+        (record, place): (&Record, Place),
         times: &Times,
         now: UnixTime,
     ) -> Result<Verified, Denial> {
         let began = UnixTime(times.created.0 / 1000).min(now);
         let ends = UnixTime(times.absolute.0.div_ceil(1000));
-        let claims = self.say(record, place, None, (began, ends), |token| {
+        let claims = self.say((record, place), None, (began, ends), |token| {
             let minted_at = record.revocations_at.as_deref().unwrap_or("0-0");
             serde_json::to_vec(&AccessToken { rv: minted_at, ..token.clone() })
         });

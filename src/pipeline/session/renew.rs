@@ -122,7 +122,7 @@ impl House {
             Ok(record) => record,
             Err(denial) => return Renewed::Ended(denial),
         };
-        let issued = match self.issue(&record, (place, &stored.times), given, now) {
+        let issued = match self.issue((&record, place), &stored.times, given, now) {
             Ok(issued) => issued,
             Err(denial) => return Renewed::CannotTell(denial),
         };

@@ -7,7 +7,7 @@ use base64::Engine;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// What a script on a page of ours sends.
 pub(crate) const SCRIPT: &str = "Accept: application/json\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Site: same-origin\r\n";
@@ -176,7 +176,8 @@ impl Browser {
 
 /// Lets time pass until this moment, in seconds since 1970.
 pub(crate) fn until(moment: f64) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+    let wall = doorward::observe::clock::wall();
+    let now = wall.seconds as f64 + f64::from(wall.millis) / 1000.0;
     std::thread::sleep(Duration::from_secs_f64((moment - now).max(0.0)));
 }
 
