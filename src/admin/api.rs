@@ -123,7 +123,7 @@ impl Api {
             Ok(asked) => asked,
             Err(refusal) => return refusal.into_response(),
         };
-        let seen_through = tokio::spawn(async move { self.perform(&access, &operator, act, &asked, peer).await });
+        let seen_through = tokio::spawn(async move { self.perform(&access, (&operator, act), &asked, peer).await });
         match seen_through.await {
             Ok(Ok(done)) => done.into_response(),
             Ok(Err(refusal)) => refusal.into_response(),
@@ -161,7 +161,7 @@ impl Api {
         Ok((operator, act))
     }
 
-    async fn perform(&self, access: &Access, operator: &Operator, act: Act, asked: &Asked, peer: Peer) -> Answered {
+    async fn perform(&self, access: &Access, (operator, act): (&Operator, Act), asked: &Asked, peer: Peer) -> Answered {
         let mut note = Note::default();
         let answered = self.act(access, act, asked, &mut note).await;
         if note.event.is_empty() {

@@ -9,12 +9,12 @@ use serde_json::{json, Value};
 use std::collections::BTreeMap;
 use std::process::{Command, Output};
 
-const TOKEN: &str = "an-operators-token-of-32-letters-";
+pub(crate) const TOKEN: &str = "an-operators-token-of-32-letters-";
 const READER: &str = "a-readers-token-of-32-letters-too";
 const ISSUER: &str = "https://issuer.test";
 const SCRIPT: &str = "Accept: application/json\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Site: same-origin\r\n";
 const PERSON: &str = "Accept: text/html\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Site: same-origin\r\n";
-const ROUTE: &str = "[[route]]\npath = \"/**\"\naccess = \"authenticated\"\n\n";
+pub(crate) const ROUTE: &str = "[[route]]\npath = \"/**\"\naccess = \"authenticated\"\n\n";
 const TABLES: &str = "[[admin.tokens]]\nname = \"ron\"\nrole = \"reader\"\nsecret = \"env:READER\"\n\n\
                       [[provider]]\nname = \"local\"\nkind = \"local\"\nusers = \"users.toml\"\n\n";
 
@@ -70,7 +70,7 @@ impl Alice {
     }
 }
 
-fn api(gate: &Gate, token: &str, request: &str, body: &str) -> Response {
+pub(crate) fn api(gate: &Gate, token: &str, request: &str, body: &str) -> Response {
     let length = body.len();
     client::raw(
         gate.admin,
@@ -80,7 +80,7 @@ fn api(gate: &Gate, token: &str, request: &str, body: &str) -> Response {
     )
 }
 
-fn json_of(answer: &Response) -> Value {
+pub(crate) fn json_of(answer: &Response) -> Value {
     serde_json::from_slice(&answer.body).unwrap_or_else(|_| panic!("{}: {}", answer.status, answer.text()))
 }
 
@@ -90,7 +90,7 @@ fn sessions(gate: &Gate) -> Vec<Value> {
 }
 
 /// One of our commands, aimed at `gate`.
-fn command(gate: &Gate, arguments: &[&str]) -> Output {
+pub(crate) fn command(gate: &Gate, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_doorward"))
         .args(arguments)
         .args(["--admin", &format!("http://{}", gate.admin)])
@@ -99,7 +99,7 @@ fn command(gate: &Gate, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-fn succeed(gate: &Gate, arguments: &[&str]) -> String {
+pub(crate) fn succeed(gate: &Gate, arguments: &[&str]) -> String {
     let output = command(gate, arguments);
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()

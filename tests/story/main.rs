@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod admin;
 #[cfg(test)]
+mod admin_fleet;
+#[cfg(test)]
 mod bearer;
 #[cfg(test)]
 mod cors;
