@@ -11,6 +11,7 @@ pub mod run;
 pub mod schema;
 pub mod test_policy;
 pub mod token;
+pub mod user;
 
 use clap::{Parser, Subcommand};
 
@@ -33,6 +34,7 @@ enum Action {
     TestPolicy(test_policy::Args),
     Schema(schema::Args),
     Token(token::Args),
+    User(user::Args),
 }
 
 /// Wrong usage (sysexits.h, EX_USAGE).
@@ -64,6 +66,7 @@ impl Command {
             Action::TestPolicy(args) => test_policy::run(args),
             Action::Schema(args) => schema::run(args),
             Action::Token(args) => token::run(args),
+            Action::User(args) => user::run(args),
         }
     }
 }
