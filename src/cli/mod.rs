@@ -18,6 +18,7 @@ pub mod test_policy;
 pub mod token;
 pub mod user;
 pub mod user_admin;
+pub mod user_hash;
 
 use clap::{Parser, Subcommand};
 

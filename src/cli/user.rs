@@ -1,7 +1,7 @@
 //! `doorward user`: people, one at a time.
 
 use super::admin::Gate;
-use super::user_admin;
+use super::{user_admin, user_hash};
 
 /// Blocks users of a running gate, lets them in again, ends what they have.
 #[derive(Clone, Debug, clap::Args)]
@@ -14,6 +14,8 @@ pub struct Args {
 
 #[derive(Clone, Debug, PartialEq, Eq, clap::Subcommand)]
 pub enum Action {
+    /// Prints the hash (Argon2id) of the password on the first line of stdin, to be written into users.toml.
+    Hash,
     #[command(flatten)]
     Admin(user_admin::Action),
 }
@@ -21,6 +23,7 @@ pub enum Action {
 #[must_use]
 pub fn run(args: &Args) -> u8 {
     match &args.action {
+        Action::Hash => user_hash::run(),
         Action::Admin(action) => user_admin::run(&args.gate, action),
     }
 }

@@ -130,6 +130,13 @@ impl PublicOrigins {
     }
 }
 
+/// Whether a browser would keep a cookie for `domain`, in lower case, that came from `authority` (`host[:port]`, as sent).
+#[must_use]
+pub fn is_within(authority: &str, domain: &str) -> bool {
+    let host = split(authority).0.to_ascii_lowercase();
+    host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
 /// Host without its trailing dot, and port. An IPv6 literal keeps its brackets.
 fn split(authority: &str) -> (&str, Option<u16>) {
     let (host, port) = match authority.rsplit_once(':') {
@@ -161,6 +168,16 @@ mod tests {
 
     fn named(list: &[&'static str], authority: &str, proto: Proto) -> Option<String> {
         origins(list).named(authority, proto).map(ToString::to_string)
+    }
+
+    #[test]
+    fn a_domain_holds_itself_and_the_hosts_below_it() {
+        for authority in ["app.test", "a.app.test:8443", "A.App.Test.", "a.b.app.test"] {
+            assert!(is_within(authority, "app.test"), "{authority}");
+        }
+        for authority in ["other.test", "notapp.test", "test", "app.test.evil.test", "[::1]:80", ""] {
+            assert!(!is_within(authority, "app.test"), "{authority}");
+        }
     }
 
     #[test]

@@ -31,7 +31,7 @@ use crate::domain::device;
 use crate::domain::family::{MacRing, Rules};
 use crate::domain::headers::forwarded::Proto;
 use crate::domain::headers::identity::IdentityHeaders;
-use crate::domain::origins::{Origin, PublicOrigins};
+use crate::domain::origins::{is_within, Origin, PublicOrigins};
 use crate::domain::principal::SourceName;
 use crate::domain::seal::{Purpose, Seals};
 use crate::domain::secret::Secret;
@@ -179,11 +179,13 @@ impl House {
     }
 
     /// How cookies are written for a request to `authority`. A request that came by a name that is not public gets the
-    /// cookies of the first public one: it could not read them anyway.
+    /// cookies of the first public one: it could not read them anyway. A host outside of `cookie.domain` keeps its cookies to
+    /// itself: with the domain on them, browsers would drop them.
     #[must_use]
     pub fn cookies(&self, authority: &str, proto: Proto) -> CookiePlan {
         let origin = self.origins.named(authority, proto).unwrap_or_else(|| self.origins.issuer());
-        CookiePlan::new(origin, self.terms.cookie_domain.as_deref(), self.terms.same_site)
+        let domain = self.terms.cookie_domain.as_deref().filter(|domain| is_within(authority, domain));
+        CookiePlan::new(origin, domain, self.terms.same_site)
     }
 }
 
