@@ -1,6 +1,7 @@
 //! The composition root: settings become adapters, adapters a gate, and the gate is put in front of the sockets. Also
 //! the reload loop: a file that does not resolve leaves everything as it was.
 
+mod housekeeping;
 mod memory;
 mod sign_in;
 
@@ -23,10 +24,11 @@ use crate::observe::sessions::SessionWatch;
 use crate::observe::sink::LogSink;
 use crate::outbound::keyring::Keyring;
 use crate::pipeline::own::Endpoints;
-use crate::pipeline::session::{activity, House};
+use crate::pipeline::session::House;
 use crate::pipeline::{Desk, Gate, Plan};
 use crate::ports::EdgeEvents;
 use arc_swap::ArcSwap;
+use housekeeping::{keep_house, resolve_all};
 use parking_lot::Mutex;
 use sign_in::SignIn;
 use std::io::{self, Write};
@@ -37,8 +39,6 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{signal, Signal, SignalKind};
 use tokio::sync::{mpsc, oneshot, OnceCell};
 
-/// How often names are looked up again.
-const RESOLVE_EVERY: u32 = 10;
 /// At start a name server may take this long; requests that come before are told 503.
 const FIRST_LOOKUP: Duration = Duration::from_millis(150);
 
@@ -398,47 +398,6 @@ async fn read_anew(
     // A slow name server must not keep the old policy in force.
     let _ = tokio::time::timeout(RELOAD_LOOKUP, resolve_all(&composed)).await;
     Ok((loaded.settings, composed))
-}
-
-/// Every second: what is told of issuers; every tenth: where upstreams are.
-async fn keep_house(composer: Arc<Composer>, snapshot: Arc<ArcSwap<Snapshot>>, state: Arc<AdminState>) {
-    tokio::spawn(follow_activity(Arc::clone(&composer), Arc::clone(&snapshot)));
-    let mut second = tokio::time::interval(Duration::from_secs(1));
-    for turn in (0..RESOLVE_EVERY).cycle() {
-        second.tick().await;
-        composer.observe_keyrings();
-        if let Some(sign_in) = composer.sign_in.get() {
-            sign_in.tick().await;
-            state.readiness.set_blind(!sign_in.revocations.is_ready());
-            composer.metrics.revocation_entries.set(count(sign_in.revocations.entries()));
-        }
-        if turn == RESOLVE_EVERY - 1 {
-            resolve_all(&snapshot.load_full()).await;
-        }
-    }
-}
-
-fn count(entries: usize) -> f64 {
-    u32::try_from(entries).map_or(f64::INFINITY, f64::from)
-}
-
-/// Tells the store which sessions were in use, once an interval.
-async fn follow_activity(composer: Arc<Composer>, snapshot: Arc<ArcSwap<Snapshot>>) {
-    loop {
-        let house = snapshot.load().gate.house().map(Arc::clone);
-        let idle = house.as_ref().map_or(Duration::MAX, |house| house.terms.lifetimes.idle);
-        tokio::time::sleep(activity::interval(idle)).await;
-        let (Some(sign_in), Some(_)) = (composer.sign_in.get(), house) else { continue };
-        if let Err(error) = sign_in.ground.activity.flush(&*sign_in.ground.store, idle).await {
-            tracing::warn!("the last use of sessions could not be told: {error}");
-        }
-    }
-}
-
-async fn resolve_all(snapshot: &Snapshot) {
-    for pool in &snapshot.upstreams {
-        pool.resolve().await;
-    }
 }
 
 /// One thread for everything that is not a request: keys, names, reloads.

@@ -65,7 +65,8 @@ impl Proxy {
         let headers = &session.req_header().headers;
         match snapshot.gate.route(&permit) {
             Some(route) if declared_length(headers) > route.forwarding.max_body => {
-                Err(Answer::refused(too_large(), route, headers))
+                let cookies = permit.backward().cookies.iter().cloned();
+                Err(Answer::refused(too_large(), route, headers).with_cookies(cookies))
             }
             Some(_) => Ok(permit),
             None => Err(Denial::new(Code::Internal, "a permit for a route that is not there").into()),
@@ -350,7 +351,9 @@ pub(super) async fn fail(session: &mut Session, journey: &mut Journey, denial: D
         Some(onward) => {
             onward.failure = Some(denial.clone());
             match snapshot.gate.route(&onward.permit) {
-                Some(route) => Answer::refused(denial, route, &headers),
+                // A renewal on the way here is done, whatever became of the rest.
+                Some(route) => Answer::refused(denial, route, &headers)
+                    .with_cookies(onward.permit.backward().cookies.iter().cloned()),
                 None => Answer::from(denial),
             }
         }

@@ -77,9 +77,7 @@ impl Own {
             now: asked.request.now,
         };
         match self.house.renew(renewing).await {
-            Renewed::Issued { issued, .. } => {
-                self.renewed(asked, &issued, Place { user: said.user, id: session_of(said.family) }).await
-            }
+            Renewed::Issued { issued, about, .. } => self.renewed(asked, &issued, &about, session_of(said.family)),
             Renewed::CannotTell(denial) => Err(denial),
             Renewed::Back(generation) => {
                 Ok(turned(self, asked, Turned::Back(self.house.marker(&asked.plan, generation))))
@@ -130,13 +128,18 @@ impl Own {
         told.get("refresh_token").and_then(Value::as_str).map(str::to_owned)
     }
 
-    async fn renewed(&self, asked: &Asked<'_>, issued: &Issued, place: Place) -> Result<Reply, Denial> {
+    /// Everything is known: the family has moved on, and an answer that was lost now would look like a theft.
+    fn renewed(
+        &self,
+        asked: &Asked<'_>,
+        issued: &Issued,
+        (record, times): &(Record, Times),
+        id: SessionId,
+    ) -> Result<Reply, Denial> {
         let cookies = if self.delivery == Delivery::Body { Vec::new() } else { self.delivered(asked, issued)? };
-        let Some((record, times)) = self.house.look(place).await? else {
-            return Err(Denial::new(Code::SessionTerminated, "the session has just been ended"));
-        };
-        let me = self.about_me(&record, place.id, asked.request.now, Some(&times));
-        let reply = if asked.wants_json() { self.tokens(issued, &me) } else { empty(StatusCode::OK) };
+        let me = self.about_me(record, id, asked.request.now, Some(times));
+        let told = asked.wants_json() || self.delivery != Delivery::Cookie;
+        let reply = if told { self.tokens(issued, &me) } else { empty(StatusCode::OK) };
         Ok(with_cookies(reply, cookies))
     }
 

@@ -4,7 +4,7 @@ mod local;
 
 use super::reply::{page, redirect, see_other, with_cookies};
 use super::{Asked, Delivery, Holds, Own, Way};
-use crate::domain::cookies::{AttemptId, Name, SameSite};
+use crate::domain::cookies::{AttemptId, Name, Parity, SameSite};
 use crate::domain::denial::{Code, Denial};
 use crate::domain::oidc::attempt::{Attempt, Wish, ATTEMPT_LIFE};
 use crate::domain::oidc::authorise::{authorization_url, Asking};
@@ -160,6 +160,8 @@ impl Own {
             );
         }
         let mut cookies = self.delivered(asked, issued)?;
+        // What belongs to a former session must not come along with this one.
+        cookies.extend(asked.held.renewal(Parity::Odd).map(|_| asked.plan.clear(Name::Renewal(Parity::Odd))));
         let again = (returns(asked) + 1).to_string();
         cookies.extend(asked.plan.set(Name::Bounced, &format!("s{again}"), AT_ONCE));
         let reply = if self.house.terms.same_site == SameSite::Strict && signed_in.record.provider_tokens.is_some() {

@@ -110,10 +110,17 @@ fn back(route: &Route, request: &Canonical<'_>, arrival: &Arrival<'_>) -> Answer
     let denial = Denial::new(Code::SessionExpired, "a renewal token that was replaced: sent back once");
     let declared =
         arrival.head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    // Without a length nobody knows how much would come again.
+    let bodiless = [Method::GET, Method::HEAD].contains(arrival.head.method);
+    let unsaid = if bodiless { 0 } else { u64::MAX };
     let location = HeaderValue::try_from(request.target());
     match location {
-        Ok(location) if declared.unwrap_or(0) <= RESENT && request.upgrade != Upgrade::WebSocket => {
-            Answer::redirect(StatusCode::TEMPORARY_REDIRECT, location, route, &denial)
+        Ok(location) if declared.unwrap_or(unsaid) <= RESENT && request.upgrade != Upgrade::WebSocket => {
+            let mut answer = Answer::redirect(StatusCode::TEMPORARY_REDIRECT, location, route, &denial);
+            answer.headers.extend(
+                route.cors.iter().flat_map(|cors| cors.grant(arrival.head.headers).headers().collect::<Vec<_>>()),
+            );
+            answer
         }
         _ => {
             let mut answer =

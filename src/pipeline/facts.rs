@@ -28,6 +28,9 @@ pub struct SessionFacts {
     pub dfp: String,
     /// The device headers that were last found good, as a hash; 0: none yet.
     known_on: AtomicU64,
+    /// Of the family, where the token has one; and whether somebody has to be told that it arrived.
+    pub generation: Option<u32>,
+    untold: AtomicBool,
     last_use: AtomicU64,
     /// It stands among those to tell the store about.
     listed: AtomicBool,
@@ -47,6 +50,8 @@ impl SessionFacts {
             minted_at: text("rv").and_then(|rv| rv.parse().ok()),
             dfp: text("dfp").unwrap_or_default().to_owned(),
             known_on: AtomicU64::new(0),
+            generation: claims.get("gen").and_then(Value::as_u64).and_then(|number| u32::try_from(number).ok()),
+            untold: AtomicBool::new(true),
             last_use: AtomicU64::new(0),
             listed: AtomicBool::new(false),
             lease: None,
@@ -62,6 +67,16 @@ impl SessionFacts {
     #[must_use]
     pub fn lease(&self) -> Option<&Lease> {
         self.lease.as_ref()
+    }
+
+    /// True once: the token of this generation is here, so the answer that carried it has arrived.
+    pub(super) fn arrives(&self) -> bool {
+        self.generation.is_some() && self.untold.load(Ordering::Relaxed) && self.untold.swap(false, Ordering::AcqRel)
+    }
+
+    /// It could not be told.
+    pub(super) fn tell_again(&self) {
+        self.untold.store(true, Ordering::Release);
     }
 
     /// The last use here.

@@ -176,7 +176,9 @@ impl Gate {
                 .with_cookies(cookies.cloned()));
         }
         self.note_use(route, caller, arrival.now).await;
-        Permit::new(route, recognised, client, request, arrival.head.headers).map_err(refused)
+        let cookies = recognised.cookies.clone();
+        let permit = Permit::new(route, recognised, client, request, arrival.head.headers);
+        permit.map_err(|denial| refused(denial).with_cookies(cookies))
     }
 
     /// The route a permit was given on.

@@ -19,6 +19,9 @@ pub trait Revocations: Send + Sync + Debug {
     /// Where the list stands now; a token minted now is not hit by what stands there.
     fn position(&self) -> Position;
 
+    /// Whether the list was never seen: whatever it may hold, it is not known here.
+    fn is_blind(&self) -> bool;
+
     /// Whether `credential` was revoked.
     fn refuses(&self, credential: &Credential<'_>) -> bool;
 

@@ -51,6 +51,7 @@ impl Alice {
         self.ask(gate, "GET", "/app", SCRIPT, "")
     }
 
+    #[expect(clippy::too_many_arguments, reason = "a request, part by part")]
     fn ask(&mut self, gate: &Gate, method: &str, path: &str, headers: &str, body: &str) -> Response {
         let cookies: Vec<String> = self.jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let (cookies, length) = (cookies.join("; "), body.len());

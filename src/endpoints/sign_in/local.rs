@@ -5,7 +5,7 @@ use super::super::{Asked, Holds, Own, Way};
 use crate::domain::denial::{Code, Denial};
 use crate::domain::seal::Purpose;
 use crate::domain::secret::Secret;
-use crate::domain::session::SessionId;
+use crate::domain::session::{Millis, SessionId};
 use crate::domain::time::UnixTime;
 use crate::pipeline::own::Reply;
 use crate::pipeline::session::{random, Arrived, Full, Refused};
@@ -16,6 +16,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::Engine;
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
+use sha2::{Digest, Sha256};
 use std::time::Duration;
 
 /// How long a form may lie open.
@@ -136,6 +137,11 @@ impl Own {
         let fresh = |made: &[u8; 8]| asked.request.now.since(UnixTime(u64::from_be_bytes(*made))) <= TICKET_LIFE;
         let full = ticket.filter(|(made, _)| fresh(made)).and_then(|(_, full)| Full::from_bytes(full));
         let full = full.ok_or_else(|| Denial::new(Code::BadState, "a choice that came too late"))?;
+        let spent = Sha256::digest(asked.form("ticket").unwrap_or_default().as_bytes());
+        let until = Millis::from(asked.request.now.plus(TICKET_LIFE));
+        if !self.house.ground.store.first(&format!("ticket:{}", URL_SAFE_NO_PAD.encode(spent)), until).await? {
+            return Err(Denial::new(Code::BadState, "a choice that was made already"));
+        }
         let chosen = asked.form("session").and_then(|id| SessionId::parse(&id));
         let chosen = chosen.ok_or_else(|| Denial::new(Code::BadRequest, "no session was chosen"))?;
         self.house.end(full.user, chosen).await?;

@@ -1,6 +1,6 @@
 //! Revocations as sessions see them.
 
-use super::{Order, Revocations, Wait};
+use super::{Freshness, Order, Revocations, Wait};
 use crate::domain::principal::SourceName;
 use crate::domain::revocation::{Marks, Position, Reason, Subject, Target, User};
 use crate::domain::session::SessionId;
@@ -20,6 +20,10 @@ impl crate::ports::session::Revocations for Revocations {
 
     fn position(&self) -> Position {
         Self::position(self)
+    }
+
+    fn is_blind(&self) -> bool {
+        self.freshness() == Freshness::Blind && self.entries() == 0
     }
 
     fn refuses(&self, credential: &Credential<'_>) -> bool {

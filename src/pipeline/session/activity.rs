@@ -22,9 +22,40 @@ const MOST: usize = 1_000_000;
 #[derive(Default)]
 pub struct Activity {
     used: Mutex<Vec<Arc<Verified>>>,
+    arrived: Mutex<Vec<Arc<Verified>>>,
 }
 
 impl Activity {
+    /// An access token was presented. The first time tells that the answer with it has arrived, and the renewal token
+    /// that came along: whoever still holds the one before is late, or a thief.
+    pub fn arrived(&self, verified: &Arc<Verified>) {
+        if verified.session().is_some_and(SessionFacts::arrives) {
+            let mut arrived = self.arrived.lock();
+            if arrived.len() < MOST {
+                arrived.push(Arc::clone(verified));
+            }
+        }
+    }
+
+    /// Tells the families what has arrived: once a generation and replica.
+    ///
+    /// # Errors
+    /// The store cannot be asked; what is untold is told when it is seen again.
+    pub async fn confirm(&self, store: &dyn Store) -> Result<(), StoreError> {
+        let arrived = std::mem::take(&mut *self.arrived.lock());
+        let mut outcome = Ok(());
+        for facts in arrived.iter().filter_map(|verified| verified.session()) {
+            let Some(generation) = facts.generation else { continue };
+            if outcome.is_ok() {
+                outcome = store.confirm(facts.user, super::family_of(facts.id), generation).await.map(|_| ());
+            }
+            if outcome.is_err() {
+                facts.tell_again();
+            }
+        }
+        outcome
+    }
+
     /// `verified` was in use. Costs two relaxed writes, and a lock once an interval.
     pub fn note(&self, verified: &Arc<Verified>, now: UnixTime) {
         let Some(facts) = verified.session() else { return };

@@ -58,13 +58,19 @@ impl House {
         Ok(ended.map(|_| true)?)
     }
 
-    /// Ends the session whose holder is asking, also when the store cannot be asked: here its tokens count no longer.
+    /// Ends the session whose holder is asking, also when the store cannot be asked: here its tokens count no longer. Of
+    /// one that is gone nothing is written down, or an old renewal token could fill the list.
     ///
     /// # Errors
     /// 503: other replicas may not have heard of it.
     pub async fn sign_out(self: &Arc<Self>, user: UserHash, id: SessionId) -> Result<(), Denial> {
-        self.ground.revocations.revoke_session(id, RevokedFor::SignOut).await;
-        self.end(user, id).await.map(|_| ())
+        match self.end(user, id).await {
+            Ok(_) => Ok(()),
+            Err(denial) => {
+                self.ground.revocations.revoke_session(id, RevokedFor::SignOut).await;
+                Err(denial)
+            }
+        }
     }
 
     /// Ends every session of `user` but `kept`.

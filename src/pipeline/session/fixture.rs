@@ -196,6 +196,7 @@ async fn ground(store: &Arc<Frail>) -> Arc<Ground> {
     let keys = RecordKeys::new(&seals.mac_keys(crate::domain::seal::Purpose::Revocation));
     let terms = revocation::Terms::new("replica".to_owned(), keys, Duration::from_secs(ABSOLUTE), 1);
     let revoked = Arc::new(Revocations::new(terms, Arc::new(MemoryLog::new(Arc::clone(&clock) as _)), clock));
+    revoked.catch_up().await.unwrap();
     Ground::new(Arc::<Frail>::clone(store), ring, seals, revoked, Arc::new(Nobody)).unwrap()
 }
 

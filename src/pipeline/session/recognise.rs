@@ -9,7 +9,7 @@ use crate::domain::device::{Device, Level, OnMismatch, Prints};
 use crate::domain::family::{Renewal as Said, Transport};
 use crate::domain::headers::forwarded::Proto;
 use crate::domain::principal::AuthMethod;
-use crate::domain::session::{SessionId, UserHash};
+use crate::domain::session::{FamilyId, SessionId, UserHash};
 use crate::domain::signing::own;
 use crate::domain::time::UnixTime;
 use crate::domain::token::jose::Unverified;
@@ -81,12 +81,14 @@ impl House {
             (Ok((verified, memory)), None) => (verified, memory, Vec::new()),
             (Ok((verified, memory)), Some(_)) if !self.is_due(&verified, asking.now) => (verified, memory, Vec::new()),
             (Ok((verified, memory)), Some(said)) => match self.renew_for(said, held, asking).await {
-                Renewed::Issued { verified, issued } => {
+                Renewed::Issued { verified, issued, .. } => {
                     let cookies = self.hand_over(&issued, &plan, held)?;
                     (verified, Memory::Miss, cookies)
                 }
                 // The token is good for a while yet; whatever cannot be told now can be told later.
                 Renewed::CannotTell(_) | Renewed::Back(_) => (verified, memory, Vec::new()),
+                // A store that lost its data knows no session; what was really ended stands on the list, and was looked up.
+                Renewed::Ended(denial) if denial.code == Code::SessionExpired => (verified, memory, Vec::new()),
                 Renewed::Ended(denial) => return Err(Turned::Away(denial, plan.clear_session(held))),
             },
             // The renewal token that goes with it must not bring back what was revoked.
@@ -95,7 +97,7 @@ impl House {
                 return Err(Turned::Away(denial, if ends { plan.clear_session(held) } else { Vec::new() }));
             }
             (Err(_), Some(said)) => match self.renew_for(said, held, asking).await {
-                Renewed::Issued { verified, issued } => {
+                Renewed::Issued { verified, issued, .. } => {
                     let cookies = self.hand_over(&issued, &plan, held)?;
                     (verified, Memory::Miss, cookies)
                 }
@@ -115,6 +117,7 @@ impl House {
             }
         };
         let (verified, memory, cookies) = recognised;
+        self.ground.activity.arrived(&verified);
         self.check_device(&verified, asking).await.map_err(|(denial, ends)| {
             Turned::Away(denial, if ends { plan.clear_session(held) } else { cookies.clone() })
         })?;
@@ -202,6 +205,9 @@ impl House {
         if verified.is_cleared(generation) {
             return Ok(());
         }
+        if verified.session().is_some() && list.is_blind() {
+            return Err(Denial::new(Code::StoreUnavailable, "the list of revocations was never seen"));
+        }
         let (principal, facts) = (&verified.principal, verified.session());
         if list.is_blocked(principal.source.as_str(), &principal.subject) {
             return Err(Denial::new(Code::UserBlocked, "a blocked user"));
@@ -221,11 +227,20 @@ impl House {
         csrf::check(&cause, asking.csrf, &friends)
     }
 
-    /// The newest renewal token among the cookies that we made.
+    /// The newest renewal token among the cookies that we made, and of the session the access token names. A browser may
+    /// hold one of a former session too, or one that a sister host planted: with two families and nothing to tell which,
+    /// there is none.
     #[must_use]
     pub fn renewal(&self, held: &OurCookies<'_>) -> Option<Said> {
         let tokens = Parity::BOTH.into_iter().filter_map(|parity| held.renewal(parity));
-        tokens.filter_map(|token| self.ground.macs.parse(token)).max_by_key(|said| said.generation)
+        let ours: Vec<Said> = tokens.filter_map(|token| self.ground.macs.parse(token)).collect();
+        let first = ours.first()?;
+        let wanted = match named_family(held) {
+            Some(family) => family,
+            None if ours.iter().all(|said| said.family == first.family) => first.family,
+            None => return None,
+        };
+        ours.into_iter().filter(|said| said.family == wanted).max_by_key(|said| said.generation)
     }
 
     /// What a renewal token that came some other way says, if we made it.
@@ -310,6 +325,14 @@ impl House {
         // Revoked it is already; a record that stays behind ends by itself.
         let _ = self.ground.store.end(user, id).await;
     }
+}
+
+/// The family an access token names, alive or not. Nobody has checked the token: it only chooses among renewal tokens
+/// whose MAC was checked, and all of them are the browser's own to present.
+fn named_family(held: &OurCookies<'_>) -> Option<FamilyId> {
+    let SessionCookie::Value(token) = held.session() else { return None };
+    let unverified = Unverified::parse(&token).ok()?;
+    FamilyId::parse(unverified.unverified_claims().get("fid")?.as_str()?)
 }
 
 pub(super) fn ended(detail: &'static str) -> Denial {

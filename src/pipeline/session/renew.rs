@@ -4,7 +4,7 @@ use super::issue::Given;
 use super::lease::end_of;
 use super::{session_of, House, Issued, Place, Record};
 use crate::domain::denial::{Code, Denial};
-use crate::domain::device::{Device, Level, Prints, Risk};
+use crate::domain::device::{Device, Level, OnMismatch, Prints, Risk};
 use crate::domain::family::{Presentation, Renewal as Said, Transport, Verdict};
 use crate::domain::principal::SourceName;
 use crate::domain::session::{FamilyId, SessionId, Times};
@@ -33,6 +33,8 @@ pub enum Renewed {
     Issued {
         verified: Arc<Verified>,
         issued: Issued,
+        /// What the session says, and its times: nobody has to ask the store once more.
+        about: Arc<(Record, Times)>,
     },
     /// Sent back with this generation, to look for a newer one.
     Back(u32),
@@ -95,7 +97,9 @@ impl House {
             Err(renewed) => return renewed,
         };
         // What a renewal is worth depends on how much it looks like the device that signed in.
-        if self.terms.device.level != Level::Off && self.terms.device.risk_ttl.of(verdict.risk_level).is_zero() {
+        let device = &self.terms.device;
+        let judged = device.level != Level::Off && device.on_mismatch != OnMismatch::Log;
+        if judged && device.risk_ttl.of(verdict.risk_level).is_zero() {
             let words =
                 if verdict.risk_level == Risk::High { "another device renews" } else { "renewing needs a sign-in" };
             return Renewed::Ended(Denial::new(Code::StepUpRequired, words));
@@ -127,7 +131,10 @@ impl House {
             Err(denial) => return Renewed::CannotTell(denial),
         };
         match self.read(&issued.access, now) {
-            Ok(verified) => Renewed::Issued { verified: Arc::new(verified), issued },
+            Ok(verified) => {
+                let about = Arc::new((record, stored.times));
+                Renewed::Issued { verified: Arc::new(verified), issued, about }
+            }
             Err(denial) => Renewed::CannotTell(denial),
         }
     }

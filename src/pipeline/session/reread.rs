@@ -45,10 +45,14 @@ impl House {
         if let Some(users) = self.users.get(&SourceName::new(&record.provider)) {
             return self.refreshed_here(place, record, &**users, now).await;
         }
-        let known = self.providers.get(&SourceName::new(&record.provider)).map(Arc::clone);
+        let Some(provider) = self.providers.get(&SourceName::new(&record.provider)).map(Arc::clone) else {
+            return Err(Denial::new(Code::SessionTerminated, "the provider of this session is no longer configured"));
+        };
         let old = now.since(UnixTime(record.claims_at)) >= self.terms.access_ttl;
         let asks = record.provider_tokens.as_ref().is_some_and(|tokens| tokens.refresh.is_some());
-        let Some(provider) = known.filter(|_| old && asks) else { return Ok(record) };
+        if !old || !asks {
+            return Ok(record);
+        }
         let house = Arc::clone(self);
         let work = async move { house.reread(place, &*provider, now).await };
         let asked = self.ground.rereads.join(place.id, work);

@@ -1,0 +1,56 @@
+//! What is done beside requests, for as long as the gate runs.
+
+use super::Composer;
+use crate::admin::AdminState;
+use crate::edge::snapshot::Snapshot;
+use crate::pipeline::session::activity;
+use arc_swap::ArcSwap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often names are looked up again.
+const RESOLVE_EVERY: u32 = 10;
+
+/// Every second: what is told of issuers; every tenth: where upstreams are.
+pub(super) async fn keep_house(composer: Arc<Composer>, snapshot: Arc<ArcSwap<Snapshot>>, state: Arc<AdminState>) {
+    tokio::spawn(follow_activity(Arc::clone(&composer), Arc::clone(&snapshot)));
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    for turn in (0..RESOLVE_EVERY).cycle() {
+        second.tick().await;
+        composer.observe_keyrings();
+        if let Some(sign_in) = composer.sign_in.get() {
+            sign_in.tick().await;
+            if let Err(error) = sign_in.ground.activity.confirm(&*sign_in.ground.store).await {
+                tracing::debug!("arrivals not told yet: {error}");
+            }
+            state.readiness.set_blind(!sign_in.revocations.is_ready());
+            composer.metrics.revocation_entries.set(count(sign_in.revocations.entries()));
+        }
+        if turn == RESOLVE_EVERY - 1 {
+            resolve_all(&snapshot.load_full()).await;
+        }
+    }
+}
+
+fn count(entries: usize) -> f64 {
+    u32::try_from(entries).map_or(f64::INFINITY, f64::from)
+}
+
+/// Tells the store which sessions were in use, once an interval.
+async fn follow_activity(composer: Arc<Composer>, snapshot: Arc<ArcSwap<Snapshot>>) {
+    loop {
+        let house = snapshot.load().gate.house().map(Arc::clone);
+        let idle = house.as_ref().map_or(Duration::MAX, |house| house.terms.lifetimes.idle);
+        tokio::time::sleep(activity::interval(idle)).await;
+        let (Some(sign_in), Some(_)) = (composer.sign_in.get(), house) else { continue };
+        if let Err(error) = sign_in.ground.activity.flush(&*sign_in.ground.store, idle).await {
+            tracing::warn!("the last use of sessions could not be told: {error}");
+        }
+    }
+}
+
+pub(super) async fn resolve_all(snapshot: &Snapshot) {
+    for pool in &snapshot.upstreams {
+        pool.resolve().await;
+    }
+}
