@@ -89,6 +89,7 @@ impl<'r> Asked<'r> {
             ip: request.client.ip,
             websocket: false,
             csrf: Csrf::Strict,
+            uses: false,
             renews: own.house.renews_unseen(),
             now: request.now,
         };

@@ -72,6 +72,7 @@ impl Own {
             said,
             device: asked.device(),
             bounced: self.house.is_marked(&asked.held, said.generation),
+            uses: true,
             transport: if body.is_some() { Transport::Body } else { Transport::Cookie },
             ip: asked.request.client.ip,
             now: asked.request.now,

@@ -57,6 +57,7 @@ impl Gate {
             ip: client.ip,
             websocket: request.upgrade == Upgrade::WebSocket,
             csrf: route.csrf,
+            uses: route.activity,
             renews: self.house.as_ref().is_some_and(|house| house.renews_unseen()),
             now: arrival.now,
         }

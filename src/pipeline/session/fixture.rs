@@ -152,20 +152,21 @@ impl Town {
 
     /// One request with these cookies, which counts as a use where it is let in.
     pub(crate) async fn ask(&self, jar: &str) -> Result<Arc<Verified>, Turned> {
-        let verified = self.peek(jar).await?;
+        let verified = known(self.recognise(&browser(jar)).await?);
         self.house.note_use(&verified, self.now()).await;
         Ok(verified)
     }
 
     /// One request that does not count as a use.
     pub(crate) async fn peek(&self, jar: &str) -> Result<Arc<Verified>, Turned> {
-        match self.recognise(&browser(jar)).await?.caller {
-            Caller::Known { verified, .. } => Ok(verified),
-            Caller::Anonymous => panic!("nobody"),
-        }
+        self.recognise_as(&browser(jar), false).await.map(known)
     }
 
     pub(crate) async fn recognise(&self, headers: &HeaderMap) -> Result<Recognised, Turned> {
+        self.recognise_as(headers, true).await
+    }
+
+    async fn recognise_as(&self, headers: &HeaderMap, uses: bool) -> Result<Recognised, Turned> {
         let asking = Asking {
             method: &Method::GET,
             headers,
@@ -175,6 +176,7 @@ impl Town {
             websocket: false,
             csrf: Csrf::On,
             renews: true,
+            uses,
             now: self.now(),
         };
         let cookies = self.house.cookies("app.test", Proto::Https).read(headers).unwrap();
@@ -185,6 +187,13 @@ impl Town {
     pub(crate) async fn flush(&self) -> usize {
         let ground = &self.house.ground;
         ground.activity.flush(&*ground.store, Duration::from_secs(IDLE)).await.unwrap()
+    }
+}
+
+fn known(recognised: Recognised) -> Arc<Verified> {
+    match recognised.caller {
+        Caller::Known { verified, .. } => verified,
+        Caller::Anonymous => panic!("nobody"),
     }
 }
 

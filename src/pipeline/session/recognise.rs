@@ -37,6 +37,8 @@ pub struct Asking<'a> {
     pub csrf: Csrf,
     /// Whether the session may be renewed on this request.
     pub renews: bool,
+    /// Whether the request counts as use of the session: a page that asks how long it has left does not.
+    pub uses: bool,
     pub now: UnixTime,
 }
 
@@ -258,8 +260,16 @@ impl House {
     async fn renew_for(self: &Arc<Self>, said: Said, held: &OurCookies<'_>, asking: &Asking<'_>) -> Renewed {
         let device = Device::from_headers(asking.headers);
         let bounced = self.is_marked(held, said.generation);
-        self.renew(Renewing { said, device, bounced, transport: Transport::Cookie, ip: asking.ip, now: asking.now })
-            .await
+        self.renew(Renewing {
+            said,
+            device,
+            bounced,
+            transport: Transport::Cookie,
+            uses: asking.uses,
+            ip: asking.ip,
+            now: asking.now,
+        })
+        .await
     }
 
     fn hand_over(

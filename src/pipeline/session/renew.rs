@@ -23,6 +23,8 @@ pub struct Renewing {
     /// It came back after it was sent back once.
     pub bounced: bool,
     pub transport: Transport,
+    /// It puts off the idle end.
+    pub uses: bool,
     pub ip: Option<IpAddr>,
     pub now: UnixTime,
 }
@@ -104,7 +106,7 @@ impl House {
                 if verdict.risk_level == Risk::High { "another device renews" } else { "renewing needs a sign-in" };
             return Renewed::Ended(Denial::new(Code::StepUpRequired, words));
         }
-        self.renew_with(place, (record, stored), given, renewing.now).await
+        self.renew_with(place, (record, stored), given, renewing).await
     }
 
     async fn renew_with(
@@ -112,10 +114,12 @@ impl House {
         place: Place,
         (record, stored): (Record, Stored),
         given: Given,
-        now: UnixTime,
+        renewing: &Renewing,
     ) -> Renewed {
+        let now = renewing.now;
         let seen = Touch { user: place.user, id: place.id, last_seen: end_of(now), idle: self.terms.lifetimes.idle };
-        match self.ground.store.touch(&[seen]).await {
+        let touched = if renewing.uses { self.ground.store.touch(&[seen]).await } else { Ok(vec![true]) };
+        match touched {
             Ok(alive) if alive.first() == Some(&true) => {}
             Ok(_) => return self.ended("unknown", Code::SessionTerminated, "the session has just been ended"),
             // It was there a moment ago, and renewing has succeeded: noting the use can wait for the next flush.

@@ -41,6 +41,31 @@ async fn a_user_who_left_the_file_is_signed_out_at_the_next_renewal() {
     }
 }
 
+#[tokio::test]
+async fn a_page_that_asks_how_long_it_has_left_puts_the_end_off_for_nobody() {
+    let town = Town::new(Mode::Jwt).await;
+    let jar = town.sign_in("alice").await;
+    town.pass(ACCESS + 30);
+    town.peek(&jar).await.unwrap();
+    town.pass(IDLE - ACCESS - 20);
+    match town.peek(&jar).await {
+        Err(Turned::Away(denial, _)) => assert_eq!(denial.code, Code::SessionExpired),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_renewal_token_of_another_session_is_not_taken_for_this_one() {
+    let town = Town::new(Mode::Jwt).await;
+    let (former, jar) = (town.sign_in("alice").await, town.sign_in("alice").await);
+    let planted = former.replace("__Host-doorward-r0", "__Host-doorward-r1");
+    let planted = planted.split("; ").find(|pair| pair.starts_with("__Host-doorward-r1")).unwrap();
+    let mixed = format!("{jar}; {planted}");
+    let mine = town.ask(&jar).await.unwrap().session().unwrap().id;
+    town.pass(ACCESS + 30);
+    assert_eq!(town.ask(&mixed).await.unwrap().session().unwrap().id, mine);
+}
+
 /// A store that was away while somebody signed out has the session still.
 #[tokio::test]
 async fn a_revoked_session_is_not_renewed_though_the_store_knows_it() {
