@@ -1,6 +1,6 @@
 //! Revocations as sessions see them.
 
-use super::{Order, Revocations, Wait};
+use super::{Freshness, Order, Revocations, Wait};
 use crate::domain::principal::SourceName;
 use crate::domain::revocation::{Marks, Position, Reason, Subject, Target, User};
 use crate::domain::session::SessionId;
@@ -23,7 +23,7 @@ impl crate::ports::session::Revocations for Revocations {
     }
 
     fn is_blind(&self) -> bool {
-        !self.is_ready()
+        self.freshness() == Freshness::Blind && !self.is_ready()
     }
 
     fn refuses(&self, credential: &Credential<'_>) -> bool {
