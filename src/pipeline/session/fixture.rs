@@ -1,5 +1,9 @@
 //! For tests: sessions in a town of one gate, whose store, provider and users do what the test says.
 
+mod jar;
+
+pub(crate) use jar::{another_browser, browser, held, value};
+
 use super::{
     Arrived, Asking, Ground, House, Mode, ProviderTokens, Recognised, Refused, Renewal, SignedIn, Terms, Turned,
 };
@@ -35,7 +39,7 @@ use crate::store::memory::{Bounds, Memory};
 use crate::store::revocation::memory::MemoryLog;
 use crate::store::Clock;
 use async_trait::async_trait;
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, Method};
 use parking_lot::Mutex;
 use serde_json::{json, Map, Value};
 use std::collections::HashMap;
@@ -49,9 +53,6 @@ pub(crate) const START: u64 = 1_800_000_000;
 pub(crate) const IDLE: u64 = 1_800;
 pub(crate) const ABSOLUTE: u64 = 43_200;
 pub(crate) const ACCESS: u64 = 900;
-const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
-const CHROME: &str =
-    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
 
 /// A gate and everything it asks.
 pub(crate) struct Town {
@@ -257,36 +258,6 @@ pub(crate) fn terms(mode: Mode) -> Terms {
         cookie_domain: None,
         csrf_origins: Vec::new(),
     }
-}
-
-/// The headers of a browser that holds these cookies.
-pub(crate) fn browser(jar: &str) -> HeaderMap {
-    agent(jar, FIREFOX)
-}
-
-pub(crate) fn another_browser(jar: &str) -> HeaderMap {
-    agent(jar, CHROME)
-}
-
-fn agent(jar: &str, agent: &'static str) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert("user-agent", HeaderValue::from_static(agent));
-    headers.insert("accept-language", HeaderValue::from_static("en"));
-    if !jar.is_empty() {
-        headers.insert("cookie", jar.parse().unwrap());
-    }
-    headers
-}
-
-/// What a browser holds after these `Set-Cookie` lines.
-pub(crate) fn held<'l>(lines: impl IntoIterator<Item = &'l HeaderValue>) -> String {
-    let pairs = lines.into_iter().map(|line| line.to_str().unwrap().split(';').next().unwrap());
-    pairs.filter(|pair| !pair.ends_with('=')).collect::<Vec<_>>().join("; ")
-}
-
-/// The value of the only cookie in a jar.
-pub(crate) fn value(jar: &str) -> &str {
-    jar.split_once('=').unwrap().1
 }
 
 /// A store in memory that can be away, and notes what it was asked.
