@@ -7,8 +7,9 @@ use crate::domain::oidc::logout::{end_session_url, LogoutToken, SignOut as AtPro
 use crate::domain::principal::SourceName;
 use crate::domain::secret::Secret;
 use crate::pipeline::own::Reply;
-use crate::pipeline::session::Record;
+use crate::pipeline::session::{random, Record};
 use crate::ports::provider::with_keys;
+use crate::ports::store::Nonce;
 use crate::web::{SignOut, SignedOut};
 use http::StatusCode;
 use serde_json::json;
@@ -93,9 +94,16 @@ impl Own {
                 return Ok(json(StatusCode::BAD_REQUEST, &json!({ "error": "invalid_request" })));
             }
         };
-        // A token that comes again ends what has ended. To remember its jti before that is done would lose the sign-out
-        // when the store fails in between (section 2.6 leaves it open).
-        self.house.end_by_provider(&way.name, &logout.ends).await?;
+        // A token that comes again ends nothing more; unless the first time failed, for then the provider has to try again.
+        let (once, nonce) = (format!("logout:{name}:{}", logout.jti), Nonce(random()));
+        let store = &self.house.ground.store;
+        if !store.acquire(&once, &nonce, logout.over.since(now)).await? {
+            return Ok(empty(StatusCode::OK));
+        }
+        if let Err(denial) = self.house.end_by_provider(&way.name, &logout.ends).await {
+            let _ = store.release(&once, &nonce).await;
+            return Err(denial);
+        }
         Ok(empty(StatusCode::OK))
     }
 }
