@@ -236,6 +236,7 @@ impl Composer {
             gate: gate(settings, self.desks(settings), self.signing_in(settings).await?),
             upstreams,
             journal: Arc::new(Observers::new(Arc::clone(&self.metrics), logs, routes, names)),
+            events,
             limits: Limits {
                 max_header: server.max_header,
                 header_timeout: server.header_timeout,

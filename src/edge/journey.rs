@@ -11,7 +11,7 @@ use crate::domain::headers::forwarded::Peer;
 use crate::pipeline::account::{Auth, Decision, Record};
 use crate::pipeline::lasting::Holder;
 use crate::pipeline::{Answer, Permit};
-use crate::ports::{EdgeEvents, Stream};
+use crate::ports::Stream;
 use http::header::HOST;
 use http::{HeaderValue, Method, Uri, Version};
 use pingora::proxy::Session;
@@ -29,7 +29,6 @@ pub(super) struct Journey {
     pub(super) books: Books,
     /// `None` is a fault of ours, and such a request is refused: who sent it, and how, could not be told.
     exchange: Option<Exchange>,
-    events: Arc<dyn EdgeEvents>,
 }
 
 /// There is no way back, and no half-way: only a request that was admitted has a permit to forward with.
@@ -89,9 +88,9 @@ pub(super) struct Books {
 }
 
 impl Journey {
-    pub(super) fn begin(snapshot: Arc<Snapshot>, events: Arc<dyn EdgeEvents>) -> Self {
-        events.request_began();
-        Self { snapshot, stage: Stage::Arrived, books: Books::open(), exchange: Exchange::current(), events }
+    pub(super) fn begin(snapshot: Arc<Snapshot>) -> Self {
+        snapshot.events.request_began();
+        Self { snapshot, stage: Stage::Arrived, books: Books::open(), exchange: Exchange::current() }
     }
 
     /// The head is complete: who is on the other end, and what did they send?
@@ -111,10 +110,17 @@ impl Journey {
 
     /// The permit and its bookkeeping; nothing is forwarded without.
     pub(super) fn onward(&mut self) -> Option<&mut Onward> {
-        match &mut self.stage {
+        self.parts().1
+    }
+
+    /// The same, beside what it was decided with. Lent and not cloned: every thread would write to the one count of
+    /// users for it, and wait for the others.
+    pub(super) fn parts(&mut self) -> (&Snapshot, Option<&mut Onward>) {
+        let onward = match &mut self.stage {
             Stage::Admitted(onward) => Some(onward),
             Stage::Arrived | Stage::Answered(_) => None,
-        }
+        };
+        (&self.snapshot, onward)
     }
 
     /// Whether the client speaks HTTP/2.
@@ -254,7 +260,7 @@ impl Drop for Journey {
         if let Some(exchange) = &self.exchange {
             exchange.connection.end(now, self.snapshot.limits.idle_timeout);
         }
-        self.events.request_ended();
+        self.snapshot.events.request_ended();
         let (Some((method, uri, host, version)), Some(ids)) = (&self.books.request, &self.books.ids) else { return };
         let (route, denial, auth, client, upstream) = match &self.stage {
             Stage::Arrived => (None, None, Auth::Nobody, None, None),

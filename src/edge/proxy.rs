@@ -60,10 +60,10 @@ impl Proxy {
             return Err(Denial::new(Code::HeaderTooLarge, "the request head is above max_header").into());
         }
         let arrival = Arrival { head, peer, now: (self.clock)() };
-        let snapshot = Arc::clone(&journey.snapshot);
-        let permit = snapshot.gate.admit(&arrival).await?;
+        let gate = &journey.snapshot.gate;
+        let permit = gate.admit(&arrival).await?;
         let headers = &session.req_header().headers;
-        match snapshot.gate.route(&permit) {
+        match gate.route(&permit) {
             Some(route) if declared_length(headers) > route.forwarding.max_body => {
                 let cookies = permit.backward().cookies.iter().cloned();
                 Err(Answer::refused(too_large(), route, headers).with_cookies(cookies))
@@ -88,7 +88,7 @@ impl ProxyHttp for Proxy {
     type CTX = Journey;
 
     fn new_ctx(&self) -> Journey {
-        Journey::begin(self.snapshot.load_full(), Arc::clone(&self.events))
+        Journey::begin(self.snapshot.load_full())
     }
 
     /// None: the default would add a compression module to every request.
@@ -128,8 +128,7 @@ impl ProxyHttp for Proxy {
     }
 
     async fn upstream_peer(&self, session: &mut Session, journey: &mut Journey) -> Result<Box<HttpPeer>> {
-        let snapshot = Arc::clone(&journey.snapshot);
-        let Some(onward) = journey.onward() else {
+        let (snapshot, Some(onward)) = journey.parts() else {
             return Error::e_explain(ErrorType::InternalError, "forwarding without a permit");
         };
         let Some(pool) = snapshot.upstreams.get(onward.permit.upstream()) else {
@@ -185,7 +184,6 @@ impl ProxyHttp for Proxy {
         if end && body.as_ref().is_some_and(Bytes::is_empty) {
             *body = None;
         }
-        let snapshot = Arc::clone(&journey.snapshot);
         let answered = journey.books.status != 0;
         let wait = match (answered, end) {
             (true, _) => Wait::Body,
@@ -196,7 +194,7 @@ impl ProxyHttp for Proxy {
         if !end {
             journey.lasts(Stream::Http, &self.registry);
         }
-        let (Some(piece), Some(onward)) = (body.as_ref(), journey.onward()) else { return Ok(()) };
+        let (Some(piece), (snapshot, Some(onward))) = (body.as_ref(), journey.parts()) else { return Ok(()) };
         onward.body += piece.len() as u64;
         let most = snapshot.gate.route(&onward.permit).map_or(0, |route| route.forwarding.max_body);
         if onward.body > most {
@@ -225,8 +223,7 @@ impl ProxyHttp for Proxy {
                 journey.lasts(kind, &self.registry);
             }
         }
-        let snapshot = Arc::clone(&journey.snapshot);
-        let Some(onward) = journey.onward() else { return Ok(()) };
+        let (snapshot, Some(onward)) = journey.parts() else { return Ok(()) };
         if let (Some(pool), Some(target)) = (snapshot.upstreams.get(onward.permit.upstream()), &onward.target) {
             pool.answered(target);
         }
@@ -269,8 +266,7 @@ impl ProxyHttp for Proxy {
     /// A connection attempt that failed sent nothing, so any request may be tried once more, elsewhere if there is
     /// an elsewhere.
     fn fail_to_connect(&self, _: &mut Session, _: &HttpPeer, journey: &mut Journey, mut e: Box<Error>) -> Box<Error> {
-        let snapshot = Arc::clone(&journey.snapshot);
-        let Some(onward) = journey.onward() else { return e };
+        let (snapshot, Some(onward)) = journey.parts() else { return e };
         if let (Some(pool), Some(target)) = (snapshot.upstreams.get(onward.permit.upstream()), &onward.target) {
             pool.failed(target);
         }
@@ -308,11 +304,11 @@ impl ProxyHttp for Proxy {
 }
 
 /// Makes the head of a permitted request what the backend may see.
-pub(super) fn forward_head(head: &mut RequestHeader, journey: &mut Journey, upgrade: bool) -> Result<()> {
-    let snapshot = Arc::clone(&journey.snapshot);
+pub(super) fn forward_head(head: &mut RequestHeader, journey: &Journey, upgrade: bool) -> Result<()> {
     let (Stage::Admitted(onward), Some(ids)) = (&journey.stage, &journey.books.ids) else {
         return Error::e_explain(ErrorType::InternalError, "forwarding without a permit");
     };
+    let snapshot = &journey.snapshot;
     let permit = &onward.permit;
     let Some(route) = snapshot.gate.route(permit) else {
         return Error::e_explain(ErrorType::InternalError, "a permit for a route that is not there");
@@ -345,10 +341,9 @@ pub(super) fn forward_head(head: &mut RequestHeader, journey: &mut Journey, upgr
 /// Tells the client that its admitted request came to nothing. Once an answer has begun, the honest thing left is to
 /// end the connection.
 pub(super) async fn fail(session: &mut Session, journey: &mut Journey, denial: Denial) {
-    let snapshot = Arc::clone(&journey.snapshot);
     let headers = session.req_header().headers.clone();
-    let answer = match journey.onward() {
-        Some(onward) => {
+    let answer = match journey.parts() {
+        (snapshot, Some(onward)) => {
             onward.failure = Some(denial.clone());
             match snapshot.gate.route(&onward.permit) {
                 // A renewal on the way here is done, whatever became of the rest.
@@ -357,7 +352,7 @@ pub(super) async fn fail(session: &mut Session, journey: &mut Journey, denial: D
                 None => Answer::from(denial),
             }
         }
-        None => Answer::from(denial),
+        (_, None) => Answer::from(denial),
     };
     if session.response_written().is_none() {
         journey.books.answered(answer.status());

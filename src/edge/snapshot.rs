@@ -6,7 +6,7 @@ use super::tls::TlsFront;
 use super::upstream::Pool;
 use crate::config::settings::{Protocol, Upstream};
 use crate::pipeline::Gate;
-use crate::ports::Journal;
+use crate::ports::{EdgeEvents, Journal};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ pub struct Snapshot {
     /// By the index routes carry.
     pub upstreams: Vec<Arc<Pool>>,
     pub journal: Arc<dyn Journal>,
+    pub events: Arc<dyn EdgeEvents>,
     pub limits: Limits,
     pub tls: Option<TlsFront>,
     /// Trusted peers begin each connection with a PROXY header.

@@ -89,8 +89,8 @@ async fn connect(proxy: &Proxy, session: &Session, journey: &mut Journey) -> std
     let mut head = session.req_header().clone();
     let rewritten = forward_head(&mut head, journey, true);
     rewritten.map_err(|_| Denial::new(Code::Internal, "forwarding without a permit"))?;
-    let snapshot = Arc::clone(&journey.snapshot);
-    let onward = journey.onward().ok_or_else(unavailable)?;
+    let (snapshot, onward) = journey.parts();
+    let onward = onward.ok_or_else(unavailable)?;
     let pool = snapshot.upstreams.get(onward.permit.upstream()).ok_or_else(unavailable)?;
     let mut failed = unavailable();
     for _ in 0..ATTEMPTS {
@@ -142,8 +142,7 @@ async fn handshake(stream: Stream, mut head: RequestHeader, patience: Duration) 
 
 /// Takes off what a backend has no business to say; returns how long the socket may be silent.
 fn rewrite_answer(answer: &mut ResponseHeader, journey: &mut Journey) -> Duration {
-    let snapshot = Arc::clone(&journey.snapshot);
-    let Some(onward) = journey.onward() else { return Duration::ZERO };
+    let (snapshot, Some(onward)) = journey.parts() else { return Duration::ZERO };
     edit_response(answer, |parts| {
         backward::rewrite(&mut parts.headers, snapshot.gate.managed(), &onward.permit.backward());
     });
