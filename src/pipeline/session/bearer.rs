@@ -28,8 +28,8 @@ impl House {
     ///
     /// # Errors
     /// As for any other token.
-    pub fn read_bearer(&self, token: &str, now: UnixTime) -> Result<Verified, Denial> {
-        let read = self.read(token, now).map_err(|denial| match denial.code {
+    pub async fn read_bearer(&self, token: &str, now: UnixTime) -> Result<Verified, Denial> {
+        let read = self.read(token, now).await.map_err(|denial| match denial.code {
             Code::SessionExpired => Denial { code: Code::TokenExpired, ..denial },
             _ => denial,
         });

@@ -168,18 +168,7 @@ impl Town {
     }
 
     async fn recognise_as(&self, headers: &HeaderMap, uses: bool) -> Result<Recognised, Turned> {
-        let asking = Asking {
-            method: &Method::GET,
-            headers,
-            authority: "app.test",
-            proto: Proto::Https,
-            ip: None,
-            websocket: false,
-            csrf: Csrf::On,
-            renews: true,
-            uses,
-            now: self.now(),
-        };
+        let asking = Asking { uses, ..asking(headers, self.now()) };
         let cookies = self.house.cookies("app.test", Proto::Https).read(headers).unwrap();
         Ok(self.house.recognise(&cookies, &asking).await?.expect("no cookies"))
     }
@@ -188,6 +177,22 @@ impl Town {
     pub(crate) async fn flush(&self) -> usize {
         let ground = &self.house.ground;
         ground.activity.flush(&*ground.store, Duration::from_secs(IDLE)).await.unwrap()
+    }
+}
+
+/// A request for a page, which counts as a use.
+pub(crate) fn asking(headers: &HeaderMap, now: UnixTime) -> Asking<'_> {
+    Asking {
+        method: &Method::GET,
+        headers,
+        authority: "app.test",
+        proto: Proto::Https,
+        ip: None,
+        websocket: false,
+        csrf: Csrf::On,
+        renews: true,
+        uses: true,
+        now,
     }
 }
 

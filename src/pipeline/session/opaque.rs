@@ -65,7 +65,8 @@ impl House {
             Some(known) if self.is_sure_of(&known, now) => (known, Memory::Hit),
             known => {
                 let memory = if known.is_some() { Memory::Stale } else { Memory::Miss };
-                (self.look_up(&text, known, now).await?, memory)
+                // Boxed: once a minute and session.
+                (Box::pin(self.look_up(&text, known, now)).await?, memory)
             }
         };
         if let Err(denial) = self.check_revoked(&verified) {

@@ -134,7 +134,7 @@ impl House {
             Ok(issued) => issued,
             Err(denial) => return Renewed::CannotTell(denial),
         };
-        match self.read(&issued.access, now) {
+        match self.read(&issued.access, now).await {
             Ok(verified) => {
                 let about = Arc::new((record, stored.times));
                 Renewed::Issued { verified: Arc::new(verified), issued, about }

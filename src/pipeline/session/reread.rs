@@ -10,10 +10,10 @@ use crate::domain::oidc::{IdToken, Identity};
 use crate::domain::principal::SourceName;
 use crate::domain::secret::Secret;
 use crate::domain::time::UnixTime;
-use crate::ports::provider::{with_keys, Provider, ProviderError, Tokens};
+use crate::ports::provider::{keys_out_of_reach, Provider, ProviderError, Tokens};
 use crate::ports::store::{Nonce, Rewrote};
 use crate::ports::users::LocalUsers;
-use crate::ports::{RevokedFor, SessionEvent};
+use crate::ports::{with_keys, Keys, RevokedFor, SessionEvent};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -232,7 +232,8 @@ async fn identity(
     let occasion = Occasion::Refresh { subject, access_token: tokens.access_token.expose() };
     let terms = Terms { metadata: &metadata, settings, occasion, now };
     let text = std::str::from_utf8(id_token.expose()).unwrap_or_default();
-    let token = with_keys(&*provider.keys(), |keys| IdToken::check(text, &terms, keys)).await?;
+    let check = |keys: &Keys| IdToken::check(text, &terms, &keys.set);
+    let token = with_keys(&*provider.keys(), check, keys_out_of_reach).await?;
     Identity::read(&token, userinfo.as_ref(), settings).map(Some)
 }
 
