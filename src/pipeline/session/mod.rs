@@ -21,7 +21,7 @@ pub use end::Listed;
 pub use issue::Issued;
 pub use opaque::left;
 pub use recognise::{Asking, Recognised, Turned};
-pub use record::{Place, ProviderTokens, Record};
+pub use record::{Place, ProviderTokens, Record, Unopened};
 pub use renew::{Renewed, Renewing};
 
 use super::cache::CredentialCache;

@@ -127,8 +127,9 @@ impl House {
             Err(error) => return Looked::CannotTell(error.into()),
         };
         let place = Place { user: found.user, id: stored.id };
-        let Some(record) = Record::open(&self.ground.seals, place, &stored.body) else {
-            return Looked::Over(ended("the session was sealed with another secret"));
+        let record = match Record::open(&self.ground.seals, place, &stored.body) {
+            Ok(record) => record,
+            Err(unopened) => return Looked::CannotTell(unopened.into()),
         };
         let record = match self.refreshed(place, record, now).await {
             Ok(record) => record,

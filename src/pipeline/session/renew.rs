@@ -70,8 +70,12 @@ impl House {
             Ok(None) => return self.ended("unknown", Code::SessionExpired, "the store knows no such session"),
             Err(error) => return Renewed::CannotTell(error.into()),
         };
-        let Some(record) = Record::open(&self.ground.seals, place, &stored.body) else {
-            return self.ended("unknown", Code::SessionExpired, "the session was sealed with another secret");
+        let record = match Record::open(&self.ground.seals, place, &stored.body) {
+            Ok(record) => record,
+            Err(_) if self.is_revoked(place.id) => {
+                return self.ended("revoked", Code::SessionTerminated, "the session was revoked")
+            }
+            Err(unopened) => return Renewed::CannotTell(unopened.into()),
         };
         if let Err(denial) = self.check_standing(place, &record, &stored.times) {
             self.ground.events.renewed("revoked");

@@ -175,7 +175,7 @@ impl House {
             match self.ground.store.rewrite(place.user, place.id, version, &body).await {
                 Ok(Rewrote::Done(_)) => return Reread::Fresh(Box::new(record)),
                 Ok(Rewrote::Stale(stored)) => {
-                    let Some(theirs) = Record::open(&self.ground.seals, place, &stored.body) else { break };
+                    let Ok(theirs) = Record::open(&self.ground.seals, place, &stored.body) else { break };
                     version = stored.version;
                     record = Record { provider_tokens: record.provider_tokens, ..theirs };
                 }
@@ -196,7 +196,7 @@ impl House {
     /// The record of a session and its version; `None` when there is none, or it cannot be told.
     pub(super) async fn open(&self, place: Place) -> Option<(Record, u64)> {
         let stored = self.ground.store.load(place.user, place.id).await.ok()??;
-        Record::open(&self.ground.seals, place, &stored.body).map(|record| (record, stored.version))
+        Record::open(&self.ground.seals, place, &stored.body).ok().map(|record| (record, stored.version))
     }
 
     fn note(&self, record: &Record, place: Place, name: &'static str, detail: &str) {
