@@ -78,8 +78,11 @@ impl Own {
             now: asked.request.now,
         };
         match self.house.renew(renewing).await {
-            Renewed::Issued { issued, about, .. } => self.renewed(asked, &issued, &about, session_of(said.family)),
-            Renewed::CannotTell(denial) => Err(denial),
+            Renewed::Issued { verified, issued, about } => {
+                verified.session().iter().for_each(|facts| facts.know_on(&asked.request.headers));
+                self.renewed(asked, &issued, &about, session_of(said.family))
+            }
+            Renewed::CannotTell(denial) | Renewed::Refused(denial) => Err(denial),
             Renewed::Back(generation) => {
                 Ok(turned(self, asked, Turned::Back(self.house.marker(&asked.plan, generation))))
             }

@@ -45,6 +45,6 @@ impl House {
     /// It does not.
     pub async fn check_bearer(&self, verified: &Verified, asking: &Asking<'_>) -> Result<(), Denial> {
         self.check_revoked(verified)?;
-        self.check_device(verified, asking).await.map_err(|(denial, _)| denial)
+        self.check_device(verified, asking).await.map_err(|elsewhere| elsewhere.denial)
     }
 }

@@ -6,6 +6,7 @@
 pub mod activity;
 mod admit;
 mod bearer;
+mod elsewhere;
 mod end;
 mod flight;
 mod issue;

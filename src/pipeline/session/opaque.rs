@@ -48,7 +48,7 @@ impl House {
             let ends = denial.code.status() == 401;
             away(denial, ends)
         })?;
-        self.check_device(&verified, asking).await.map_err(|(denial, ends)| away(denial, ends))?;
+        self.check_device(&verified, asking).await.map_err(|it| away(it.denial, it.ends))?;
         let cookies: Vec<HeaderValue> = Vec::new();
         Ok(Recognised { caller: Caller::Known { verified, memory }, cookies })
     }

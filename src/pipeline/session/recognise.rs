@@ -1,11 +1,12 @@
 //! From our cookies to the caller.
 
+use super::elsewhere::Elsewhere;
 use super::renew::{Renewed, Renewing};
 use super::{session_of, House, Mode, Place, Renewal};
 use crate::domain::cookies::{CookiePlan, Name, OurCookies, Parity, SessionCookie};
 use crate::domain::csrf::{self, Cause, Csrf, Friends};
 use crate::domain::denial::{Code, Denial};
-use crate::domain::device::{Device, Level, OnMismatch, Prints};
+use crate::domain::device::Device;
 use crate::domain::family::{Renewal as Said, Transport};
 use crate::domain::headers::forwarded::Proto;
 use crate::domain::principal::{AuthMethod, Principal};
@@ -16,7 +17,7 @@ use crate::domain::token::jose::Unverified;
 use crate::domain::token::verify::{verify, Rejection};
 use crate::pipeline::cache::{SessionFacts, Verified};
 use crate::pipeline::permit::{Caller, Memory};
-use crate::ports::{with_keys, KeySource, Keys, RevokedFor, SessionEvent};
+use crate::ports::{with_keys, KeySource, Keys, RevokedFor};
 use http::{HeaderMap, HeaderValue, Method};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -80,17 +81,21 @@ impl House {
         if self.terms.mode == Mode::Opaque {
             return self.recognise_handle(held, asking, &plan).await.map(Some);
         }
-        let (verified, memory, cookies) = match self.live(held, asking.now).await {
+        let live = self.live(held, asking.now).await;
+        live.iter().for_each(|(verified, _)| self.ground.activity.arrived(verified));
+        let (verified, memory, cookies) = match live {
             Ok((verified, memory)) if !(asking.renews && self.is_due(&verified, asking.now)) => {
                 (verified, memory, Vec::new())
             }
             // Boxed: few requests renew, and each would carry the room for it.
             live => Box::pin(self.renewed(live, held, asking, &plan)).await?,
         };
-        self.ground.activity.arrived(&verified);
-        self.check_device(&verified, asking).await.map_err(|(denial, ends)| {
-            Turned::Away(denial, if ends { plan.clear_session(held) } else { cookies.clone() })
-        })?;
+        // A renewal has judged the device already.
+        if cookies.is_empty() {
+            let elsewhere =
+                |it: Elsewhere| Turned::Away(it.denial, if it.ends { plan.clear_session(held) } else { Vec::new() });
+            self.check_device(&verified, asking).await.map_err(elsewhere)?;
+        }
         Ok(Some(Recognised { caller: Caller::Known { verified, memory }, cookies }))
     }
 
@@ -118,12 +123,10 @@ impl House {
         match (renewed, live) {
             (Some(Renewed::Issued { verified, issued, .. }), _) => {
                 let cookies = issued.cookies(plan, held).map_err(|denial| Turned::Away(denial, Vec::new()))?;
+                verified.session().iter().for_each(|facts| facts.know_on(asking.headers));
                 Ok((verified, Memory::Miss, cookies))
             }
-            // Whoever is unblocked goes on where they were.
-            (Some(Renewed::Ended(denial)), _) if denial.code == Code::UserBlocked => {
-                Err(Turned::Away(denial, Vec::new()))
-            }
+            (Some(Renewed::Refused(denial)), _) => Err(Turned::Away(denial, Vec::new())),
             // A store that lost its data knows no session; what was really ended stands on the list, and was looked up.
             (Some(Renewed::Ended(denial)), Ok((verified, memory))) if denial.code == Code::SessionExpired => {
                 Ok((verified, memory, Vec::new()))
@@ -306,49 +309,6 @@ impl House {
         .await
     }
 
-    /// Whether the session turned up on another device, and whether that ends it.
-    pub(super) async fn check_device(&self, verified: &Verified, asking: &Asking<'_>) -> Result<(), (Denial, bool)> {
-        let level = self.terms.device.level;
-        let Some(facts) = verified.session().filter(|_| level != Level::Off) else { return Ok(()) };
-        if facts.is_known_on(asking.headers) {
-            return Ok(());
-        }
-        // Boxed: once a token and device.
-        Box::pin(self.check_other_device(verified, facts, asking)).await
-    }
-
-    async fn check_other_device(
-        &self,
-        verified: &Verified,
-        facts: &SessionFacts,
-        asking: &Asking<'_>,
-    ) -> Result<(), (Denial, bool)> {
-        let terms = &self.terms.device;
-        let remembered = Prints::from_text(&facts.dfp).unwrap_or_default();
-        let verdict = terms.judge(&remembered, &Device::from_headers(asking.headers), &self.ground.device_keys);
-        self.ground.events.noted(&SessionEvent {
-            name: "device_checked",
-            session: Some(facts.id),
-            provider: verified.principal.source.as_str(),
-            subject: &verified.principal.subject,
-            client: asking.ip,
-            detail: &verdict.to_json().to_string(),
-        });
-        if verdict.valid || terms.on_mismatch == OnMismatch::Log {
-            facts.know_on(asking.headers);
-            return Ok(());
-        }
-        match terms.on_mismatch {
-            OnMismatch::Log => Ok(()),
-            OnMismatch::StepUp => Err((Denial::new(Code::StepUpRequired, "the session is on another device"), false)),
-            OnMismatch::Deny => Err((Denial::new(Code::DeviceMismatch, "the session is on another device"), false)),
-            OnMismatch::Logout => {
-                self.end_revoked(facts.user, facts.id, RevokedFor::Device).await;
-                Err((Denial::new(Code::DeviceMismatch, "the session was on another device and has ended"), true))
-            }
-        }
-    }
-
     /// So that the same stale token is not sent back for ever. Whoever forges this is only judged the harder.
     #[must_use]
     pub fn marker(&self, plan: &CookiePlan, generation: u32) -> Vec<HeaderValue> {
@@ -358,6 +318,10 @@ impl House {
     #[must_use]
     pub fn is_marked(&self, held: &OurCookies<'_>, generation: u32) -> bool {
         held.bounced() == Some(generation.to_string().as_str())
+    }
+
+    pub(super) fn remember_token(&self, verified: &Arc<Verified>) {
+        self.cache.remember(Arc::clone(verified));
     }
 
     /// Whether transparent renewal is on.

@@ -84,3 +84,15 @@ async fn a_key_that_is_known_to_be_revoked_needs_no_store_to_be_refused() {
     town.store.comes_back();
     assert!(town.ask(&jar).await.is_ok(), "the renewal token is as good as before");
 }
+
+/// A family that believes its newest token arrived takes the one before for a copy, once the grace is over.
+#[tokio::test]
+async fn a_renewal_whose_answer_was_lost_has_not_arrived() {
+    let town = Town::new(Mode::Jwt).await;
+    let jar = town.sign_in("alice").await;
+    town.pass(ACCESS + 30);
+    town.ask(&jar).await.unwrap();
+    town.house.ground.activity.confirm(&*town.house.ground.store).await.unwrap();
+    town.pass(60);
+    assert!(town.ask(&jar).await.is_ok(), "the same again, for nobody has seen it");
+}
