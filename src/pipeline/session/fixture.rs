@@ -3,7 +3,7 @@
 mod jar;
 mod watch;
 
-pub(crate) use jar::{another_browser, browser, held, value};
+pub(crate) use jar::{another_browser, browser, held, script, value};
 pub(crate) use watch::Watch;
 
 use super::{

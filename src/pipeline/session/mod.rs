@@ -21,7 +21,7 @@ pub use admit::{Arrived, Full, Refused, SignedIn};
 pub use end::Listed;
 pub use issue::Issued;
 pub use opaque::left;
-pub use recognise::{Asking, Recognised, Turned};
+pub use recognise::{cleared, Asking, Recognised, Turned};
 pub use record::{Place, ProviderTokens, Record, Unopened};
 pub use renew::{Renewed, Renewing};
 

@@ -4,7 +4,7 @@
 //! and while the store is away a session that is remembered goes on until it would have ended anyway.
 
 use super::lease::{end_of, Lease};
-use super::recognise::ended;
+use super::recognise::{cleared, ended};
 use super::{activity, random, Asking, House, Place, Recognised, Record, Turned};
 use crate::domain::cookies::{CookiePlan, OurCookies, SessionCookie};
 use crate::domain::denial::{Code, Denial};
@@ -42,7 +42,10 @@ impl House {
         asking: &Asking<'_>,
         plan: &CookiePlan,
     ) -> Result<Recognised, Turned> {
-        let away = |denial, ends| Turned::Away(denial, if ends { plan.clear_session(held) } else { Vec::new() });
+        let away = |denial, ends| {
+            let clear = if ends { cleared(&denial, plan, held, asking.headers) } else { Vec::new() };
+            Turned::Away(denial, clear)
+        };
         let found = self.hold(held, asking.now).await;
         let (verified, memory) = found.map_err(|denial| {
             let ends = denial.code.status() == 401;
@@ -69,10 +72,9 @@ impl House {
                 (Box::pin(self.look_up(&text, known, now)).await?, memory)
             }
         };
-        if let Err(denial) = self.check_revoked(&verified) {
-            self.ground.handles.forget(&verified);
-            return Err(denial);
-        }
+        // What was revoked is remembered for its minute all the same: the store could only say that it knows no such
+        // handle, and whoever comes late would not hear that the session was ended.
+        self.check_revoked(&verified)?;
         Ok((verified, memory))
     }
 

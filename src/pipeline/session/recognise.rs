@@ -9,6 +9,7 @@ use crate::domain::denial::{Code, Denial};
 use crate::domain::device::Device;
 use crate::domain::family::{Renewal as Said, Transport};
 use crate::domain::headers::forwarded::Proto;
+use crate::domain::navigation::wants_page;
 use crate::domain::principal::{AuthMethod, Principal};
 use crate::domain::session::{FamilyId, SessionId, UserHash};
 use crate::domain::signing::own;
@@ -111,7 +112,7 @@ impl House {
             // The renewal token that goes with it must neither bring back what was revoked, nor stand in for an answer.
             let ends = denial.code == Code::SessionTerminated;
             if ends || denial.code.status() != 401 {
-                let clear = if ends { plan.clear_session(held) } else { Vec::new() };
+                let clear = if ends { cleared(denial, plan, held, asking.headers) } else { Vec::new() };
                 return Err(Turned::Away(denial.clone(), clear));
             }
         }
@@ -131,7 +132,10 @@ impl House {
             (Some(Renewed::Ended(denial)), Ok((verified, memory))) if denial.code == Code::SessionExpired => {
                 Ok((verified, memory, Vec::new()))
             }
-            (Some(Renewed::Ended(denial)), _) => Err(Turned::Away(denial, plan.clear_session(held))),
+            (Some(Renewed::Ended(denial)), _) => {
+                let clear = cleared(&denial, plan, held, asking.headers);
+                Err(Turned::Away(denial, clear))
+            }
             // The token is good for a while yet; whatever cannot be told now can be told later.
             (None | Some(Renewed::CannotTell(_) | Renewed::Back(_)), Ok((verified, memory))) => {
                 Ok((verified, memory, Vec::new()))
@@ -343,6 +347,22 @@ fn named_family(held: &OurCookies<'_>) -> Option<FamilyId> {
     let SessionCookie::Value(token) = held.session() else { return None };
     let unverified = Unverified::parse(&token).ok()?;
     FamilyId::parse(unverified.unverified_claims().get("fid")?.as_str()?)
+}
+
+/// The `Set-Cookie` lines that make a browser forget a session that has ended, for a request with these `headers`.
+///
+/// A script may have sent its request before somebody signed in anew, which ends the former session in that browser.
+/// Cookies of all sessions have the same names, so clearing them with this late answer would sign the new session out.
+/// What a script is told of a revoked session therefore clears nothing: at worst the dead cookies come again and cost
+/// the store a question each time their token is due, until the next page. A page waits for its answer.
+#[must_use]
+pub fn cleared(denial: &Denial, plan: &CookiePlan, held: &OurCookies<'_>, headers: &HeaderMap) -> Vec<HeaderValue> {
+    let late = denial.code == Code::SessionTerminated && !wants_page(headers);
+    if late {
+        Vec::new()
+    } else {
+        plan.clear_session(held)
+    }
 }
 
 pub(super) fn ended(detail: &'static str) -> Denial {

@@ -96,3 +96,25 @@ async fn a_renewal_whose_answer_was_lost_has_not_arrived() {
     town.pass(60);
     assert!(town.ask(&jar).await.is_ok(), "the same again, for nobody has seen it");
 }
+
+#[tokio::test]
+async fn a_late_answer_to_a_script_does_not_take_the_cookies_of_the_session_that_came_after() {
+    for (mode, later) in [(Mode::Jwt, ACCESS + 30), (Mode::Opaque, 30)] {
+        let town = Town::new(mode).await;
+        let former = town.sign_in("alice").await;
+        let facts = town.ask(&former).await.unwrap();
+        let place = facts.session().map(|facts| (facts.user, facts.id)).unwrap();
+        // As signing in anew does.
+        town.house.end(place.0, place.1).await.unwrap();
+        for seconds in [0, later] {
+            town.pass(seconds);
+            let (mut late, mut page) = (Vec::new(), Vec::new());
+            for (headers, cookies) in [(script(&former), &mut late), (browser(&former), &mut page)] {
+                let Err(Turned::Away(denial, lines)) = town.recognise(&headers).await else { panic!("let in") };
+                assert_eq!(denial.code, Code::SessionTerminated, "{mode:?}");
+                *cookies = lines;
+            }
+            assert!(late.is_empty() && !page.is_empty(), "{mode:?}");
+        }
+    }
+}
