@@ -8,7 +8,9 @@ pub mod users;
 
 pub use session::{Credential, Revocations, RevokedFor, SessionEvent, SessionEvents};
 
+use crate::domain::denial::Denial;
 use crate::domain::token::keys::KeySet;
+use crate::domain::token::verify::Rejection;
 use crate::pipeline::account::Record;
 use async_trait::async_trait;
 use std::fmt::Debug;
@@ -52,6 +54,28 @@ pub enum Looked {
     Unknown,
     /// The issuer did not answer: unknown and new cannot be told apart.
     CannotTell,
+}
+
+/// Does `check` with the keys as they are, and once more with fresh ones if none of them made the signature.
+///
+/// # Errors
+/// What `check` says, or `cannot_tell` when a new key and a wrong one cannot be told apart.
+pub async fn with_keys<T>(
+    keys: &dyn KeySource,
+    check: impl Fn(&Keys) -> Result<T, Rejection> + Send + Sync,
+    cannot_tell: impl FnOnce() -> Denial + Send,
+) -> Result<T, Denial> {
+    let current = keys.current();
+    match check(&current) {
+        Ok(found) => return Ok(found),
+        Err(Rejection::Denied(denial)) => return Err(denial),
+        Err(Rejection::UnknownKey) => {}
+    }
+    match keys.look_for_new_keys(current.generation).await {
+        Looked::Again => check(&keys.current()).map_err(Rejection::into_denial),
+        Looked::Unknown => Err(Rejection::UnknownKey.into_denial()),
+        Looked::CannotTell => Err(cannot_tell()),
+    }
 }
 
 /// Where finished requests leave their trace.

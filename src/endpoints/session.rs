@@ -7,7 +7,7 @@ use crate::domain::family::Transport;
 use crate::domain::session::{SessionId, Times};
 use crate::domain::time::UnixTime;
 use crate::pipeline::own::Reply;
-use crate::pipeline::session::{left, session_of, Issued, Mode, Place, Record, Renewed, Renewing, Turned};
+use crate::pipeline::session::{cleared, left, session_of, Issued, Mode, Place, Record, Renewed, Renewing, Turned};
 use crate::pipeline::Caller;
 use http::{HeaderValue, StatusCode};
 use serde_json::{json, Value};
@@ -78,14 +78,15 @@ impl Own {
             now: asked.request.now,
         };
         match self.house.renew(renewing).await {
-            Renewed::Issued { issued, about, .. } => self.renewed(asked, &issued, &about, session_of(said.family)),
-            Renewed::CannotTell(denial) => Err(denial),
+            Renewed::Issued { verified, issued, about } => {
+                verified.session().iter().for_each(|facts| facts.know_on(&asked.request.headers));
+                self.renewed(asked, &issued, &about, session_of(said.family))
+            }
+            Renewed::CannotTell(denial) | Renewed::Refused(denial) => Err(denial),
             Renewed::Back(generation) => {
                 Ok(turned(self, asked, Turned::Back(self.house.marker(&asked.plan, generation))))
             }
-            Renewed::Ended(denial) => {
-                Ok(turned(self, asked, Turned::Away(denial, asked.plan.clear_session(&asked.held))))
-            }
+            Renewed::Ended(denial) => Ok(self.over(asked, denial)),
         }
     }
 
@@ -112,8 +113,12 @@ impl Own {
     }
 
     fn gone(&self, asked: &Asked<'_>) -> Reply {
-        let gone = Denial::new(Code::SessionTerminated, "the session has been ended");
-        turned(self, asked, Turned::Away(gone, asked.plan.clear_session(&asked.held)))
+        self.over(asked, Denial::new(Code::SessionTerminated, "the session has been ended"))
+    }
+
+    fn over(&self, asked: &Asked<'_>, denial: Denial) -> Reply {
+        let clear = cleared(&denial, &asked.plan, &asked.held, &asked.request.headers);
+        turned(self, asked, Turned::Away(denial, clear))
     }
 
     fn is_opaque(&self) -> bool {

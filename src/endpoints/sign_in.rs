@@ -14,7 +14,8 @@ use crate::domain::oidc::Identity;
 use crate::domain::seal::Purpose;
 use crate::pipeline::own::Reply;
 use crate::pipeline::session::{random, Arrived, ProviderTokens, Refused, SignedIn};
-use crate::ports::provider::{with_keys, Provider, ProviderError, Tokens};
+use crate::ports::provider::{keys_out_of_reach, Provider, ProviderError, Tokens};
+use crate::ports::{with_keys, Keys};
 use crate::web::{self, Bounced, Chooser, Onward, ProviderDown};
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::Engine;
@@ -206,7 +207,8 @@ async fn identity(
     let access_token = tokens.access_token.expose();
     let occasion = Occasion::SignIn { nonce: &attempt.nonce, max_age: attempt.max_age, access_token };
     let terms = Terms { metadata: &metadata, settings, occasion, now: asked.request.now };
-    let token = with_keys(&*provider.keys(), |keys| IdToken::check(text, &terms, keys)).await?;
+    let check = |keys: &Keys| IdToken::check(text, &terms, &keys.set);
+    let token = with_keys(&*provider.keys(), check, keys_out_of_reach).await?;
     let userinfo =
         if settings.userinfo { Some(provider.userinfo(&tokens.access_token).await.map_err(away)?) } else { None };
     Identity::read(&token, userinfo.as_ref(), settings)

@@ -8,8 +8,9 @@ use crate::domain::principal::SourceName;
 use crate::domain::secret::Secret;
 use crate::pipeline::own::Reply;
 use crate::pipeline::session::{random, Record};
-use crate::ports::provider::with_keys;
+use crate::ports::provider::keys_out_of_reach;
 use crate::ports::store::Nonce;
+use crate::ports::{with_keys, Keys};
 use crate::web::{SignOut, SignedOut};
 use http::StatusCode;
 use serde_json::json;
@@ -85,7 +86,8 @@ impl Own {
         let metadata = provider.metadata().await.map_err(away)?;
         let (settings, now) = (provider.settings(), asked.request.now);
         let keys = provider.keys();
-        let checked = with_keys(&*keys, |keys| LogoutToken::check(&token, &metadata, settings, keys, now)).await;
+        let check = |keys: &Keys| LogoutToken::check(&token, &metadata, settings, &keys.set, now);
+        let checked = with_keys(&*keys, check, keys_out_of_reach).await;
         let logout = match checked {
             Ok(logout) => logout,
             Err(denial) if denial.code.status() == 503 => return Err(denial),

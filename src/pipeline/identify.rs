@@ -12,7 +12,7 @@ use crate::domain::policy::rule::Access;
 use crate::domain::time::UnixTime;
 use crate::domain::token::jose::Unverified;
 use crate::domain::token::verify::{verify, Rejection};
-use crate::ports::{Keys, Looked};
+use crate::ports::{with_keys, Keys};
 use std::sync::Arc;
 
 impl Gate {
@@ -39,9 +39,8 @@ impl Gate {
             Presented::Bearer(token) => {
                 let (verified, memory) = self.bearer(token, arrival.now).await.map_err(refused)?;
                 match house {
-                    // Boxed: only a session on another device takes more than a look.
                     Some(house) if verified.session().is_some() => {
-                        Box::pin(house.check_bearer(&verified, &self.asking(visit))).await.map_err(refused)?;
+                        house.check_bearer(&verified, &self.asking(visit)).await.map_err(refused)?;
                     }
                     Some(house) => house.check_revoked(&verified).map_err(refused)?,
                     None => {}
@@ -49,8 +48,7 @@ impl Gate {
                 Ok(Recognised { caller: Caller::Known { verified, memory }, cookies: Vec::new() })
             }
             Presented::Nothing => match people.filter(|_| route.rule.accepts_session && held.holds_session()) {
-                // Boxed: most of it is renewal, which few requests need.
-                Some(house) => Box::pin(self.session(house, &held, visit)).await,
+                Some(house) => self.session(house, &held, visit).await,
                 None => Ok(nobody()),
             },
         }
@@ -85,23 +83,13 @@ impl Gate {
         let unverified = Unverified::parse(token)?;
         let iss = unverified.unverified_issuer();
         if let Some(house) = self.house.as_ref().filter(|house| iss.is_some_and(|iss| house.issues(iss))) {
-            return house.read_bearer(token, now);
+            return house.read_bearer(token, now).await;
         }
         let issuer = iss.and_then(|iss| self.by_iss.get(iss)).copied();
         let known = issuer.and_then(|at| self.issuers.get(at).map(|desk| (at, desk)));
         let (at, desk) = known.ok_or_else(|| Denial::new(Code::TokenInvalid, "no configured issuer has this `iss`"))?;
-        let keys = desk.keys.current();
-        match self.verify_at((at, desk), (token, &unverified), &keys, now) {
-            Err(Rejection::UnknownKey) => {}
-            Err(Rejection::Denied(denial)) => return Err(denial),
-            Ok(verified) => return Ok(verified),
-        }
-        match desk.keys.look_for_new_keys(keys.generation).await {
-            Looked::CannotTell => return Err(unavailable(desk)),
-            Looked::Unknown => return Err(Rejection::UnknownKey.into_denial()),
-            Looked::Again => {}
-        }
-        self.verify_at((at, desk), (token, &unverified), &desk.keys.current(), now).map_err(Rejection::into_denial)
+        let check = |keys: &Keys| self.verify_at((at, desk), (token, &unverified), keys, now);
+        with_keys(&*desk.keys, check, || unavailable(desk)).await
     }
 
     fn verify_at(

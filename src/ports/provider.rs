@@ -1,13 +1,11 @@
 //! An OpenID provider, as sign-in, renewal and sign-out need it.
 
-use super::{KeySource, Looked};
+use super::KeySource;
 use crate::domain::denial::{Code, Denial};
 use crate::domain::oidc::callback::Refusal;
 use crate::domain::oidc::unguessable::Unguessable;
 use crate::domain::oidc::{Metadata, ProviderSettings};
 use crate::domain::secret::Secret;
-use crate::domain::token::keys::KeySet;
-use crate::domain::token::verify::Rejection;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 use std::fmt::Debug;
@@ -76,23 +74,8 @@ pub enum ProviderError {
     Refused(Refusal),
 }
 
-/// Does `check` with the keys as they are, and once more with fresh ones if none of them made the signature.
-///
-/// # Errors
-/// What `check` says, or `provider_unavailable` when a new key and a wrong one cannot be told apart.
-pub async fn with_keys<T>(
-    keys: &dyn KeySource,
-    check: impl Fn(&KeySet) -> Result<T, Rejection> + Send + Sync,
-) -> Result<T, Denial> {
-    let current = keys.current();
-    match check(&current.set) {
-        Ok(found) => return Ok(found),
-        Err(Rejection::Denied(denial)) => return Err(denial),
-        Err(Rejection::UnknownKey) => {}
-    }
-    match keys.look_for_new_keys(current.generation).await {
-        Looked::Again => check(&keys.current().set).map_err(Rejection::into_denial),
-        Looked::Unknown => Err(Rejection::UnknownKey.into_denial()),
-        Looked::CannotTell => Err(Denial::new(Code::ProviderUnavailable, "the keys of the provider cannot be had")),
-    }
+/// What is said of a token whose key may be new, or wrong.
+#[must_use]
+pub fn keys_out_of_reach() -> Denial {
+    Denial::new(Code::ProviderUnavailable, "the keys of the provider cannot be had")
 }

@@ -51,7 +51,7 @@ pub(super) async fn end(tools: &Tools, access: &Access, (asked, id): (&Asked, &s
 }
 
 fn described(tools: &Tools, user: UserHash, stored: &Stored) -> Option<Value> {
-    let record = Record::open(&tools.ground.seals, Place { user, id: stored.id }, &stored.body)?;
+    let record = Record::open(&tools.ground.seals, Place { user, id: stored.id }, &stored.body).ok()?;
     Some(json!({
         "id": stored.id.to_string(),
         "source": record.provider,

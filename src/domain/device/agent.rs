@@ -52,7 +52,7 @@ const PLATFORMS: [(&[u8], &str); 12] = [
 ];
 
 /// A browser, or a program that is none. Its `Display` is for people: "Firefox on Linux".
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Agent {
     /// Letters, digits and a few marks only: safe to show, log and store.
     family: String,

@@ -28,7 +28,7 @@ const LONGEST: usize = 64;
 
 /// What one request tells about the device it comes from. Whatever is missing here was not told: only a script can
 /// tell a screen or a time zone, a plain navigation has but its agent and language.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Device {
     pub agent: Option<Agent>,
     /// Longer side first, for a phone that is turned is the same phone.

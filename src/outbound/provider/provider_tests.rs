@@ -9,7 +9,8 @@ use crate::domain::oidc::fixture::{attempt, NOW};
 use crate::domain::oidc::id_token::{Occasion, Terms};
 use crate::domain::oidc::{Callback, IdToken, Identity};
 use crate::domain::token::fixture::{rs256, token};
-use crate::ports::provider::with_keys;
+use crate::ports::provider::keys_out_of_reach;
+use crate::ports::with_keys;
 use jsonwebtoken::Algorithm;
 use serde_json::json;
 use std::path::PathBuf;
@@ -45,7 +46,7 @@ async fn believed(provider: &OidcProvider, id_token: &str) -> Result<IdToken, De
     let attempt = attempt();
     let occasion = Occasion::SignIn { nonce: &attempt.nonce, max_age: None, access_token: b"the access token" };
     let terms = Terms { metadata: &metadata, settings: provider.settings(), occasion, now: NOW };
-    with_keys(&*provider.keys(), |keys| IdToken::check(id_token, &terms, keys)).await
+    with_keys(&*provider.keys(), |keys| IdToken::check(id_token, &terms, &keys.set), keys_out_of_reach).await
 }
 
 #[tokio::test]

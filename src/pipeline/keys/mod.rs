@@ -19,7 +19,7 @@ use crate::domain::seal::{Purpose, Seals};
 use crate::domain::signing::document::Unreadable;
 use crate::domain::signing::jwks::Jwks;
 use crate::domain::signing::key::CannotSign;
-use crate::domain::signing::ring::{NoKey, Refused};
+use crate::domain::signing::ring::{NoKey, Refused, State};
 use crate::domain::signing::{AccessToken, Algorithm, Change, FreshKey, Mode, Ring, Schedule};
 use crate::domain::time::UnixTime;
 use crate::ports::store::{StoreError, Vault};
@@ -201,6 +201,13 @@ impl SigningRing {
     #[must_use]
     pub fn list(&self) -> Vec<Listed> {
         self.live.load().ring.keys().iter().map(Listed::from).collect()
+    }
+
+    /// Whether `kid` is known to be revoked: then nothing need be looked up.
+    #[must_use]
+    pub fn has_revoked(&self, kid: &str) -> bool {
+        let live = self.live.load();
+        live.ring.keys().iter().any(|key| key.kid().as_str() == kid && matches!(key.state(), State::Revoked { .. }))
     }
 
     /// Another schedule, from a configuration read anew. The next tick acts by it.

@@ -28,8 +28,8 @@ impl House {
     ///
     /// # Errors
     /// As for any other token.
-    pub fn read_bearer(&self, token: &str, now: UnixTime) -> Result<Verified, Denial> {
-        let read = self.read(token, now).map_err(|denial| match denial.code {
+    pub async fn read_bearer(&self, token: &str, now: UnixTime) -> Result<Verified, Denial> {
+        let read = self.read(token, now).await.map_err(|denial| match denial.code {
             Code::SessionExpired => Denial { code: Code::TokenExpired, ..denial },
             _ => denial,
         });
@@ -45,6 +45,6 @@ impl House {
     /// It does not.
     pub async fn check_bearer(&self, verified: &Verified, asking: &Asking<'_>) -> Result<(), Denial> {
         self.check_revoked(verified)?;
-        self.check_device(verified, asking).await.map_err(|(denial, _)| denial)
+        self.check_device(verified, asking).await.map_err(|elsewhere| elsewhere.denial)
     }
 }

@@ -19,7 +19,7 @@ pub struct Listed {
 }
 
 impl House {
-    /// The sessions of one user, oldest first.
+    /// The sessions of one user, oldest first; those that cannot be opened have nothing to show.
     ///
     /// # Errors
     /// 503: the store cannot be asked.
@@ -27,8 +27,9 @@ impl House {
         let stored = self.ground.store.list(user).await?;
         let open = |stored: Stored| {
             let place = Place { user, id: stored.id };
-            let record = Record::open(&self.ground.seals, place, &stored.body)?;
-            Some(Listed { id: stored.id, times: stored.times, record })
+            let record = Record::open(&self.ground.seals, place, &stored.body);
+            let record = record.inspect_err(|unopened| tracing::warn!(session = %place.id, "not listed: {unopened}"));
+            Some(Listed { id: stored.id, times: stored.times, record: record.ok()? })
         };
         Ok(stored.into_iter().filter_map(open).collect())
     }
@@ -36,24 +37,24 @@ impl House {
     /// What one session says, and how long it lives; `None` when it has ended.
     ///
     /// # Errors
-    /// 503: the store cannot be asked.
+    /// 503: the store cannot be asked, or what it says cannot be opened.
     pub async fn look(&self, place: Place) -> Result<Option<(Record, Times)>, Denial> {
-        let stored = self.ground.store.load(place.user, place.id).await?;
-        let open = |stored: Stored| Some((Record::open(&self.ground.seals, place, &stored.body)?, stored.times));
-        Ok(stored.and_then(open))
+        let Some(stored) = self.ground.store.load(place.user, place.id).await? else { return Ok(None) };
+        Ok(Some((Record::open(&self.ground.seals, place, &stored.body)?, stored.times)))
     }
 
-    /// Ends one session of `user`. `false`: they have none of that name, and nothing was done; for names are public, and
+    /// Ends one session of `user`, whether or not its record can be opened. `false`: they have none of that name, and nothing was done; for names are public, and
     /// nobody may end a session that is not theirs by naming it.
     ///
     /// # Errors
     /// 503: the store cannot be asked.
     pub async fn end(self: &Arc<Self>, user: UserHash, id: SessionId) -> Result<bool, Denial> {
-        let Some((record, _)) = self.look(Place { user, id }).await? else { return Ok(false) };
+        let Some(stored) = self.ground.store.load(user, id).await? else { return Ok(false) };
         self.ground.revocations.revoke_session(id, RevokedFor::SignOut).await;
         let ended = self.ground.store.end(user, id).await;
-        self.noted_end(&record, id);
-        self.give_back(record);
+        let record = Record::open(&self.ground.seals, Place { user, id }, &stored.body).ok();
+        self.noted_end(record.as_ref(), id);
+        record.into_iter().for_each(|record| self.give_back(record));
         // Revoked it is already, should the record have stayed.
         Ok(ended.map(|_| true)?)
     }
@@ -78,9 +79,9 @@ impl House {
     /// # Errors
     /// As [`House::end`].
     pub async fn end_others(self: &Arc<Self>, user: UserHash, kept: Option<SessionId>) -> Result<(), Denial> {
-        for listed in self.list(user).await? {
-            if Some(listed.id) != kept {
-                self.end(user, listed.id).await?;
+        for stored in self.ground.store.list(user).await? {
+            if Some(stored.id) != kept {
+                self.end(user, stored.id).await?;
             }
         }
         Ok(())
@@ -121,14 +122,19 @@ impl House {
         }
     }
 
-    fn noted_end(&self, record: &Record, id: SessionId) {
+    fn noted_end(&self, record: Option<&Record>, id: SessionId) {
+        let (provider, subject) = record.map(|record| (&*record.provider, &*record.subject)).unwrap_or_default();
         self.ground.events.noted(&SessionEvent {
             name: "sign_out",
             session: Some(id),
-            provider: &record.provider,
-            subject: &record.subject,
+            provider,
+            subject,
             client: None,
-            detail: "",
+            detail: if record.is_some() { "" } else { "its record could not be opened" },
         });
     }
 }
+
+#[cfg(test)]
+#[path = "end_tests.rs"]
+mod tests;

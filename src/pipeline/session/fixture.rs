@@ -1,8 +1,10 @@
 //! For tests: sessions in a town of one gate, whose store, provider and users do what the test says.
 
 mod jar;
+mod watch;
 
-pub(crate) use jar::{another_browser, browser, held, value};
+pub(crate) use jar::{another_browser, browser, held, script, value};
+pub(crate) use watch::Watch;
 
 use super::{
     Arrived, Asking, Ground, House, Mode, ProviderTokens, Recognised, Refused, Renewal, SignedIn, Terms, Turned,
@@ -34,7 +36,7 @@ use crate::pipeline::revocation::{self, Revocations};
 use crate::ports::provider::{Provider, ProviderError, Tokens};
 use crate::ports::store::*;
 use crate::ports::users::{self, LocalUsers};
-use crate::ports::{KeySource, SessionEvent, SessionEvents};
+use crate::ports::KeySource;
 use crate::store::memory::{Bounds, Memory};
 use crate::store::revocation::memory::MemoryLog;
 use crate::store::Clock;
@@ -61,6 +63,7 @@ pub(crate) struct Town {
     pub(crate) users: Arc<File>,
     pub(crate) provider: Arc<Distant>,
     pub(crate) house: Arc<House>,
+    pub(crate) watch: Arc<Watch>,
 }
 
 impl Town {
@@ -75,14 +78,15 @@ impl Town {
         let store = Arc::new(Frail { inner: memory, down: AtomicBool::new(false), asked: Mutex::default() });
         let (users, provider) = (Arc::<File>::default(), Arc::<Distant>::default());
         users.says("alice", &["admin"]);
-        let ground = ground(&store).await;
+        let watch = Arc::<Watch>::default();
+        let ground = ground(&store, &watch).await;
         let house = house(ground, terms, IdentityHeaders::default(), (&users, &provider));
-        Self { store, time, users, provider, house }
+        Self { store, time, users, provider, house, watch }
     }
 
     /// Another replica: it shares the store, and nothing else.
     pub(crate) async fn replica(&self) -> Self {
-        let ground = ground(&self.store).await;
+        let ground = ground(&self.store, &self.watch).await;
         self.beside(house(ground, self.house.terms.clone(), IdentityHeaders::default(), (&self.users, &self.provider)))
     }
 
@@ -92,8 +96,8 @@ impl Town {
     }
 
     fn beside(&self, house: Arc<House>) -> Self {
-        let (store, time) = (Arc::clone(&self.store), Arc::clone(&self.time));
-        Self { store, time, users: Arc::clone(&self.users), provider: Arc::clone(&self.provider), house }
+        let (store, time, watch) = (Arc::clone(&self.store), Arc::clone(&self.time), Arc::clone(&self.watch));
+        Self { store, time, users: Arc::clone(&self.users), provider: Arc::clone(&self.provider), house, watch }
     }
 
     pub(crate) fn now(&self) -> UnixTime {
@@ -168,18 +172,7 @@ impl Town {
     }
 
     async fn recognise_as(&self, headers: &HeaderMap, uses: bool) -> Result<Recognised, Turned> {
-        let asking = Asking {
-            method: &Method::GET,
-            headers,
-            authority: "app.test",
-            proto: Proto::Https,
-            ip: None,
-            websocket: false,
-            csrf: Csrf::On,
-            renews: true,
-            uses,
-            now: self.now(),
-        };
+        let asking = Asking { uses, ..asking(headers, self.now()) };
         let cookies = self.house.cookies("app.test", Proto::Https).read(headers).unwrap();
         Ok(self.house.recognise(&cookies, &asking).await?.expect("no cookies"))
     }
@@ -191,6 +184,22 @@ impl Town {
     }
 }
 
+/// A request for a page, which counts as a use.
+pub(crate) fn asking(headers: &HeaderMap, now: UnixTime) -> Asking<'_> {
+    Asking {
+        method: &Method::GET,
+        headers,
+        authority: "app.test",
+        proto: Proto::Https,
+        ip: None,
+        websocket: false,
+        csrf: Csrf::On,
+        renews: true,
+        uses: true,
+        now,
+    }
+}
+
 fn known(recognised: Recognised) -> Arc<Verified> {
     match recognised.caller {
         Caller::Known { verified, .. } => verified,
@@ -198,7 +207,7 @@ fn known(recognised: Recognised) -> Arc<Verified> {
     }
 }
 
-async fn ground(store: &Arc<Frail>) -> Arc<Ground> {
+async fn ground(store: &Arc<Frail>, watch: &Arc<Watch>) -> Arc<Ground> {
     let seals = Arc::new(Seals::new(&[Secret::new(vec![7; 32])]).unwrap());
     let ring = SigningRing::new(Arc::<Frail>::clone(store), Arc::clone(&seals), schedule());
     ring.tick(UnixTime(START)).await.unwrap();
@@ -207,7 +216,7 @@ async fn ground(store: &Arc<Frail>) -> Arc<Ground> {
     let terms = revocation::Terms::new("replica".to_owned(), keys, Duration::from_secs(ABSOLUTE), 1);
     let revoked = Arc::new(Revocations::new(terms, Arc::new(MemoryLog::new(Arc::clone(&clock) as _)), clock));
     revoked.catch_up().await.unwrap();
-    Ground::new(Arc::<Frail>::clone(store), ring, seals, revoked, Arc::new(Nobody)).unwrap()
+    Ground::new(Arc::<Frail>::clone(store), ring, seals, revoked, Arc::<Watch>::clone(watch)).unwrap()
 }
 
 fn house(
@@ -418,14 +427,4 @@ impl Provider for Distant {
     fn is_up(&self) -> bool {
         true
     }
-}
-
-/// Watches and says nothing.
-#[derive(Debug)]
-struct Nobody;
-
-impl SessionEvents for Nobody {
-    fn evicted(&self, _: OnLimit) {}
-    fn renewed(&self, _: &'static str) {}
-    fn noted(&self, _: &SessionEvent<'_>) {}
 }

@@ -6,6 +6,7 @@
 pub mod activity;
 mod admit;
 mod bearer;
+mod elsewhere;
 mod end;
 mod flight;
 mod issue;
@@ -20,8 +21,8 @@ pub use admit::{Arrived, Full, Refused, SignedIn};
 pub use end::Listed;
 pub use issue::Issued;
 pub use opaque::left;
-pub use recognise::{Asking, Recognised, Turned};
-pub use record::{Place, ProviderTokens, Record};
+pub use recognise::{cleared, Asking, Recognised, Turned};
+pub use record::{Place, ProviderTokens, Record, Unopened};
 pub use renew::{Renewed, Renewing};
 
 use super::cache::CredentialCache;

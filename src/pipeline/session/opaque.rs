@@ -4,7 +4,7 @@
 //! and while the store is away a session that is remembered goes on until it would have ended anyway.
 
 use super::lease::{end_of, Lease};
-use super::recognise::ended;
+use super::recognise::{cleared, ended};
 use super::{activity, random, Asking, House, Place, Recognised, Record, Turned};
 use crate::domain::cookies::{CookiePlan, OurCookies, SessionCookie};
 use crate::domain::denial::{Code, Denial};
@@ -42,13 +42,16 @@ impl House {
         asking: &Asking<'_>,
         plan: &CookiePlan,
     ) -> Result<Recognised, Turned> {
-        let away = |denial, ends| Turned::Away(denial, if ends { plan.clear_session(held) } else { Vec::new() });
+        let away = |denial, ends| {
+            let clear = if ends { cleared(&denial, plan, held, asking.headers) } else { Vec::new() };
+            Turned::Away(denial, clear)
+        };
         let found = self.hold(held, asking.now).await;
         let (verified, memory) = found.map_err(|denial| {
             let ends = denial.code.status() == 401;
             away(denial, ends)
         })?;
-        self.check_device(&verified, asking).await.map_err(|(denial, ends)| away(denial, ends))?;
+        self.check_device(&verified, asking).await.map_err(|it| away(it.denial, it.ends))?;
         let cookies: Vec<HeaderValue> = Vec::new();
         Ok(Recognised { caller: Caller::Known { verified, memory }, cookies })
     }
@@ -65,13 +68,13 @@ impl House {
             Some(known) if self.is_sure_of(&known, now) => (known, Memory::Hit),
             known => {
                 let memory = if known.is_some() { Memory::Stale } else { Memory::Miss };
-                (self.look_up(&text, known, now).await?, memory)
+                // Boxed: once a minute and session.
+                (Box::pin(self.look_up(&text, known, now)).await?, memory)
             }
         };
-        if let Err(denial) = self.check_revoked(&verified) {
-            self.ground.handles.forget(&verified);
-            return Err(denial);
-        }
+        // What was revoked is remembered for its minute all the same: the store could only say that it knows no such
+        // handle, and whoever comes late would not hear that the session was ended.
+        self.check_revoked(&verified)?;
         Ok((verified, memory))
     }
 
@@ -126,8 +129,9 @@ impl House {
             Err(error) => return Looked::CannotTell(error.into()),
         };
         let place = Place { user: found.user, id: stored.id };
-        let Some(record) = Record::open(&self.ground.seals, place, &stored.body) else {
-            return Looked::Over(ended("the session was sealed with another secret"));
+        let record = match Record::open(&self.ground.seals, place, &stored.body) {
+            Ok(record) => record,
+            Err(unopened) => return Looked::CannotTell(unopened.into()),
         };
         let record = match self.refreshed(place, record, now).await {
             Ok(record) => record,

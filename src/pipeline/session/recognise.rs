@@ -1,14 +1,16 @@
 //! From our cookies to the caller.
 
+use super::elsewhere::Elsewhere;
 use super::renew::{Renewed, Renewing};
 use super::{session_of, House, Mode, Place, Renewal};
 use crate::domain::cookies::{CookiePlan, Name, OurCookies, Parity, SessionCookie};
 use crate::domain::csrf::{self, Cause, Csrf, Friends};
 use crate::domain::denial::{Code, Denial};
-use crate::domain::device::{Device, Level, OnMismatch, Prints};
+use crate::domain::device::Device;
 use crate::domain::family::{Renewal as Said, Transport};
 use crate::domain::headers::forwarded::Proto;
-use crate::domain::principal::AuthMethod;
+use crate::domain::navigation::wants_page;
+use crate::domain::principal::{AuthMethod, Principal};
 use crate::domain::session::{FamilyId, SessionId, UserHash};
 use crate::domain::signing::own;
 use crate::domain::time::UnixTime;
@@ -16,7 +18,7 @@ use crate::domain::token::jose::Unverified;
 use crate::domain::token::verify::{verify, Rejection};
 use crate::pipeline::cache::{SessionFacts, Verified};
 use crate::pipeline::permit::{Caller, Memory};
-use crate::ports::{KeySource, RevokedFor, SessionEvent};
+use crate::ports::{with_keys, KeySource, Keys, RevokedFor};
 use http::{HeaderMap, HeaderValue, Method};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -58,6 +60,9 @@ pub enum Turned {
     Back(Vec<HeaderValue>),
 }
 
+/// A caller, and whether they were remembered.
+type Live = Result<(Arc<Verified>, Memory), Denial>;
+
 impl House {
     /// Who holds these cookies; `None` when there is nothing of a session among them.
     ///
@@ -77,69 +82,91 @@ impl House {
         if self.terms.mode == Mode::Opaque {
             return self.recognise_handle(held, asking, &plan).await.map(Some);
         }
-        let live = self.live(held, asking.now);
-        let renewal = self.renewal(held).filter(|_| asking.renews);
-        let recognised = match (live, renewal) {
-            (Ok((verified, memory)), None) => (verified, memory, Vec::new()),
-            (Ok((verified, memory)), Some(_)) if !self.is_due(&verified, asking.now) => (verified, memory, Vec::new()),
-            (Ok((verified, memory)), Some(said)) => match self.renew_for(said, held, asking).await {
-                Renewed::Issued { verified, issued, .. } => {
-                    let cookies = self.hand_over(&issued, &plan, held)?;
-                    (verified, Memory::Miss, cookies)
-                }
-                // The token is good for a while yet; whatever cannot be told now can be told later.
-                Renewed::CannotTell(_) | Renewed::Back(_) => (verified, memory, Vec::new()),
-                // A store that lost its data knows no session; what was really ended stands on the list, and was looked up.
-                Renewed::Ended(denial) if denial.code == Code::SessionExpired => (verified, memory, Vec::new()),
-                Renewed::Ended(denial) => return Err(Turned::Away(denial, plan.clear_session(held))),
-            },
-            // The renewal token that goes with it must not bring back what was revoked.
-            (Err(denial), _) if matches!(denial.code, Code::SessionTerminated | Code::UserBlocked) => {
-                let ends = denial.code == Code::SessionTerminated;
-                return Err(Turned::Away(denial, if ends { plan.clear_session(held) } else { Vec::new() }));
+        let live = self.live(held, asking.now).await;
+        live.iter().for_each(|(verified, _)| self.ground.activity.arrived(verified));
+        let (verified, memory, cookies) = match live {
+            Ok((verified, memory)) if !(asking.renews && self.is_due(&verified, asking.now)) => {
+                (verified, memory, Vec::new())
             }
-            (Err(_), Some(said)) => match self.renew_for(said, held, asking).await {
-                Renewed::Issued { verified, issued, .. } => {
-                    let cookies = self.hand_over(&issued, &plan, held)?;
-                    (verified, Memory::Miss, cookies)
-                }
-                Renewed::CannotTell(denial) => return Err(Turned::Away(denial, Vec::new())),
-                Renewed::Back(generation) => return Err(Turned::Back(self.marker(&plan, generation))),
-                // Whoever is unblocked goes on where they were.
-                Renewed::Ended(denial) if denial.code == Code::UserBlocked => {
-                    return Err(Turned::Away(denial, Vec::new()))
-                }
-                Renewed::Ended(denial) => return Err(Turned::Away(denial, plan.clear_session(held))),
-            },
-            // Not for this route to clear: elsewhere the same cookies may still be renewed.
-            (Err(denial), None) if self.renewal(held).is_some() => return Err(Turned::Away(denial, Vec::new())),
-            (Err(denial), None) => {
-                let clear = if denial.code.status() == 401 { plan.clear_session(held) } else { Vec::new() };
-                return Err(Turned::Away(denial, clear));
-            }
+            // Boxed: few requests renew, and each would carry the room for it.
+            live => Box::pin(self.renewed(live, held, asking, &plan)).await?,
         };
-        let (verified, memory, cookies) = recognised;
-        self.ground.activity.arrived(&verified);
-        self.check_device(&verified, asking).await.map_err(|(denial, ends)| {
-            Turned::Away(denial, if ends { plan.clear_session(held) } else { cookies.clone() })
-        })?;
+        // A renewal has judged the device already.
+        if cookies.is_empty() {
+            let elsewhere =
+                |it: Elsewhere| Turned::Away(it.denial, if it.ends { plan.clear_session(held) } else { Vec::new() });
+            self.check_device(&verified, asking).await.map_err(elsewhere)?;
+        }
         Ok(Some(Recognised { caller: Caller::Known { verified, memory }, cookies }))
+    }
+
+    /// What becomes of a caller whose access token has ended, or soon will.
+    async fn renewed(
+        self: &Arc<Self>,
+        live: Live,
+        held: &OurCookies<'_>,
+        asking: &Asking<'_>,
+        plan: &CookiePlan,
+    ) -> Result<(Arc<Verified>, Memory, Vec<HeaderValue>), Turned> {
+        if let Err(denial) = &live {
+            // The renewal token that goes with it must neither bring back what was revoked, nor stand in for an answer.
+            let ends = denial.code == Code::SessionTerminated;
+            if ends || denial.code.status() != 401 {
+                let clear = if ends { cleared(denial, plan, held, asking.headers) } else { Vec::new() };
+                return Err(Turned::Away(denial.clone(), clear));
+            }
+        }
+        let said = self.renewal(held);
+        let renewed = match said {
+            Some(said) if asking.renews => Some(self.renew_for(said, held, asking).await),
+            Some(_) | None => None,
+        };
+        match (renewed, live) {
+            (Some(Renewed::Issued { verified, issued, .. }), _) => {
+                let cookies = issued.cookies(plan, held).map_err(|denial| Turned::Away(denial, Vec::new()))?;
+                verified.session().iter().for_each(|facts| facts.know_on(asking.headers));
+                Ok((verified, Memory::Miss, cookies))
+            }
+            (Some(Renewed::Refused(denial)), _) => Err(Turned::Away(denial, Vec::new())),
+            // A store that lost its data knows no session; what was really ended stands on the list, and was looked up.
+            (Some(Renewed::Ended(denial)), Ok((verified, memory))) if denial.code == Code::SessionExpired => {
+                Ok((verified, memory, Vec::new()))
+            }
+            (Some(Renewed::Ended(denial)), _) => {
+                let clear = cleared(&denial, plan, held, asking.headers);
+                Err(Turned::Away(denial, clear))
+            }
+            // The token is good for a while yet; whatever cannot be told now can be told later.
+            (None | Some(Renewed::CannotTell(_) | Renewed::Back(_)), Ok((verified, memory))) => {
+                Ok((verified, memory, Vec::new()))
+            }
+            (Some(Renewed::CannotTell(denial)), Err(_)) => Err(Turned::Away(denial, Vec::new())),
+            (Some(Renewed::Back(generation)), Err(_)) => Err(Turned::Back(self.marker(plan, generation))),
+            // Not for this route to clear: elsewhere the same cookies may still be renewed.
+            (None, Err(denial)) if said.is_some() => Err(Turned::Away(denial, Vec::new())),
+            (None, Err(denial)) => Err(Turned::Away(denial, plan.clear_session(held))),
+        }
     }
 
     /// The caller a live access token names, from memory where it was seen before.
     ///
     /// # Errors
-    /// It has ended, was revoked, or is none of ours.
-    fn live(&self, held: &OurCookies<'_>, now: UnixTime) -> Result<(Arc<Verified>, Memory), Denial> {
-        let token = match held.session() {
-            SessionCookie::Value(token) => token,
-            SessionCookie::Absent | SessionCookie::Torn => return Err(ended("no access token")),
-        };
+    /// It has ended, was revoked, or is none of ours. 503: it cannot be told.
+    async fn live(&self, held: &OurCookies<'_>, now: UnixTime) -> Live {
+        let (verified, memory) = self.named(held, now).await?;
+        self.check_revoked(&verified)?;
+        Ok((verified, memory))
+    }
+
+    /// The same, revoked or not.
+    async fn named(&self, held: &OurCookies<'_>, now: UnixTime) -> Live {
+        let SessionCookie::Value(token) = held.session() else { return Err(ended("no access token")) };
         let (verified, memory) = match self.cache.find(&token) {
             Some(seen) if seen.generation == self.ground.ring.generation() => (seen, Memory::Hit),
             stale => {
                 let memory = if stale.is_some() { Memory::Stale } else { Memory::Miss };
-                let verified = Arc::new(self.read(&token, now)?);
+                // Boxed: once a token and key set, and large for a future that every request carries.
+                let verified = Arc::new(Box::pin(self.read(&token, now)).await?);
                 self.cache.remember(Arc::clone(&verified));
                 (verified, memory)
             }
@@ -148,7 +175,6 @@ impl House {
             self.cache.forget(&verified);
             return Err(ended("the access token has expired"));
         }
-        self.check_revoked(&verified)?;
         Ok((verified, memory))
     }
 
@@ -158,7 +184,7 @@ impl House {
     /// As [`House::recognise`].
     pub async fn known(self: &Arc<Self>, held: &OurCookies<'_>, now: UnixTime) -> Result<Arc<Verified>, Denial> {
         let found = match self.terms.mode {
-            Mode::Jwt => self.live(held, now),
+            Mode::Jwt => self.live(held, now).await,
             Mode::Opaque => self.hold(held, now).await,
         };
         found.map(|(verified, _)| verified)
@@ -172,32 +198,47 @@ impl House {
         if self.terms.mode == Mode::Opaque {
             return self.place_of_handle(held).await;
         }
-        let live = self.live(held, now).ok();
-        let live = live.and_then(|(verified, _)| verified.session().map(|it| Place { user: it.user, id: it.id }));
         let renewal = || self.renewal(held).map(|said| Place { user: said.user, id: session_of(said.family) });
-        Ok(live.or_else(renewal))
+        match self.named(held, now).await {
+            Ok((verified, _)) => Ok(verified.session().map(|facts| Place { user: facts.user, id: facts.id })),
+            Err(denial) => match renewal() {
+                None if denial.code.status() == 503 => Err(denial),
+                place => Ok(place),
+            },
+        }
     }
 
     /// What an access token of ours says, its signature and terms checked.
-    pub(super) fn read(&self, token: &str, now: UnixTime) -> Result<Verified, Denial> {
+    pub(super) async fn read(&self, token: &str, now: UnixTime) -> Result<Verified, Denial> {
         let unverified = Unverified::parse(token)?;
-        let keys = self.ground.ring.current();
-        let principal = match verify(&unverified, &self.own, &keys.set, now) {
-            Ok(principal) => own::principal(principal, unverified.unverified_kind())?,
-            Err(Rejection::Denied(denial)) if denial.code == Code::TokenExpired => {
-                return Err(ended("the access token has expired"))
+        let check = |keys: &Keys| self.read_with((token, &unverified), keys, now);
+        // Another replica may sign with a key that we have not seen yet.
+        let away = || Denial::new(Code::StoreUnavailable, "an unknown key, and our signing keys cannot be looked at");
+        with_keys(&*self.ground.ring, check, away).await.map_err(|denial| match denial.code {
+            Code::TokenExpired => ended("the access token has expired"),
+            _ => denial,
+        })
+    }
+
+    fn read_with(
+        &self,
+        (text, token): (&str, &Unverified<'_>),
+        keys: &Keys,
+        now: UnixTime,
+    ) -> Result<Verified, Rejection> {
+        let principal = match verify(token, &self.own, &keys.set, now) {
+            Err(Rejection::UnknownKey)
+                if token.unverified_kid().is_some_and(|kid| self.ground.ring.has_revoked(kid)) =>
+            {
+                return Err(Rejection::Denied(Denial::new(Code::TokenRevoked, "signed with a key that was revoked")))
             }
-            // Before the ring was had, every key is unknown.
-            Err(Rejection::UnknownKey) if keys.set.is_empty() => {
-                return Err(Denial::new(Code::StoreUnavailable, "our signing keys have not been had yet"))
-            }
-            Err(rejection) => return Err(rejection.into_denial()),
+            verified => own::principal(verified?, token.unverified_kind()).map_err(Rejection::Denied)?,
         };
-        let facts = SessionFacts::read(&principal.claims)
-            .ok_or_else(|| Denial::new(Code::TokenInvalid, "an access token of ours without a session"))?;
-        let principal = crate::domain::principal::Principal { method: AuthMethod::Session, ..principal };
+        let none = || Denial::new(Code::TokenInvalid, "an access token of ours without a session");
+        let facts = SessionFacts::read(&principal.claims).ok_or_else(none).map_err(Rejection::Denied)?;
+        let principal = Principal { method: AuthMethod::Session, ..principal };
         let identity = self.identity.values(&principal);
-        Ok(Verified::new(token, principal, identity).by(usize::MAX, keys.generation).of_session(facts))
+        Ok(Verified::new(text, principal, identity).by(usize::MAX, keys.generation).of_session(facts))
     }
 
     /// Whether what was verified still counts. Looked up anew only when something was revoked since the last look.
@@ -272,47 +313,6 @@ impl House {
         .await
     }
 
-    fn hand_over(
-        &self,
-        issued: &super::Issued,
-        plan: &CookiePlan,
-        held: &OurCookies<'_>,
-    ) -> Result<Vec<HeaderValue>, Turned> {
-        issued.cookies(plan, held).map_err(|denial| Turned::Away(denial, Vec::new()))
-    }
-
-    /// Whether the session turned up on another device, and whether that ends it.
-    pub(super) async fn check_device(&self, verified: &Verified, asking: &Asking<'_>) -> Result<(), (Denial, bool)> {
-        let terms = &self.terms.device;
-        let Some(facts) = verified.session().filter(|_| terms.level != Level::Off) else { return Ok(()) };
-        if facts.is_known_on(asking.headers) {
-            return Ok(());
-        }
-        let remembered = Prints::from_text(&facts.dfp).unwrap_or_default();
-        let verdict = terms.judge(&remembered, &Device::from_headers(asking.headers), &self.ground.device_keys);
-        self.ground.events.noted(&SessionEvent {
-            name: "device_checked",
-            session: Some(facts.id),
-            provider: verified.principal.source.as_str(),
-            subject: &verified.principal.subject,
-            client: asking.ip,
-            detail: &verdict.to_json().to_string(),
-        });
-        if verdict.valid || terms.on_mismatch == OnMismatch::Log {
-            facts.know_on(asking.headers);
-            return Ok(());
-        }
-        match terms.on_mismatch {
-            OnMismatch::Log => Ok(()),
-            OnMismatch::StepUp => Err((Denial::new(Code::StepUpRequired, "the session is on another device"), false)),
-            OnMismatch::Deny => Err((Denial::new(Code::DeviceMismatch, "the session is on another device"), false)),
-            OnMismatch::Logout => {
-                self.end_revoked(facts.user, facts.id, RevokedFor::Device).await;
-                Err((Denial::new(Code::DeviceMismatch, "the session was on another device and has ended"), true))
-            }
-        }
-    }
-
     /// So that the same stale token is not sent back for ever. Whoever forges this is only judged the harder.
     #[must_use]
     pub fn marker(&self, plan: &CookiePlan, generation: u32) -> Vec<HeaderValue> {
@@ -322,6 +322,10 @@ impl House {
     #[must_use]
     pub fn is_marked(&self, held: &OurCookies<'_>, generation: u32) -> bool {
         held.bounced() == Some(generation.to_string().as_str())
+    }
+
+    pub(super) fn remember_token(&self, verified: &Arc<Verified>) {
+        self.cache.remember(Arc::clone(verified));
     }
 
     /// Whether transparent renewal is on.
@@ -345,6 +349,26 @@ fn named_family(held: &OurCookies<'_>) -> Option<FamilyId> {
     FamilyId::parse(unverified.unverified_claims().get("fid")?.as_str()?)
 }
 
+/// The `Set-Cookie` lines that make a browser forget a session that has ended, for a request with these `headers`.
+///
+/// A script may have sent its request before somebody signed in anew, which ends the former session in that browser.
+/// Cookies of all sessions have the same names, so clearing them with this late answer would sign the new session out.
+/// What a script is told of a revoked session therefore clears nothing: at worst the dead cookies come again and cost
+/// the store a question each time their token is due, until the next page. A page waits for its answer.
+#[must_use]
+pub fn cleared(denial: &Denial, plan: &CookiePlan, held: &OurCookies<'_>, headers: &HeaderMap) -> Vec<HeaderValue> {
+    let late = denial.code == Code::SessionTerminated && !wants_page(headers);
+    if late {
+        Vec::new()
+    } else {
+        plan.clear_session(held)
+    }
+}
+
 pub(super) fn ended(detail: &'static str) -> Denial {
     Denial::new(Code::SessionExpired, detail)
 }
+
+#[cfg(test)]
+#[path = "recognise_tests.rs"]
+mod tests;

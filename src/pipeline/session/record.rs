@@ -1,5 +1,6 @@
 //! What a session says of its user, as it lies in the store: sealed, and bound to the session it belongs to.
 
+use crate::domain::denial::{Code, Denial};
 use crate::domain::oidc::Identity;
 use crate::domain::revocation::Position;
 use crate::domain::seal::{CannotSeal, Purpose, Seals};
@@ -81,11 +82,25 @@ impl Record {
         seals.of_record(Purpose::Session, place.id.as_bytes())?.seal(&place.aad(), nonce, plain.expose())
     }
 
-    /// `None` for what none of our secrets sealed for this very session.
-    #[must_use]
-    pub fn open(seals: &Seals, place: Place, sealed: &[u8]) -> Option<Self> {
-        let plain = seals.of_record(Purpose::Session, place.id.as_bytes()).ok()?.open(&place.aad(), sealed)?;
-        serde_json::from_slice(plain.expose()).ok()
+    /// # Errors
+    /// [`Unopened`]
+    pub fn open(seals: &Seals, place: Place, sealed: &[u8]) -> Result<Self, Unopened> {
+        let seals = seals.of_record(Purpose::Session, place.id.as_bytes()).map_err(|_| Unopened)?;
+        let plain = seals.open(&place.aad(), sealed).ok_or(Unopened)?;
+        serde_json::from_slice(plain.expose()).map_err(|_| Unopened)
+    }
+}
+
+/// A record that is there, and none of our secrets sealed it for this very session. Whoever asked showed a token or a
+/// handle that we made, so this is no word on the session: a replica that has its secret opens it, and if it is damaged
+/// its time ends it. Signing somebody out for it would make a misconfigured replica end the sessions of all the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the record of a session cannot be opened: a store.secret that is missing here sealed it, or it is damaged")]
+pub struct Unopened;
+
+impl From<Unopened> for Denial {
+    fn from(unopened: Unopened) -> Self {
+        Self::new(Code::StoreUnavailable, unopened.to_string())
     }
 }
 

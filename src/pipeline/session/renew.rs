@@ -1,10 +1,11 @@
 //! Renewal: a renewal token becomes a new access token, once, however many ask at the same time.
 
+use super::elsewhere::Seen;
 use super::issue::Given;
 use super::lease::end_of;
 use super::{session_of, House, Issued, Place, Record};
 use crate::domain::denial::{Code, Denial};
-use crate::domain::device::{Device, Level, OnMismatch, Prints, Risk};
+use crate::domain::device::Device;
 use crate::domain::family::{Presentation, Renewal as Said, Transport, Verdict};
 use crate::domain::principal::SourceName;
 use crate::domain::session::{FamilyId, SessionId, Times};
@@ -40,20 +41,23 @@ pub enum Renewed {
     },
     /// Sent back with this generation, to look for a newer one.
     Back(u32),
+    /// Not now or not here: the user is blocked, or on another device. The session goes on, and its cookies stay.
+    Refused(Denial),
     /// The session has ended, or the user has to prove something first.
     Ended(Denial),
     /// Neither: the store cannot be asked.
     CannotTell(Denial),
 }
 
-/// What tells one question from another.
-pub(super) type Flight = (FamilyId, u32, bool, bool);
+/// What tells one question from another. The device is part of it: a thief who asks at the same moment as the owner
+/// shares neither the answer the owner gets nor the one they get themselves.
+pub(super) type Flight = (FamilyId, u32, bool, bool, Device);
 
 impl House {
     /// Renews the session of `renewing`. Whoever asks meanwhile, on this replica, gets the same answer.
     pub async fn renew(self: &Arc<Self>, renewing: Renewing) -> Renewed {
-        let key =
-            (renewing.said.family, renewing.said.generation, renewing.bounced, renewing.transport == Transport::Body);
+        let Renewing { said, device, bounced, transport, .. } = &renewing;
+        let key = (said.family, said.generation, *bounced, *transport == Transport::Body, device.clone());
         let house = Arc::clone(self);
         let flown = self.ground.renewals.join(key, async move { house.renew_now(&renewing).await }).await;
         flown.unwrap_or_else(|| Renewed::CannotTell(Denial::new(Code::Internal, "a renewal broke off")))
@@ -70,18 +74,30 @@ impl House {
             Ok(None) => return self.ended("unknown", Code::SessionExpired, "the store knows no such session"),
             Err(error) => return Renewed::CannotTell(error.into()),
         };
-        let Some(record) = Record::open(&self.ground.seals, place, &stored.body) else {
-            return self.ended("unknown", Code::SessionExpired, "the session was sealed with another secret");
+        let record = match Record::open(&self.ground.seals, place, &stored.body) {
+            Ok(record) => record,
+            Err(_) if self.is_revoked(place.id) => {
+                return self.ended("revoked", Code::SessionTerminated, "the session was revoked")
+            }
+            Err(unopened) => return Renewed::CannotTell(unopened.into()),
         };
         if let Err(denial) = self.check_standing(place, &record, &stored.times) {
             self.ground.events.renewed("revoked");
-            return Renewed::Ended(denial);
+            // Whoever is unblocked goes on where they were.
+            return if denial.code == Code::UserBlocked { Renewed::Refused(denial) } else { Renewed::Ended(denial) };
         }
-        let verdict = self.terms.device.judge(
-            &Prints::from_text(&record.dfp).unwrap_or_default(),
-            &renewing.device,
-            &self.ground.device_keys,
-        );
+        let seen = Seen {
+            place,
+            provider: &record.provider,
+            subject: &record.subject,
+            dfp: &record.dfp,
+            device: &renewing.device,
+            ip: renewing.ip,
+        };
+        let verdict = match self.judge_renewal(&seen).await {
+            Ok(verdict) => verdict,
+            Err(renewed) => return renewed,
+        };
         let shown = Presentation {
             generation: renewing.said.generation,
             same_device: verdict.valid,
@@ -98,14 +114,6 @@ impl House {
             Ok(given) => given,
             Err(renewed) => return renewed,
         };
-        // What a renewal is worth depends on how much it looks like the device that signed in.
-        let device = &self.terms.device;
-        let judged = device.level != Level::Off && device.on_mismatch != OnMismatch::Log;
-        if judged && device.risk_ttl.of(verdict.risk_level).is_zero() {
-            let words =
-                if verdict.risk_level == Risk::High { "another device renews" } else { "renewing needs a sign-in" };
-            return Renewed::Ended(Denial::new(Code::StepUpRequired, words));
-        }
         self.renew_with(place, (record, stored), given, renewing).await
     }
 
@@ -134,10 +142,12 @@ impl House {
             Ok(issued) => issued,
             Err(denial) => return Renewed::CannotTell(denial),
         };
-        match self.read(&issued.access, now) {
+        match self.read(&issued.access, now).await {
             Ok(verified) => {
-                let about = Arc::new((record, stored.times));
-                Renewed::Issued { verified: Arc::new(verified), issued, about }
+                let (verified, about) = (Arc::new(verified), Arc::new((record, stored.times)));
+                // The browser comes back with it, and finds the device judged.
+                self.remember_token(&verified);
+                Renewed::Issued { verified, issued, about }
             }
             Err(denial) => Renewed::CannotTell(denial),
         }

@@ -10,10 +10,10 @@ use crate::domain::oidc::{IdToken, Identity};
 use crate::domain::principal::SourceName;
 use crate::domain::secret::Secret;
 use crate::domain::time::UnixTime;
-use crate::ports::provider::{with_keys, Provider, ProviderError, Tokens};
+use crate::ports::provider::{keys_out_of_reach, Provider, ProviderError, Tokens};
 use crate::ports::store::{Nonce, Rewrote};
 use crate::ports::users::LocalUsers;
-use crate::ports::{RevokedFor, SessionEvent};
+use crate::ports::{with_keys, Keys, RevokedFor, SessionEvent};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -175,7 +175,7 @@ impl House {
             match self.ground.store.rewrite(place.user, place.id, version, &body).await {
                 Ok(Rewrote::Done(_)) => return Reread::Fresh(Box::new(record)),
                 Ok(Rewrote::Stale(stored)) => {
-                    let Some(theirs) = Record::open(&self.ground.seals, place, &stored.body) else { break };
+                    let Ok(theirs) = Record::open(&self.ground.seals, place, &stored.body) else { break };
                     version = stored.version;
                     record = Record { provider_tokens: record.provider_tokens, ..theirs };
                 }
@@ -196,7 +196,7 @@ impl House {
     /// The record of a session and its version; `None` when there is none, or it cannot be told.
     pub(super) async fn open(&self, place: Place) -> Option<(Record, u64)> {
         let stored = self.ground.store.load(place.user, place.id).await.ok()??;
-        Record::open(&self.ground.seals, place, &stored.body).map(|record| (record, stored.version))
+        Record::open(&self.ground.seals, place, &stored.body).ok().map(|record| (record, stored.version))
     }
 
     fn note(&self, record: &Record, place: Place, name: &'static str, detail: &str) {
@@ -232,7 +232,8 @@ async fn identity(
     let occasion = Occasion::Refresh { subject, access_token: tokens.access_token.expose() };
     let terms = Terms { metadata: &metadata, settings, occasion, now };
     let text = std::str::from_utf8(id_token.expose()).unwrap_or_default();
-    let token = with_keys(&*provider.keys(), |keys| IdToken::check(text, &terms, keys)).await?;
+    let check = |keys: &Keys| IdToken::check(text, &terms, &keys.set);
+    let token = with_keys(&*provider.keys(), check, keys_out_of_reach).await?;
     Identity::read(&token, userinfo.as_ref(), settings).map(Some)
 }
 

@@ -1,0 +1,82 @@
+//! Sessions whose records nobody here can open: they are not over, and they can be ended.
+
+use super::super::fixture::*;
+use crate::domain::denial::Code;
+use crate::pipeline::cache::Verified;
+use crate::pipeline::session::{Mode, Place, Turned};
+use crate::ports::store::Sessions as _;
+use crate::ports::RevokedFor;
+
+fn place(verified: &Verified) -> Place {
+    let facts = verified.session().unwrap();
+    Place { user: facts.user, id: facts.id }
+}
+
+async fn damage(town: &Town, place: Place) {
+    let version = town.store.inner.load(place.user, place.id).await.unwrap().unwrap().version;
+    town.store.inner.rewrite(place.user, place.id, version, b"sealed with another secret").await.unwrap();
+}
+
+async fn is_stored(town: &Town, place: Place) -> bool {
+    town.store.inner.load(place.user, place.id).await.unwrap().is_some()
+}
+
+/// Why a request with these cookies was refused, and whether they were cleared.
+async fn refused(town: &Town, jar: &str) -> (Code, bool) {
+    match town.ask(jar).await {
+        Err(Turned::Away(denial, cookies)) => (denial.code, !cookies.is_empty()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_opened_is_no_end_of_a_session() {
+    for mode in [Mode::Jwt, Mode::Opaque] {
+        let town = Town::new(mode).await;
+        let jar = town.sign_in("alice").await;
+        let place = place(&town.ask(&jar).await.unwrap());
+        damage(&town, place).await;
+        assert_eq!(town.house.look(place).await.unwrap_err().code, Code::StoreUnavailable, "{mode:?}");
+        town.pass(ACCESS + 30);
+        let stranger = town.replica().await;
+        assert_eq!(refused(&stranger, &jar).await, (Code::StoreUnavailable, false), "{mode:?}");
+        assert!(is_stored(&town, place).await, "{mode:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_in_memory_goes_on_though_its_record_can_no_longer_be_opened() {
+    let town = Town::new(Mode::Opaque).await;
+    let jar = town.sign_in("alice").await;
+    damage(&town, place(&town.ask(&jar).await.unwrap())).await;
+    town.pass(61);
+    assert!(town.ask(&jar).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_revoked_session_is_over_whether_or_not_its_record_can_be_opened() {
+    let town = Town::new(Mode::Jwt).await;
+    let jar = town.sign_in("alice").await;
+    let place = place(&town.ask(&jar).await.unwrap());
+    damage(&town, place).await;
+    town.house.ground.revocations.revoke_session(place.id, RevokedFor::Operator).await;
+    town.pass(ACCESS + 30);
+    assert_eq!(refused(&town, &jar).await.0, Code::SessionTerminated);
+}
+
+#[tokio::test]
+async fn what_cannot_be_opened_can_be_ended_one_by_one_and_with_all_others() {
+    let town = Town::new(Mode::Jwt).await;
+    let (one, other, here) = (town.sign_in("alice").await, town.sign_in("alice").await, town.sign_in("alice").await);
+    let [one, other, here] = [
+        place(&town.ask(&one).await.unwrap()),
+        place(&town.ask(&other).await.unwrap()),
+        place(&town.ask(&here).await.unwrap()),
+    ];
+    damage(&town, one).await;
+    damage(&town, other).await;
+    assert!(town.house.end(one.user, one.id).await.unwrap());
+    assert!(!is_stored(&town, one).await && is_stored(&town, other).await);
+    town.house.end_others(here.user, Some(here.id)).await.unwrap();
+    assert!(!is_stored(&town, other).await && is_stored(&town, here).await);
+}
