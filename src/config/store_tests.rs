@@ -89,7 +89,7 @@ fn sentinels_have_a_password_of_their_own() {
 fn a_store_reached_by_tls_may_have_an_authority_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let made = rcgen::generate_simple_self_signed(vec!["cache".to_owned()]).unwrap();
-    std::fs::write(folder.path().join("ca.pem"), made.cert.pem()).unwrap();
+    fs::write(folder.path().join("ca.pem"), made.cert.pem()).unwrap();
     let text = "[store]\nurl = \"rediss://cache\"\nca = \"ca.pem\"\nsecret = \"env:SEALING\"\n";
     let store = read_in(text, folder.path()).unwrap().settings.store;
     assert_eq!(store.ca, Some(folder.path().join("ca.pem")));
