@@ -3,6 +3,7 @@
 
 mod housekeeping;
 mod memory;
+mod shared;
 mod sign_in;
 
 use crate::admin::api::{Access, Api, Tools};

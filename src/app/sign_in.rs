@@ -1,9 +1,10 @@
 //! Composing what people sign in with: the store, our keys, providers, users, and the endpoints in front of them.
 
 use super::memory::InMemory;
+use super::shared;
 use crate::config::settings::{
     Delivery, DeviceLevel, Mode, OnLimit, OnMismatch, Pages, ProviderEntry, ProviderKind, Renewal, Rotation, SameSite,
-    SessionClaim, Settings, SigningAlgorithm, StoreKind, StoreSettings, Topology,
+    SessionClaim, Settings, SigningAlgorithm, StoreSettings,
 };
 use crate::domain::cookies;
 use crate::domain::device::{self, PerMille};
@@ -30,13 +31,12 @@ use crate::ports::store::Store;
 use crate::ports::users::Uncounted;
 use crate::ports::SessionEvents;
 use crate::store::memory::Memory;
-use crate::store::redis::{Address, Redis, RedisKind, RedisPlan, RedisTls};
+use crate::store::redis::Redis;
 use crate::store::revocation::memory::MemoryLog;
-use crate::store::revocation::redis::{Dial, LogPlan, RedisLog};
+use crate::store::revocation::redis::RedisLog;
 use crate::users::{Roster, Users};
 use crate::web::{Site, Theme};
 use parking_lot::Mutex;
-use redis::{RedisConnectionInfo, TlsCertificates};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,8 +65,9 @@ impl SignIn {
         metrics: &Arc<Metrics>,
     ) -> Result<Self, String> {
         let seals = Arc::new(seals(&settings.store)?);
-        let (store, memory): (Arc<dyn Store>, _) = match redis(&settings.store).await? {
-            Some(redis) => (redis, None),
+        let redis = shared::redis(&settings.store).await?;
+        let (store, memory): (Arc<dyn Store>, _) = match &redis {
+            Some(redis) => (Arc::new(redis.clone()), None),
             None => {
                 let kept = InMemory::open(&settings.store, &seals, metrics);
                 (Arc::<Memory>::clone(&kept.memory), Some(kept))
@@ -77,7 +78,7 @@ impl SignIn {
         if let Err(error) = ring.tick(clock::now()).await {
             tracing::error!("signing keys: {error}");
         }
-        let revocations = Arc::new(revocations(settings, &seals));
+        let revocations = Arc::new(revocations(settings, &seals, redis.as_ref()));
         let following = Arc::clone(&revocations);
         tokio::spawn(async move { following.follow().await });
         let ground = Ground::new(store, ring, seals, Arc::clone(&revocations) as _, events)?;
@@ -182,34 +183,8 @@ impl SignIn {
     }
 }
 
-/// `None`: state is kept in this process.
-async fn redis(settings: &StoreSettings) -> Result<Option<Arc<dyn Store>>, String> {
-    let StoreKind::Redis { nodes, topology, tls, username, password, db } = &settings.kind else {
-        return Ok(None);
-    };
-    let mut addresses: Vec<Address> =
-        nodes.iter().map(|(host, port)| Address { host: host.clone(), port: *port }).collect();
-    let kind = match topology {
-        Topology::Single => RedisKind::Single(addresses.pop().ok_or("store.url names no server")?),
-        Topology::Sentinel { master } => {
-            RedisKind::Sentinel { sentinels: addresses, master: master.clone(), username: None, password: None }
-        }
-        Topology::Cluster => RedisKind::Cluster(addresses),
-    };
-    let plan = RedisPlan {
-        kind,
-        tls: tls.then_some(RedisTls { ca: None }),
-        username: username.clone(),
-        password: password.clone(),
-        db: i64::from(*db),
-        prefix: settings.prefix.clone(),
-        timeout: settings.timeout,
-    };
-    Redis::connect(plan).await.map(|redis| Some(Arc::new(redis) as _)).map_err(|error| error.to_string())
-}
-
 /// The list of what was revoked, kept with the other replicas or, in memory, alone.
-fn revocations(settings: &Settings, seals: &Seals) -> Revocations {
+fn revocations(settings: &Settings, seals: &Seals, redis: Option<&Redis>) -> Revocations {
     let clock = Arc::new(clock::Machine::new());
     let keys = RecordKeys::new(&seals.mac_keys(Purpose::Revocation));
     // A mark must outlive whatever it could hit: our own tokens and sessions, and tokens of others.
@@ -219,37 +194,11 @@ fn revocations(settings: &Settings, seals: &Seals) -> Revocations {
     let mut terms = crate::pipeline::revocation::Terms::new(replica, keys, longest, u64::from_be_bytes(random()));
     terms.access_ttl = settings.tokens.access_ttl;
     terms.max_staleness = settings.store.max_staleness;
-    let log: Arc<dyn RevocationLog> = match log_plan(&settings.store) {
-        Some(plan) => Arc::new(RedisLog::new(plan)),
+    let log: Arc<dyn RevocationLog> = match redis {
+        Some(redis) => Arc::new(RedisLog::new(redis)),
         None => Arc::new(MemoryLog::new(Arc::clone(&clock) as _)),
     };
     Revocations::new(terms, log, clock)
-}
-
-fn log_plan(settings: &StoreSettings) -> Option<LogPlan> {
-    let StoreKind::Redis { nodes, topology, tls, username, password, db } = &settings.kind else { return None };
-    let mut login = RedisConnectionInfo::default().set_db(i64::from(*db));
-    if let Some(username) = username {
-        login = login.set_username(username);
-    }
-    if let Some(password) = password.as_ref().and_then(|password| std::str::from_utf8(password.expose()).ok()) {
-        login = login.set_password(password);
-    }
-    Some(LogPlan {
-        dial: match topology {
-            Topology::Single => nodes.first().map(|(host, port)| Dial::Single(host.clone(), *port))?,
-            Topology::Sentinel { master } => Dial::Sentinel {
-                sentinels: nodes.clone(),
-                master: master.clone(),
-                login: RedisConnectionInfo::default(),
-            },
-            Topology::Cluster => Dial::Cluster(nodes.clone()),
-        },
-        login,
-        tls: tls.then_some(TlsCertificates { client_tls: None, root_cert: None }),
-        prefix: settings.prefix.clone(),
-        timeout: settings.timeout,
-    })
 }
 
 /// Without a configured secret what is sealed ends with the process, which a memory store does too.

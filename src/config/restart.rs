@@ -17,11 +17,14 @@ pub fn restart_needed(old: &Settings, new: &Settings) -> Vec<&'static str> {
     changed.filter_map(|(key, changed)| changed.then_some(key)).collect()
 }
 
-fn in_store(old: &StoreSettings, new: &StoreSettings) -> [(&'static str, bool); 6] {
+fn in_store(old: &StoreSettings, new: &StoreSettings) -> [(&'static str, bool); 9] {
     let same = |(a, b): (&Secret, &Secret)| a.matches(b.expose());
     let secrets = old.secrets.len() == new.secrets.len() && old.secrets.iter().zip(&new.secrets).all(same);
     [
         ("store.url", !same_place(&old.kind, &new.kind)),
+        ("store.ca", old.ca != new.ca),
+        ("store.sentinel_username", old.sentinel_username != new.sentinel_username),
+        ("store.sentinel_password", !same_password(&old.sentinel_password, &new.sentinel_password)),
         ("store.prefix", old.prefix != new.prefix),
         ("store.timeout", old.timeout != new.timeout),
         ("store.max_staleness", old.max_staleness != new.max_staleness),
@@ -44,15 +47,18 @@ fn same_place(old: &StoreKind, new: &StoreKind) -> bool {
                 db: other_db,
             },
         ) => {
-            let passwords = match (password, other_password) {
-                (Some(one), Some(other)) => one.matches(other.expose()),
-                (None, None) => true,
-                (Some(_), None) | (None, Some(_)) => false,
-            };
             let place = (nodes, topology, tls, username, db)
                 == (other_nodes, other_topology, other_tls, other_username, other_db);
-            passwords && place
+            same_password(password, other_password) && place
         }
         (StoreKind::Memory, StoreKind::Redis { .. }) | (StoreKind::Redis { .. }, StoreKind::Memory) => false,
+    }
+}
+
+fn same_password(old: &Option<Secret>, new: &Option<Secret>) -> bool {
+    match (old, new) {
+        (Some(one), Some(other)) => one.matches(other.expose()),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
     }
 }

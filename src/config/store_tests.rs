@@ -54,6 +54,11 @@ fn the_store_is_told_what_it_cannot_be() {
         ("secret = [\"env:SEALING\", \"env:TOO_FEW\"]", "secret[1]"),
         ("secret = \"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\"", "secret"),
         ("secret = []", "secret"),
+        ("ca = \"/dev/null\"\nurl = \"rediss://cache\"\nsecret = \"env:SEALING\"", "ca"),
+        ("ca = \"ca.pem\"\nurl = \"redis://cache\"\nsecret = \"env:SEALING\"", "ca"),
+        ("ca = \"ca.pem\"", "ca"),
+        ("sentinel_password = \"hunter2\"", "sentinel_password"),
+        ("sentinel_password = \"env:EMPTY\"", "sentinel_password"),
         ("prefix = \"{dw}\"", "prefix"),
         ("prefix = \"d w\"", "prefix"),
         ("timeout = \"0s\"", "timeout"),
@@ -64,6 +69,30 @@ fn the_store_is_told_what_it_cannot_be() {
         one_mistake(&text, &format!("store.{place} (line "));
         assert!(!wrong(&text)[0].contains("hunter2"), "{text}");
     }
+}
+
+#[test]
+fn sentinels_have_a_password_of_their_own() {
+    let watched = "[store]\nurl = \"redis+sentinel://a,b,c/main\"\nsecret = \"env:SEALING\"\n";
+    let keys = "sentinel_username = \"gate\"\nsentinel_password = \"env:CLIENT\"\n";
+    let store = good(&format!("{watched}{keys}")).store;
+    assert_eq!(store.sentinel_username.as_deref(), Some("gate"));
+    assert!(store.sentinel_password.as_ref().unwrap().matches(b"hunter2"));
+    assert!(!format!("{store:?}").contains("hunter2"));
+    one_mistake(&format!("{watched}sentinel_username = \"gate\"\n"), "store.sentinel_username (line 4): needs");
+    let warned = read(&format!("[store]\n{keys}")).unwrap().warnings;
+    let places: Vec<&str> = warned.iter().map(|warning| warning.place.path.as_str()).collect();
+    assert!(places.contains(&"store.sentinel_username") && places.contains(&"store.sentinel_password"), "{places:?}");
+}
+
+#[test]
+fn a_store_reached_by_tls_may_have_an_authority_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(vec!["cache".to_owned()]).unwrap();
+    fs::write(folder.path().join("ca.pem"), made.cert.pem()).unwrap();
+    let text = "[store]\nurl = \"rediss://cache\"\nca = \"ca.pem\"\nsecret = \"env:SEALING\"\n";
+    let store = read_in(text, folder.path()).unwrap().settings.store;
+    assert_eq!(store.ca, Some(folder.path().join("ca.pem")));
 }
 
 #[test]
@@ -108,6 +137,9 @@ fn a_change_of_the_store_asks_for_a_restart() {
     assert_eq!(needed(""), ["store.url"]);
     let others = "url = \"env:REDIS\"\nprefix = \"x\"\ntimeout = \"1s\"\nmax_staleness = \"9s\"\nstate_dir = \"state\"";
     assert_eq!(needed(others), ["store.prefix", "store.timeout", "store.max_staleness", "store.state_dir"]);
+    let watched = |keys: &str| store(&format!("url = \"redis+sentinel://a/main\"\n{keys}"));
+    let login = watched("sentinel_username = \"gate\"\nsentinel_password = \"env:CLIENT\"");
+    assert_eq!(restart_needed(&watched(""), &login), ["store.sentinel_username", "store.sentinel_password"]);
     let rotated = good("[store]\nurl = \"env:REDIS\"\nsecret = [\"env:OLDER\", \"env:SEALING\"]\n");
     assert_eq!(restart_needed(&old, &rotated), ["store.secret"]);
 }

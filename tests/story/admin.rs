@@ -1,88 +1,29 @@
 //! Operators at work: what they revoke, block and rotate counts for whoever is under way.
 
 use super::support::backend::Backend;
-use super::support::client::{self, Response};
+use super::support::browser::{json as json_of, Browser};
+use super::support::client;
 use super::support::gate::Gate;
 use super::support::issuer::{self, HS256, SECRET};
-use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
+use super::support::operator::{api, command, succeed, TOKEN};
+use super::support::people::{self, LOCAL};
 use serde_json::{json, Value};
-use std::collections::BTreeMap;
-use std::process::{Command, Output};
+use std::process::Command;
 
-pub(crate) const TOKEN: &str = "an-operators-token-of-32-letters-";
 const READER: &str = "a-readers-token-of-32-letters-too";
 const ISSUER: &str = "https://issuer.test";
-const SCRIPT: &str = "Accept: application/json\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Site: same-origin\r\n";
-const PERSON: &str = "Accept: text/html\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Site: same-origin\r\n";
-pub(crate) const ROUTE: &str = "[[route]]\npath = \"/**\"\naccess = \"authenticated\"\n\n";
-const TABLES: &str = "[[admin.tokens]]\nname = \"ron\"\nrole = \"reader\"\nsecret = \"env:READER\"\n\n\
-                      [[provider]]\nname = \"local\"\nkind = \"local\"\nusers = \"users.toml\"\n\n";
+const ROUTE: &str = "[[route]]\npath = \"/**\"\naccess = \"authenticated\"\n\n";
+const TABLES: &str = "[[admin.tokens]]\nname = \"ron\"\nrole = \"reader\"\nsecret = \"env:READER\"\n\n";
 
 fn house() -> Gate {
-    let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8, 1, 1, Some(16)).unwrap());
-    let hash = argon.hash_password_with_salt(b"wonderland", b"somesalt").unwrap().to_string();
-    Gate::setup()
-        .file("users.toml", format!("[[user]]\nname = \"alice\"\npassword = {hash:?}\nroles = [\"admin\"]\n"))
+    people::setup()
         .variable("DOORWARD_ADMIN_TOKEN", TOKEN)
         .variable("READER", READER)
-        .start(&[TABLES, &Backend::echo().upstream("app"), ROUTE].concat())
+        .start(&[TABLES, LOCAL, &Backend::echo().upstream("app"), ROUTE].concat())
 }
 
-/// A browser that is signed in.
-#[derive(Clone)]
-struct Alice {
-    jar: BTreeMap<String, String>,
-}
-
-impl Alice {
-    fn sign_in(gate: &Gate) -> Self {
-        let mut alice = Self { jar: BTreeMap::new() };
-        let page = alice.ask(gate, "GET", "/.auth/login?provider=local", PERSON, "").text();
-        let csrf = page.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
-        let form = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs([("csrf", csrf), ("username", "alice"), ("password", "wonderland"), ("return_to", "/")])
-            .finish();
-        let headers = format!("Content-Type: application/x-www-form-urlencoded\r\n{PERSON}");
-        assert_eq!(alice.ask(gate, "POST", "/.auth/login", &headers, &form).status, 303);
-        alice
-    }
-
-    fn get(&mut self, gate: &Gate) -> Response {
-        self.ask(gate, "GET", "/app", SCRIPT, "")
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "a request, part by part")]
-    fn ask(&mut self, gate: &Gate, method: &str, path: &str, headers: &str, body: &str) -> Response {
-        let cookies: Vec<String> = self.jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let (cookies, length) = (cookies.join("; "), body.len());
-        let answer = gate.raw(format!(
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nCookie: {cookies}\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
-        ));
-        for line in answer.all("set-cookie") {
-            let (name, rest) = line.split_once('=').unwrap();
-            let value = rest.split(';').next().unwrap();
-            if rest.to_ascii_lowercase().contains("max-age=0") {
-                self.jar.remove(name);
-            } else {
-                self.jar.insert(name.to_owned(), value.to_owned());
-            }
-        }
-        answer
-    }
-}
-
-pub(crate) fn api(gate: &Gate, token: &str, request: &str, body: &str) -> Response {
-    let length = body.len();
-    client::raw(
-        gate.admin,
-        format!(
-            "{request} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nContent-Length: {length}\r\n\r\n{body}"
-        ),
-    )
-}
-
-pub(crate) fn json_of(answer: &Response) -> Value {
-    serde_json::from_slice(&answer.body).unwrap_or_else(|_| panic!("{}: {}", answer.status, answer.text()))
+fn alice(gate: &Gate) -> Browser {
+    Browser::signed_in(gate, "alice")
 }
 
 fn sessions(gate: &Gate) -> Vec<Value> {
@@ -90,38 +31,22 @@ fn sessions(gate: &Gate) -> Vec<Value> {
     listed["sessions"].as_array().unwrap().clone()
 }
 
-/// One of our commands, aimed at `gate`.
-pub(crate) fn command(gate: &Gate, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_doorward"))
-        .args(arguments)
-        .args(["--admin", &format!("http://{}", gate.admin)])
-        .env("DOORWARD_ADMIN_TOKEN", TOKEN)
-        .output()
-        .unwrap()
-}
-
-pub(crate) fn succeed(gate: &Gate, arguments: &[&str]) -> String {
-    let output = command(gate, arguments);
-    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
 #[test]
 fn a_blocked_user_is_shut_out_at_once_and_goes_on_when_unblocked() {
     let gate = house();
-    let mut alice = Alice::sign_in(&gate);
-    assert_eq!(alice.get(&gate).status, 200);
+    let mut alice = alice(&gate);
+    assert_eq!(alice.get("/app").status, 200);
     let blocked = api(&gate, TOKEN, "POST /api/v1/users/alice/block", "");
     assert_eq!(blocked.status, 200, "{}", blocked.text());
     assert_eq!(json_of(&blocked)["replicas"], json!({ "live": 1, "enforcing": 1, "pending": 0 }));
     for _ in 0..3 {
-        assert_eq!(alice.get(&gate).verdict(), "403 user_blocked");
+        assert_eq!(alice.get("/app").verdict(), "403 user_blocked");
     }
     let access = alice.jar.remove("doorward").unwrap();
-    assert_eq!(alice.get(&gate).verdict(), "403 user_blocked", "renewing helps nobody");
+    assert_eq!(alice.get("/app").verdict(), "403 user_blocked", "renewing helps nobody");
     alice.jar.insert("doorward".to_owned(), access);
     assert_eq!(api(&gate, TOKEN, "POST /api/v1/users/alice/unblock?source=local", "").status, 200);
-    assert_eq!(alice.get(&gate).status, 200, "the same session goes on");
+    assert_eq!(alice.get("/app").status, 200, "the same session goes on");
     let line = gate.journal.wait(|line| line["event"] == "user_unblocked");
     assert_eq!(
         (&line["operator"], &line["target"], &line["source"], &line["outcome"]),
@@ -132,34 +57,34 @@ fn a_blocked_user_is_shut_out_at_once_and_goes_on_when_unblocked() {
 #[test]
 fn a_session_that_is_revoked_by_its_name_ends_at_once_and_is_not_renewed() {
     let gate = house();
-    let (mut here, mut there) = (Alice::sign_in(&gate), Alice::sign_in(&gate));
+    let (mut here, mut there) = (alice(&gate), alice(&gate));
     let listed = sessions(&gate);
     assert_eq!(listed.len(), 2);
     let id = listed[0]["id"].as_str().unwrap();
     assert!(succeed(&gate, &["revoke", "--session", id]).starts_with("in force at 1 of 1 replicas"));
     for _ in 0..2 {
-        assert_eq!(here.get(&gate).verdict().split(' ').next(), Some("401"));
+        assert_eq!(here.get("/app").verdict().split(' ').next(), Some("401"));
     }
-    assert_eq!(there.get(&gate).status, 200);
+    assert_eq!(there.get("/app").status, 200);
     let other = listed[1]["id"].as_str().unwrap();
     let ended = command(&gate, &["session", "revoke", other, "--user", "alice", "--json"]);
     let receipt: Value = serde_json::from_slice(&ended.stdout).unwrap();
     assert_eq!((ended.status.code(), &receipt["record_deleted"]), (Some(0), &json!(true)));
-    assert_eq!(there.get(&gate).verdict().split(' ').next(), Some("401"));
+    assert_eq!(there.get("/app").verdict().split(' ').next(), Some("401"));
 }
 
 #[test]
 fn everything_of_a_user_ends_and_they_may_sign_in_again() {
     let gate = house();
-    let (mut here, mut there) = (Alice::sign_in(&gate), Alice::sign_in(&gate));
+    let (mut here, mut there) = (alice(&gate), alice(&gate));
     let body = json!({ "kind": "user", "value": "alice", "source": "local", "reason": "left her laptop" }).to_string();
     let answer = api(&gate, TOKEN, "POST /api/v1/revocations?wait=all&timeout=2s", &body);
     assert_eq!((answer.status, &json_of(&answer)["sessions_ended"]), (201, &json!(2)));
     for browser in [&mut here, &mut there] {
-        assert_eq!(browser.get(&gate).verdict().split(' ').next(), Some("401"));
+        assert_eq!(browser.get("/app").verdict().split(' ').next(), Some("401"));
     }
     assert_eq!(sessions(&gate).len(), 0);
-    assert_eq!(Alice::sign_in(&gate).get(&gate).status, 200);
+    assert_eq!(alice(&gate).get("/app").status, 200);
     let line = gate.journal.wait(|line| line["event"] == "user_revoked");
     assert_eq!(line["detail"], "left her laptop");
 }
@@ -167,15 +92,15 @@ fn everything_of_a_user_ends_and_they_may_sign_in_again() {
 #[test]
 fn an_emergency_kills_every_token_and_people_do_not_notice() {
     let gate = house();
-    let mut alice = Alice::sign_in(&gate);
+    let mut alice = alice(&gate);
     let mut thief = alice.clone();
     thief.jar.retain(|name, _| name == "doorward");
-    assert_eq!(thief.get(&gate).status, 200);
+    assert_eq!(thief.get("/app").status, 200);
     let before = thief.jar.clone();
     let keys = succeed(&gate, &["keys", "rotate", "--emergency"]);
     assert!(keys.contains("revoked") && keys.contains("active"), "{keys}");
-    assert_eq!(thief.get(&gate).verdict().split(' ').next(), Some("401"));
-    assert_eq!(alice.get(&gate).status, 200);
+    assert_eq!(thief.get("/app").verdict().split(' ').next(), Some("401"));
+    assert_eq!(alice.get("/app").status, 200);
     assert_ne!(alice.jar["doorward"], before["doorward"]);
     let kid = json_of(&api(&gate, READER, "GET /api/v1/keys", ""))["keys"]
         .as_array()
@@ -183,20 +108,20 @@ fn an_emergency_kills_every_token_and_people_do_not_notice() {
         .map(|key| key["kid"].as_str().unwrap().to_owned());
     assert!(succeed(&gate, &["keys", "retire", &kid.unwrap()]).contains("retiring"));
     assert_eq!(api(&gate, TOKEN, "POST /api/v1/keys/nobody/retire", "").verdict(), "404 no_route");
-    assert_eq!(alice.get(&gate).status, 200, "a key that retires serves on");
+    assert_eq!(alice.get("/app").status, 200, "a key that retires serves on");
 }
 
 #[test]
 fn nobody_comes_in_without_a_token_and_a_reader_changes_nothing() {
     let gate = house();
-    let mut alice = Alice::sign_in(&gate);
+    let mut alice = alice(&gate);
     let wrong = api(&gate, &TOKEN.replace('a', "b"), "POST /api/v1/users/alice/block", "");
     assert_eq!(wrong.verdict(), "401 unauthenticated");
     assert!(wrong.header("www-authenticate").unwrap().starts_with("Bearer"));
     assert_eq!(api(&gate, READER, "POST /api/v1/users/alice/block", "").verdict(), "403 forbidden");
     let evil = format!("GET /api/v1/keys HTTP/1.1\r\nHost: evil.test\r\nAuthorization: Bearer {TOKEN}\r\n\r\n");
     assert_eq!(client::raw(gate.admin, evil).verdict(), "403 forbidden");
-    assert_eq!(alice.get(&gate).status, 200);
+    assert_eq!(alice.get("/app").status, 200);
     let line = gate.journal.wait(|line| line["event"] == "admin_refused" && line["operator"] == "ron");
     assert_eq!(line["outcome"], "forbidden");
 }
@@ -204,7 +129,7 @@ fn nobody_comes_in_without_a_token_and_a_reader_changes_nothing() {
 #[test]
 fn what_is_not_understood_is_not_done() {
     let gate = house();
-    let mut alice = Alice::sign_in(&gate);
+    let mut alice = alice(&gate);
     for (request, body) in [
         ("POST /api/v1/revocations", r#"{"kind":"user","value":"alice","sourc":"local"}"#),
         ("POST /api/v1/revocations", r#"{"kind":"user","kind":"user","value":"alice"}"#),
@@ -228,7 +153,7 @@ fn what_is_not_understood_is_not_done() {
     }
     let large = api(&gate, TOKEN, "POST /api/v1/revocations", &" ".repeat(70 * 1024));
     assert_eq!(large.verdict(), "413 body_too_large");
-    assert_eq!(alice.get(&gate).status, 200);
+    assert_eq!(alice.get("/app").status, 200);
 }
 
 #[test]

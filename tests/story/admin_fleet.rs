@@ -1,63 +1,25 @@
 //! Operators of several replicas, and of a store that is away.
 
-use super::admin::{api, command, json_of, succeed, ROUTE, TOKEN};
 use super::support::backend::Backend;
+use super::support::browser::json as json_of;
+use super::support::eventually;
 use super::support::gate::Gate;
 use super::support::issuer::{self, HS256, SECRET};
-use super::support::PATIENCE;
+use super::support::operator::{api, command, succeed, TOKEN};
+use super::support::people;
+use super::support::redis::Redis;
 use serde_json::json;
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::time::Instant;
 
 const ISSUER: &str = "https://issuer.test";
-
-struct Redis {
-    process: Child,
-    port: u16,
-}
-
-impl Redis {
-    fn start() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let process = Command::new("redis-server")
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let begun = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(begun.elapsed() < PATIENCE, "redis-server does not start");
-            std::thread::yield_now();
-        }
-        Self { process, port }
-    }
-
-    fn kill(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
+const ROUTE: &str = "[[route]]\npath = \"/**\"\naccess = \"authenticated\"\n\n";
 
 fn replica(redis: &Redis) -> Gate {
-    let store = format!("[store]\nurl = \"redis://127.0.0.1:{}\"\ntimeout = \"2s\"\n\n", redis.port);
     let issuer = issuer::table("main", ISSUER, "secret = \"env:SECRET\"");
-    let gate = Gate::setup()
+    let gate = people::setup()
         .variable("SECRET", SECRET)
-        .variable("DOORWARD_SECRET", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
         .variable("DOORWARD_ADMIN_TOKEN", TOKEN)
-        .start(&[store.as_str(), &Backend::echo().upstream("app"), ROUTE, &issuer].concat());
-    let begun = Instant::now();
-    while api(&gate, TOKEN, "GET /readyz", "").status != 200 {
-        assert!(begun.elapsed() < PATIENCE, "never ready");
-        std::thread::yield_now();
-    }
+        .start(&[&redis.table(), &Backend::echo().upstream("app"), ROUTE, &issuer].concat());
+    eventually("it is ready", || api(&gate, TOKEN, "GET /readyz", "").status == 200);
     gate
 }
 

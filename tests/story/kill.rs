@@ -1,10 +1,13 @@
 //! What goes on ends with the credential it was admitted with: sockets, event streams, downloads; and nobody else's do.
 
 use super::support::backend::Backend;
-use super::support::client::{Client, Response};
-use super::support::gate::{Gate, Setup};
+use super::support::browser::{Browser, SCRIPT};
+use super::support::client::Client;
+use super::support::eventually;
+use super::support::gate::Gate;
 use super::support::h2::Talk;
 use super::support::issuer::{self, HS256, SECRET};
+use super::support::people::{self, LOCAL};
 use super::support::played::{Played, Scene};
 use http::{HeaderValue, Request};
 use serde_json::json;
@@ -15,67 +18,35 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{client, Message, WebSocket};
 
-const PASSWORD: &str = "alice-password";
-const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$alL5/yQT/tGEUp9SeZVDtw$toKtS8xzfqDqYQdaHv8OurMbI5uau0pYusBeMtVE9K8";
 const ROUTE: &str = "[[route]]\npath = \"/**\"\naccess = \"authenticated\"\n\n";
-const PROVIDER: &str = "[[provider]]\nname = \"local\"\nkind = \"local\"\nusers = \"users.toml\"\n\n";
 const EVENTS: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
 
-/// Users who all have one password; tokens of an issuer count too, up to the second they expire.
-fn setup(names: &[&str]) -> Setup {
-    let user = |name: &&str| format!("[[user]]\nname = {name:?}\npassword = \"{HASH}\"\n\n");
-    Gate::setup().variable("SECRET", SECRET).file("users.toml", names.iter().map(user).collect::<String>())
-}
-
+/// With these users; tokens of an issuer count too, up to the second they expire.
 fn start(names: &[&str], upstream: &str, more: &str) -> Gate {
     let issuers = issuer::table("main", "https://issuer.test", "secret = \"env:SECRET\"\nleeway = \"0s\"");
-    setup(names).start(&[more, &issuers, PROVIDER, upstream, ROUTE].concat())
+    let users: String = names.iter().map(|name| people::user(name, "user")).collect();
+    let setup = people::setup().variable("SECRET", SECRET).file("users.toml", users);
+    setup.start(&[more, &issuers, LOCAL, upstream, ROUTE].concat())
 }
 
-/// A browser that has signed in: its cookies.
-struct Browser(String);
-
-impl Browser {
-    fn sign_in(gate: &Gate, name: &str) -> Self {
-        let page = gate.raw("GET /.auth/login HTTP/1.1\r\nHost: localhost\r\nAccept: text/html\r\n\r\n").text();
-        let csrf = page.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
-        let csrf = csrf.unwrap_or_else(|| panic!("no form: {page}"));
-        let form = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs([("username", name), ("password", PASSWORD), ("csrf", csrf), ("provider", "local")])
-            .finish();
-        let answer = post(gate, "/.auth/login", "", &form);
-        let lines = answer.all("set-cookie").into_iter().filter_map(|line| line.split(';').next());
-        let cookies: Vec<&str> = lines.filter(|pair| !pair.ends_with('=')).collect();
-        assert!(answer.status == 303 && !cookies.is_empty(), "{answer:?}");
-        Self(cookies.join("; "))
-    }
-
-    fn sign_out(&self, gate: &Gate) {
-        let answer = post(gate, "/.auth/logout", &format!("Cookie: {}\r\n", self.0), "");
-        assert!(answer.status < 400, "{answer:?}");
-    }
-
-    /// Without what could renew the session.
-    fn access_only(&self) -> String {
-        let lasting = |pair: &&str| !pair.starts_with("doorward-r");
-        self.0.split("; ").filter(lasting).collect::<Vec<_>>().join("; ")
-    }
-
-    fn request(&self, path: &str) -> String {
-        format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nCookie: {}\r\n\r\n", self.0)
-    }
-
-    fn socket(&self, gate: &Gate) -> WebSocket<TcpStream> {
-        socket(gate, "cookie", &self.0)
-    }
+/// One that says nothing about itself, so that whatever holds its cookies looks like it.
+fn signed_in(gate: &Gate, name: &str) -> Browser {
+    let mut browser = Browser { device: String::new(), ..Browser::new(gate) };
+    assert_eq!(browser.sign_in(name).status, 303);
+    browser
 }
 
-fn post(gate: &Gate, path: &str, headers: &str, form: &str) -> Response {
-    gate.raw(format!(
-        "POST {path} HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\n{headers}\
-         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
-        form.len()
-    ))
+fn sign_out(browser: &Browser) {
+    let answer = browser.clone().post("/.auth/logout");
+    assert!(answer.status < 400, "{answer:?}");
+}
+
+fn request(browser: &Browser, path: &str) -> String {
+    browser.bytes("GET", path, SCRIPT, "")
+}
+
+fn socket_of(browser: &Browser, gate: &Gate) -> WebSocket<TcpStream> {
+    socket(gate, "cookie", &browser.pairs())
 }
 
 fn socket(gate: &Gate, name: &'static str, value: &str) -> WebSocket<TcpStream> {
@@ -98,21 +69,18 @@ fn closed(socket: &mut WebSocket<TcpStream>) -> (CloseCode, String) {
 }
 
 fn metric_becomes(gate: &Gate, series: &str, value: f64) {
-    let until = Instant::now() + super::support::PATIENCE;
-    while gate.metric(series) < value {
-        assert!(Instant::now() < until, "{series} never became {value}");
-        std::thread::yield_now();
-    }
+    eventually(series, || gate.metric(series) >= value);
 }
 
 #[test]
 fn a_socket_ends_with_its_session_and_nobody_elses_does() {
     let gate = start(&["alice", "bob"], &Backend::echo().upstream("app"), "");
-    let (alice, bob) = (Browser::sign_in(&gate, "alice"), Browser::sign_in(&gate, "bob"));
-    let elsewhere = Browser::sign_in(&gate, "alice");
-    let (mut hers, mut his, mut other) = (alice.socket(&gate), bob.socket(&gate), elsewhere.socket(&gate));
+    let (alice, bob) = (signed_in(&gate, "alice"), signed_in(&gate, "bob"));
+    let elsewhere = signed_in(&gate, "alice");
+    let (mut hers, mut his, mut other) =
+        (socket_of(&alice, &gate), socket_of(&bob, &gate), socket_of(&elsewhere, &gate));
     [&mut hers, &mut his, &mut other].into_iter().for_each(echoes);
-    alice.sign_out(&gate);
+    sign_out(&alice);
     assert_eq!(closed(&mut hers), (CloseCode::Policy, "session_terminated".to_owned()));
     while hers.read().is_ok() {}
     [&mut his, &mut other].into_iter().for_each(echoes);
@@ -125,10 +93,9 @@ fn a_socket_ends_with_its_session_and_nobody_elses_does() {
 #[test]
 fn signing_out_everywhere_ends_every_socket_of_the_user() {
     let gate = start(&["alice"], &Backend::echo().upstream("app"), "");
-    let (here, there) = (Browser::sign_in(&gate, "alice"), Browser::sign_in(&gate, "alice"));
-    let mut sockets = [here.socket(&gate), here.socket(&gate), there.socket(&gate)];
-    let answer = post(&gate, "/.auth/logout?all=true", &format!("Cookie: {}\r\n", here.0), "");
-    assert!(answer.status < 400);
+    let (here, there) = (signed_in(&gate, "alice"), signed_in(&gate, "alice"));
+    let mut sockets = [socket_of(&here, &gate), socket_of(&here, &gate), socket_of(&there, &gate)];
+    assert!(here.clone().post("/.auth/logout?all=true").status < 400);
     for socket in &mut sockets {
         assert_eq!(closed(socket).0, CloseCode::Policy);
     }
@@ -138,11 +105,11 @@ fn signing_out_everywhere_ends_every_socket_of_the_user() {
 fn a_socket_that_is_cut_within_a_frame_just_ends() {
     let backend = Played::start();
     let gate = start(&["alice"], &backend.upstream("app", ""), "");
-    let alice = Browser::sign_in(&gate, "alice");
+    let alice = signed_in(&gate, "alice");
     let handshake = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                      Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     let mut client = Scene::of(TcpStream::connect(gate.http).unwrap());
-    client.say(format!("GET /s HTTP/1.1\r\nHost: localhost\r\nCookie: {}\r\n{handshake}\r\n", alice.0));
+    client.say(format!("GET /s HTTP/1.1\r\nHost: localhost\r\nCookie: {}\r\n{handshake}\r\n", alice.pairs()));
     let mut scene = backend.next();
     scene.head();
     scene.say(
@@ -151,7 +118,7 @@ fn a_socket_that_is_cut_within_a_frame_just_ends() {
     );
     client.head();
     client.until("tw");
-    alice.sign_out(&gate);
+    sign_out(&alice);
     // The frame does not end in time: what comes is the end of the connection, and no Close where none can be.
     assert_eq!(client.rest(), "");
     assert!(scene.is_left());
@@ -175,18 +142,16 @@ fn a_bearer_socket_ends_when_its_token_does() {
 fn a_socket_outlives_the_access_token_it_came_with_as_long_as_the_session_lives() {
     let tokens = "[tokens]\naccess_ttl = \"2s\"\n\n";
     let gate = start(&["alice"], &Backend::echo().upstream("app"), tokens);
-    let alice = Browser::sign_in(&gate, "alice");
-    let mut socket = alice.socket(&gate);
-    let token = format!("GET / HTTP/1.1\r\nHost: localhost\r\nCookie: {}\r\n\r\n", alice.access_only());
-    let until = Instant::now() + super::support::PATIENCE;
-    while gate.raw(&token).status == 200 {
-        assert!(Instant::now() < until, "the token never expires");
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    let alice = signed_in(&gate, "alice");
+    let mut socket = socket_of(&alice, &gate);
+    let mut token_alone = alice.clone();
+    token_alone.jar.retain(|name, _| !name.starts_with("doorward-r"));
+    let token_alone = request(&token_alone, "/");
+    eventually("the token expires", || gate.raw(&token_alone).status != 200);
     // Longer than the last second of the token, in which the socket is looked at again.
     std::thread::sleep(Duration::from_millis(1500));
     echoes(&mut socket);
-    alice.sign_out(&gate);
+    sign_out(&alice);
     assert_eq!(closed(&mut socket), (CloseCode::Policy, "session_terminated".to_owned()));
 }
 
@@ -194,7 +159,7 @@ fn a_socket_outlives_the_access_token_it_came_with_as_long_as_the_session_lives(
 fn a_session_that_nobody_uses_takes_its_socket_with_it() {
     let short = "[tokens]\naccess_ttl = \"1s\"\n\n[session]\nidle_timeout = \"3s\"\n\n";
     let gate = start(&["alice"], &Backend::echo().upstream("app"), short);
-    let mut socket = Browser::sign_in(&gate, "alice").socket(&gate);
+    let mut socket = socket_of(&signed_in(&gate, "alice"), &gate);
     assert_eq!(closed(&mut socket), (CloseCode::Policy, "session_expired".to_owned()));
 }
 
@@ -202,7 +167,7 @@ fn a_session_that_nobody_uses_takes_its_socket_with_it() {
 fn whoever_speaks_on_a_socket_uses_the_session() {
     let short = "[tokens]\naccess_ttl = \"1s\"\n\n[session]\nidle_timeout = \"3s\"\n\n";
     let gate = start(&["alice"], &Backend::echo().upstream("app"), short);
-    let mut socket = Browser::sign_in(&gate, "alice").socket(&gate);
+    let mut socket = socket_of(&signed_in(&gate, "alice"), &gate);
     // Well beyond the time that a silent socket has.
     for _ in 0..16 {
         echoes(&mut socket);
@@ -215,10 +180,10 @@ fn whoever_speaks_on_a_socket_uses_the_session() {
 fn an_event_stream_is_cut_and_others_go_on() {
     let backend = Played::start();
     let gate = start(&["alice", "bob"], &backend.upstream("app", ""), "");
-    let (alice, bob) = (Browser::sign_in(&gate, "alice"), Browser::sign_in(&gate, "bob"));
+    let (alice, bob) = (signed_in(&gate, "alice"), signed_in(&gate, "bob"));
     let watch = |browser: &Browser| {
         let mut client = Client::connect(gate.http);
-        client.send(browser.request("/events"));
+        client.send(request(browser, "/events"));
         let mut scene = backend.next();
         scene.head();
         scene.say([EVENTS, "5\r\nhello\r\n"].concat());
@@ -229,7 +194,7 @@ fn an_event_stream_is_cut_and_others_go_on() {
     let (mut hers, mut her_scene) = watch(&alice);
     let (mut his, mut his_scene) = watch(&bob);
     metric_becomes(&gate, "doorward_streams_open{kind=\"sse\"}", 2.0);
-    alice.sign_out(&gate);
+    sign_out(&alice);
     assert_eq!(hers.rest().unwrap(), b"", "it looks whole");
     assert!(her_scene.is_left());
     his_scene.say("5\r\nagain\r\n");
@@ -241,10 +206,10 @@ fn an_event_stream_is_cut_and_others_go_on() {
 fn on_http2_one_stream_is_reset_and_its_siblings_stay() {
     let backend = Played::start();
     let gate = start(&["alice", "bob"], &backend.upstream("app", ""), "");
-    let (alice, bob) = (Browser::sign_in(&gate, "alice"), Browser::sign_in(&gate, "bob"));
+    let (alice, bob) = (signed_in(&gate, "alice"), signed_in(&gate, "bob"));
     let mut talk = Talk::connect(gate.http);
     let mut watch = |browser: &Browser| {
-        let request = Request::get("http://localhost/events").header("cookie", &browser.0).body(()).unwrap();
+        let request = Request::get("http://localhost/events").header("cookie", browser.pairs()).body(()).unwrap();
         let (answer, _) = talk.send(request, true);
         let mut scene = backend.next();
         scene.head();
@@ -255,7 +220,7 @@ fn on_http2_one_stream_is_reset_and_its_siblings_stay() {
     };
     let (mut hers, mut her_scene) = watch(&alice);
     let (mut his, mut his_scene) = watch(&bob);
-    alice.sign_out(&gate);
+    sign_out(&alice);
     let reset = talk.until(hers.data()).expect("a reset, not an end").expect_err("a reset");
     assert!(reset.is_reset(), "{reset}");
     assert!(her_scene.is_left());
@@ -267,15 +232,15 @@ fn on_http2_one_stream_is_reset_and_its_siblings_stay() {
 fn a_download_is_cut_once_it_has_lasted() {
     let backend = Played::start();
     let gate = start(&["alice"], &backend.upstream("app", ""), "");
-    let alice = Browser::sign_in(&gate, "alice");
+    let alice = signed_in(&gate, "alice");
     let mut client = Client::connect(gate.http);
-    client.send(alice.request("/film"));
+    client.send(request(&alice, "/film"));
     let mut scene = backend.next();
     scene.head();
     scene.say(["HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", &"x".repeat(200_000)].concat());
     assert_eq!(client.receive_head().unwrap().status, 200);
     metric_becomes(&gate, "doorward_streams_open{kind=\"http\"}", 1.0);
-    alice.sign_out(&gate);
+    sign_out(&alice);
     assert!(client.rest().unwrap().len() <= 200_000);
     assert!(scene.is_left());
 }
@@ -284,17 +249,17 @@ fn a_download_is_cut_once_it_has_lasted() {
 fn an_upload_is_cut_as_well() {
     let backend = Played::start();
     let gate = start(&["alice"], &backend.upstream("app", ""), "");
-    let alice = Browser::sign_in(&gate, "alice");
+    let alice = signed_in(&gate, "alice");
     let mut client = Client::connect(gate.http);
     client.send(format!(
         "POST /film HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\nCookie: {}\r\n\
          Content-Length: 1000000\r\n\r\nbegun",
-        alice.0
+        alice.pairs()
     ));
     let mut scene = backend.next();
     scene.until("begun");
     metric_becomes(&gate, "doorward_streams_open{kind=\"http\"}", 1.0);
-    alice.sign_out(&gate);
+    sign_out(&alice);
     assert_eq!(client.rest().unwrap(), b"");
     assert!(scene.is_left());
 }
@@ -303,12 +268,12 @@ fn an_upload_is_cut_as_well() {
 fn an_answer_that_comes_after_the_sign_out_is_for_nobody() {
     let backend = Played::start();
     let gate = start(&["alice"], &backend.upstream("app", ""), "");
-    let alice = Browser::sign_in(&gate, "alice");
+    let alice = signed_in(&gate, "alice");
     let mut client = Client::connect(gate.http);
-    client.send(alice.request("/poll"));
+    client.send(request(&alice, "/poll"));
     let mut scene = backend.next();
     scene.head();
-    alice.sign_out(&gate);
+    sign_out(&alice);
     // What is answered sooner is an ordinary answer.
     std::thread::sleep(Duration::from_millis(1100));
     scene.say("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecret");
@@ -321,15 +286,15 @@ fn an_answer_that_comes_after_the_sign_out_is_for_nobody() {
 fn one_connection_serves_the_next_request_after_a_stream_that_ended_by_itself() {
     let backend = Played::start();
     let gate = start(&["alice"], &backend.upstream("app", ""), "");
-    let alice = Browser::sign_in(&gate, "alice");
+    let alice = signed_in(&gate, "alice");
     let mut client = Client::connect(gate.http);
-    client.send(alice.request("/events"));
+    client.send(request(&alice, "/events"));
     let mut scene = backend.next();
     scene.head();
     scene.say([EVENTS, "0\r\n\r\n"].concat());
     assert_eq!(client.receive().unwrap().status, 200);
     client.send("GET /.auth/login HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    alice.sign_out(&gate);
+    sign_out(&alice);
     assert_eq!(client.receive().unwrap().status, 200);
     assert_eq!(gate.metric("doorward_streams_open{kind=\"sse\"}"), 0.0);
     assert_eq!(gate.metric("doorward_streams_cut_total{reason=\"session_terminated\"}"), 0.0);
@@ -343,9 +308,9 @@ fn a_thousand_sockets_and_a_hundred_users_thrown_out() {
     let names: Vec<String> = (0..USERS).map(|n| format!("user{n}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let gate = start(&names, &Backend::echo().upstream("app"), "");
-    let browsers: Vec<Browser> = names.iter().map(|name| Browser::sign_in(&gate, name)).collect();
+    let browsers: Vec<Browser> = names.iter().map(|name| signed_in(&gate, name)).collect();
     let mut sockets: Vec<Vec<WebSocket<TcpStream>>> =
-        browsers.iter().map(|browser| (0..5).map(|_| browser.socket(&gate)).collect()).collect();
+        browsers.iter().map(|browser| (0..5).map(|_| socket_of(browser, &gate)).collect()).collect();
     let mut kept = sockets.split_off(USERS / 2);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let watch = |socket: WebSocket<TcpStream>| {
@@ -363,7 +328,7 @@ fn a_thousand_sockets_and_a_hundred_users_thrown_out() {
     let began = Instant::now();
     let mut waits = Vec::new();
     for (browser, of_one) in browsers.iter().zip(watched) {
-        browser.sign_out(&gate);
+        sign_out(browser);
         let told = Instant::now();
         waits.extend(of_one.into_iter().map(|socket| (told, socket)));
     }

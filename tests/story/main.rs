@@ -16,6 +16,12 @@ mod deadlines;
 #[cfg(test)]
 mod drain;
 #[cfg(test)]
+mod faults_around;
+#[cfg(test)]
+mod faults_failover;
+#[cfg(test)]
+mod faults_store;
+#[cfg(test)]
 mod forwarding;
 #[cfg(test)]
 mod frames;

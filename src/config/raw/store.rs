@@ -16,6 +16,12 @@ table! {
     Store {
         /// "memory:" keeps it in this process. "redis://host:6379/0", with TLS "rediss://…", "redis+sentinel://a,b,c/mymaster/0", "redis+cluster://a,b,c". With "user:password@" before the host, the whole URL stands in "env:NAME" or "file:/path".
         url: StoreUrl = "memory:",
+        /// File with the CA (PEM) of a store reached by TLS; "" is the system's.
+        ca: FilePath = "",
+        /// How to log in at the sentinels, which do not share the user and password of the servers they watch.
+        sentinel_username: String = "",
+        /// Their password.
+        sentinel_password: SentinelPassword,
         /// In front of every key.
         prefix: String = "dw:",
         /// Longest wait for an answer.
@@ -91,5 +97,23 @@ impl FromText for SealingSecret {
                 ))
             }
         }
+    }
+}
+
+/// A password that somebody else has chosen, of whatever length.
+#[derive(Clone, Debug)]
+pub(crate) struct SentinelPassword(pub(crate) Secret);
+
+impl FromText for SentinelPassword {
+    fn describe() -> Json {
+        Secret::describe()
+    }
+
+    fn from_text(text: &Text, reading: &Reading<'_>) -> Result<Self, String> {
+        if text.value.is_empty() {
+            return Err("is empty; leave it out where the sentinels want none".to_owned());
+        }
+        not_literal(text, reading)?;
+        Ok(Self(Secret::new(text.value.clone().into_bytes())))
     }
 }

@@ -1,11 +1,12 @@
 //! `[store]`.
 
+use super::ca;
 use super::server::above_zero;
 use crate::config::include::Findings;
 use crate::config::raw::shape::Field;
 use crate::config::raw::store as raw;
 use crate::config::secrets::plain;
-use crate::config::settings::{StoreKind, StoreSettings};
+use crate::config::settings::{StoreKind, StoreSettings, Topology};
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -28,18 +29,54 @@ pub(super) fn store(raw: &raw::Store, people: bool, findings: &mut Findings) -> 
         list.0.iter().filter_map(|field| field.value.as_ref().map(|secret| secret.0.clone())).collect::<Vec<_>>()
     });
     let kind = raw.url.value.as_ref().map(|url| url.0.clone());
+    let authority = authority(raw, kind.as_ref(), findings);
+    sentinels(raw, kind.as_ref(), findings);
+    if raw.sentinel_password.is_given() && raw.sentinel_password.value.is_none() {
+        return None;
+    }
     let secrets = secrets?;
     if secrets.is_empty() {
         without_secret(raw, kind.as_ref(), people, findings);
     }
     Some(StoreSettings {
         kind: kind?,
+        ca: authority?,
+        sentinel_username: raw.sentinel_username.value.clone().filter(|name| !name.is_empty()),
+        sentinel_password: raw.sentinel_password.value.as_ref().map(|password| password.0.clone()),
         prefix: prefix?,
         timeout: raw.timeout.value?,
         max_staleness: raw.max_staleness.value?,
         state_dir: state_dir?,
         secrets,
     })
+}
+
+/// An authority that nobody is held to would be believed to protect something.
+fn authority(raw: &raw::Store, kind: Option<&StoreKind>, findings: &mut Findings) -> Option<Option<PathBuf>> {
+    let path = raw.ca.value.clone()?.0;
+    match (&path, kind) {
+        (None, _) | (_, None) => {}
+        (Some(path), Some(StoreKind::Redis { tls: true, .. })) => ca(path, &raw.ca.place, findings),
+        (Some(_), Some(_)) => {
+            findings.mistake(&raw.ca.place, "says nothing without TLS; write \"rediss://…\" in store.url");
+        }
+    }
+    Some(path)
+}
+
+fn sentinels(raw: &raw::Store, kind: Option<&StoreKind>, findings: &mut Findings) {
+    let watched = matches!(kind, None | Some(StoreKind::Redis { topology: Topology::Sentinel { .. }, .. }));
+    let named = raw.sentinel_username.value.as_deref().is_some_and(|name| !name.is_empty());
+    if named && raw.sentinel_password.value.is_none() && !raw.sentinel_password.is_given() {
+        findings.mistake(&raw.sentinel_username.place, "needs a store.sentinel_password");
+    }
+    for (given, place) in
+        [(named, &raw.sentinel_username.place), (raw.sentinel_password.is_given(), &raw.sentinel_password.place)]
+    {
+        if given && !watched {
+            findings.warning(place, "says nothing here; it is for redis+sentinel:// and rediss+sentinel://");
+        }
+    }
 }
 
 fn without_secret(raw: &raw::Store, kind: Option<&StoreKind>, people: bool, findings: &mut Findings) {

@@ -8,6 +8,11 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct StoreSettings {
     pub kind: StoreKind,
+    /// PEM file with the CA of a store reached by TLS; `None`: the system's.
+    pub ca: Option<PathBuf>,
+    /// How to log in at the sentinels.
+    pub sentinel_username: Option<String>,
+    pub sentinel_password: Option<Secret>,
     /// In front of every key.
     pub prefix: String,
     /// Longest wait for one answer.

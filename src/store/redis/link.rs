@@ -1,38 +1,40 @@
 //! The connection: asking under a deadline, and getting it back when it is lost.
 //!
-//! Nobody waits for a reconnect. While there is no connection, a question fails at once; one task tries again and again.
-//! A question whose answer did not come is never asked again here: it may have been heard.
+//! Nobody waits for a reconnect. While there is no connection, a question fails at once; one task tries again and again,
+//! and a server counts as back when it answers that task in time. A question whose answer did not come is never asked
+//! again here: it may have been heard.
 
-use super::plan::{Line, RedisPlan};
+use super::breaker::Breaker;
+use super::plan::{Line, RedisKind, RedisPlan};
 use super::script::{Call, Reply};
 use super::words;
-use crate::domain::session::whole;
 use crate::ports::store::StoreError;
-use ::redis::aio::ConnectionLike;
-use ::redis::{Cmd, RedisResult, Value};
+use ::redis::aio::{AsyncPushSender, ConnectionLike};
+use ::redis::{cmd, Cmd, PushInfo, PushKind, RedisResult, Value};
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
+use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
-/// For how many deadlines a connection may answer nobody before it counts as dead though nobody closed it.
-const SILENT: u32 = 3;
-/// A cluster has many connections, and one dead node must not cost the others theirs.
-const SILENT_CLUSTER: u32 = 16;
+/// How many questions may be under way. What comes beyond has a store that does not keep up, and fails at once: a queue
+/// would only grow.
+const UNDER_WAY: usize = 4096;
 const DIAL_AT_MOST: Duration = Duration::from_secs(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// A connection that lived this long was a good one; after shorter ones the pauses grow.
 const STEADY: Duration = Duration::from_secs(5);
 
-pub(super) struct Link {
+pub(in crate::store) struct Link {
     plan: RedisPlan,
     live: ArcSwapOption<Live>,
     /// Why there is no connection.
     trouble: Mutex<StoreError>,
+    under_way: Semaphore,
     dials: AtomicU64,
     lost: Arc<Notify>,
 }
@@ -41,16 +43,22 @@ struct Live {
     serial: u64,
     line: Line,
     began: Instant,
-    /// Milliseconds from then to the first question without an answer since the last with one; 0: none.
-    silent_since: AtomicU64,
+    breaker: Breaker,
 }
 
 impl Link {
     pub(super) async fn open(plan: RedisPlan) -> Result<Arc<Self>, StoreError> {
-        let trouble = Mutex::new(StoreError("not connected yet".to_owned()));
-        let (live, dials, lost) = (ArcSwapOption::empty(), AtomicU64::new(0), Arc::new(Notify::new()));
-        let link = Arc::new(Self { plan, live, trouble, dials, lost });
-        link.dial().await;
+        let link = Arc::new(Self {
+            plan,
+            live: ArcSwapOption::empty(),
+            trouble: Mutex::new(StoreError("not connected yet".to_owned())),
+            under_way: Semaphore::new(UNDER_WAY),
+            dials: AtomicU64::new(0),
+            lost: Arc::new(Notify::new()),
+        });
+        if !link.dial().await {
+            tracing::warn!(target: "doorward::store", "the store is not there yet: {}", link.trouble.lock().0);
+        }
         tokio::spawn(keep(Arc::downgrade(&link), Arc::clone(&link.lost)));
         Ok(link)
     }
@@ -59,7 +67,7 @@ impl Link {
         &self.plan
     }
 
-    pub(super) fn prefix(&self) -> &str {
+    pub(in crate::store) fn prefix(&self) -> &str {
         &self.plan.prefix
     }
 
@@ -78,20 +86,40 @@ impl Link {
         self.dials.load(Ordering::Relaxed)
     }
 
-    pub(super) async fn ask(&self, command: &Cmd) -> Result<Value, StoreError> {
+    pub(in crate::store) async fn ask(&self, command: &Cmd) -> Result<Value, StoreError> {
         self.within_deadline(|mut line| async move { line.send(command).await }).await
     }
 
     /// Runs a script by its hash, and with its text where the server does not know it: after a restart or a failover.
-    pub(super) async fn run(&self, call: &Call) -> Result<Reply, StoreError> {
+    pub(in crate::store) async fn answer(&self, call: &Call) -> Result<Value, StoreError> {
         let by_hash = call.by_hash();
-        let answer = self.within_deadline(|mut line| async move {
+        self.within_deadline(|mut line| async move {
             match line.send(&by_hash).await {
                 Err(error) if words::is_unknown_script(&error) => line.send(&call.by_text()).await,
                 answer => answer,
             }
-        });
-        Reply::read(answer.await?)
+        })
+        .await
+    }
+
+    pub(super) async fn run(&self, call: &Call) -> Result<Reply, StoreError> {
+        Reply::read(self.answer(call).await?)
+    }
+
+    /// A connection of its own, on which `pushes` hears of `channel`.
+    pub(in crate::store) async fn listen(
+        &self,
+        channel: &str,
+        pushes: impl AsyncPushSender,
+    ) -> Result<Line, StoreError> {
+        // Where nobody is asked, one task looks whether that has changed, and no further one knocks.
+        if self.live.load().is_none() {
+            return Err(self.trouble.lock().clone());
+        }
+        let mut line = self.connect(pushes).await?;
+        let subscribed = tokio::time::timeout(self.plan.timeout, line.subscribe(channel)).await;
+        subscribed.map_err(|_| self.too_late())?.map_err(|error| words::of(&error))?;
+        Ok(line)
     }
 
     async fn within_deadline<F>(&self, ask: impl FnOnce(Line) -> F) -> Result<Value, StoreError>
@@ -101,9 +129,12 @@ impl Link {
         let Some(live) = self.live.load_full() else {
             return Err(self.trouble.lock().clone());
         };
+        let Ok(_turn) = self.under_way.try_acquire() else {
+            return Err(StoreError(format!("{UNDER_WAY} questions are under way already")));
+        };
         let error = match tokio::time::timeout(self.plan.timeout, ask(live.line.clone())).await {
             Ok(Ok(value)) => {
-                live.silent_since.store(0, Ordering::Relaxed);
+                live.breaker.answered(live.began.elapsed());
                 return Ok(value);
             }
             Ok(Err(error)) => {
@@ -112,16 +143,21 @@ impl Link {
                     self.lose(live.serial, &trouble);
                 }
                 if !words::is_silence(&error) {
+                    live.breaker.answered(live.began.elapsed());
                     return Err(trouble);
                 }
                 trouble
             }
-            Err(_) => StoreError(format!("no answer within {:?}", self.plan.timeout)),
+            Err(_) => self.too_late(),
         };
-        if live.is_silent_for(self.plan.timeout) {
+        if live.breaker.unanswered(live.began.elapsed()) {
             self.lose(live.serial, &error);
         }
         Err(error)
+    }
+
+    fn too_late(&self) -> StoreError {
+        StoreError(format!("no answer within {:?}", self.plan.timeout))
     }
 
     /// Drops connection `serial`, if it is still the one in use, and has the next one made.
@@ -141,15 +177,15 @@ impl Link {
     /// One attempt.
     async fn dial(self: &Arc<Self>) -> bool {
         let serial = self.dials.fetch_add(1, Ordering::Relaxed) + 1;
-        let weak = Arc::downgrade(self);
-        let hung_up = move || {
-            if let Some(link) = Weak::upgrade(&weak) {
+        let (weak, cluster) = (Arc::downgrade(self), matches!(self.plan.kind, RedisKind::Cluster(_)));
+        let hung_up = move |info: PushInfo| {
+            // one connection of a cluster is not all of them
+            if let Some(link) = weak.upgrade().filter(|_| info.kind == PushKind::Disconnection && !cluster) {
                 link.lose(serial, &StoreError("the server closed the connection".to_owned()));
             }
+            Ok::<(), ()>(())
         };
-        let dialled = tokio::time::timeout(DIAL_AT_MOST, self.plan.dial(hung_up)).await;
-        let late = || StoreError(format!("no connection within {DIAL_AT_MOST:?}"));
-        match dialled.map_err(|_| late()).and_then(|dialled| dialled) {
+        match self.connect(hung_up).await {
             Ok(line) => {
                 self.live.store(Some(Arc::new(Live::new(serial, line))));
                 true
@@ -160,21 +196,38 @@ impl Link {
             }
         }
     }
+
+    /// A connection to a server that answers in time, and that is not a replica: it would be lost again with the first
+    /// write, and found again, without end.
+    async fn connect(&self, pushes: impl AsyncPushSender) -> Result<Line, StoreError> {
+        let late = || StoreError(format!("no connection within {DIAL_AT_MOST:?}"));
+        let dialled = tokio::time::timeout(DIAL_AT_MOST, self.plan.dial(pushes)).await;
+        let line = dialled.map_err(|_| late())??;
+        if let Line::Many(_) = line {
+            // one node would answer for the others, and one that is away takes nothing from them
+            return Ok(line);
+        }
+        // a write that changes nothing, among the rights that a gate needs anyway
+        let mut probe = cmd("DEL");
+        probe.arg(format!("{}probe", self.plan.prefix));
+        match tokio::time::timeout(self.plan.timeout, line.clone().send(&probe)).await {
+            Ok(Err(error)) if words::is_silence(&error) || words::needs_new_connection(&error) => {
+                Err(words::of(&error))
+            }
+            // whoever refuses this may answer the rest
+            Ok(_) => Ok(line),
+            Err(_) => Err(self.too_late()),
+        }
+    }
 }
 
 impl Live {
     fn new(serial: u64, line: Line) -> Self {
-        Self { serial, line, began: Instant::now(), silent_since: AtomicU64::new(0) }
-    }
-
-    /// Notes one question without an answer. One hiccup leaves many of them, so time counts and not their number.
-    fn is_silent_for(&self, timeout: Duration) -> bool {
-        let bearable = if matches!(self.line, Line::Many(_)) { SILENT_CLUSTER } else { SILENT };
-        let now = whole(self.began.elapsed()).max(1);
-        match self.silent_since.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed) {
-            Ok(_) => false,
-            Err(since) => now.saturating_sub(since) >= whole(timeout * bearable),
-        }
+        let breaker = match &line {
+            Line::One(_) => Breaker::for_one_server(),
+            Line::Many(_) => Breaker::for_a_cluster(),
+        };
+        Self { serial, line, began: Instant::now(), breaker }
     }
 }
 
@@ -216,5 +269,27 @@ impl Line {
         };
         // a refusal of the server comes as a value
         answer?.extract_error()
+    }
+
+    async fn subscribe(&mut self, channel: &str) -> RedisResult<()> {
+        match self {
+            Self::One(line) => line.subscribe(channel).await,
+            Self::Many(line) => line.subscribe(channel).await,
+        }
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link")
+            .field("plan", &self.plan)
+            .field("up", &self.live.load().is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Line")
     }
 }

@@ -3,11 +3,12 @@
 //! Whatever must happen at one moment is one script, and every key a script touches carries its user as hash tag, so
 //! that a cluster runs it on one node. Time inside scripts is the server's.
 
-mod link;
+mod breaker;
+pub(in crate::store) mod link;
 mod names;
 mod people;
-mod plan;
-mod script;
+pub(in crate::store) mod plan;
+pub(in crate::store) mod script;
 mod words;
 
 pub use plan::{Address, RedisKind, RedisPlan, RedisTls};
@@ -46,6 +47,12 @@ impl Redis {
     /// Why it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.link.ask(&::redis::cmd("PING")).await.map(drop)
+    }
+
+    /// For the log of revocations, which shares the connection: there is one server to reach, and one way to find out
+    /// that it cannot be reached.
+    pub(in crate::store) fn link(&self) -> Arc<Link> {
+        Arc::clone(&self.link)
     }
 
     #[cfg(test)]

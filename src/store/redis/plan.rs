@@ -3,19 +3,17 @@
 use super::words;
 use crate::domain::secret::Secret;
 use crate::ports::store::StoreError;
-use ::redis::aio::MultiplexedConnection;
+use ::redis::aio::{AsyncPushSender, MultiplexedConnection};
 use ::redis::cluster::ClusterClientBuilder;
 use ::redis::cluster_async::ClusterConnection;
 use ::redis::sentinel::{SentinelClientBuilder, SentinelServerType};
 use ::redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, PushInfo,
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion,
     RedisConnectionInfo, RedisResult, TlsCertificates, TlsMode,
 };
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-/// How many questions may be under way on one connection; more wait, until their deadline.
-const UNDER_WAY: usize = 4096;
 /// In a cluster a question may be sent to the wrong node, and once more after a failover.
 const CLUSTER_RETRIES: u32 = 3;
 /// For connecting to one node of a cluster; a handshake takes more round trips than a question.
@@ -65,7 +63,7 @@ pub struct RedisTls {
 
 /// A connection of either kind.
 #[derive(Clone)]
-pub(super) enum Line {
+pub(in crate::store) enum Line {
     One(MultiplexedConnection),
     Many(ClusterConnection),
 }
@@ -93,27 +91,20 @@ impl RedisPlan {
         self.certificates().map(drop)
     }
 
-    /// Connects once. `lost` is called when a connection of the first two kinds ends; a cluster's are replaced one by
-    /// one behind the scenes.
-    pub(super) async fn dial(&self, lost: impl Fn() + Send + Sync + Clone + 'static) -> Result<Line, StoreError> {
-        let told = move |info: PushInfo| {
-            if info.kind == ::redis::PushKind::Disconnection {
-                lost();
-            }
-            Ok::<(), ()>(())
-        };
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(None)
-            .set_response_timeout(None)
-            .set_concurrency_limit(UNDER_WAY)
-            .set_push_sender(told);
+    /// Connects once. `pushes` hears what a server says unasked, and of connections that end; a cluster's are replaced
+    /// one by one behind the scenes.
+    pub(super) async fn dial(&self, pushes: impl AsyncPushSender) -> Result<Line, StoreError> {
+        // deadlines and the number of questions are the link's business
+        let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
         match &self.kind {
-            RedisKind::Single(address) => self.connect_one(self.client(address)?, &config).await,
+            RedisKind::Single(address) => {
+                self.connect_one(self.client(address)?, &config.set_push_sender(pushes)).await
+            }
             RedisKind::Sentinel { .. } => {
                 let client = self.ask_sentinels().await?;
-                self.connect_one(client, &config).await
+                self.connect_one(client, &config.set_push_sender(pushes)).await
             }
-            RedisKind::Cluster(nodes) => self.connect_cluster(nodes).await,
+            RedisKind::Cluster(nodes) => self.connect_cluster(nodes, pushes).await,
         }
     }
 
@@ -162,7 +153,7 @@ impl RedisPlan {
         client.async_get_client().await.map_err(|error| words::of(&error))
     }
 
-    async fn connect_cluster(&self, nodes: &[Address]) -> Result<Line, StoreError> {
+    async fn connect_cluster(&self, nodes: &[Address], pushes: impl AsyncPushSender) -> Result<Line, StoreError> {
         let settings = self.settings(self.username.as_deref(), self.password.as_ref())?;
         let info = |node| Ok(self.info(node)?.set_redis_settings(settings.clone()));
         let nodes: RedisResult<Vec<ConnectionInfo>> = nodes.iter().map(info).collect();
@@ -172,7 +163,8 @@ impl RedisPlan {
             .max_retry_wait(20)
             .connection_timeout(self.timeout.max(NODE_AT_LEAST))
             .response_timeout(self.timeout)
-            .connection_concurrency_limit(UNDER_WAY)
+            .use_protocol(ProtocolVersion::RESP3)
+            .push_sender(pushes)
             .max_connection_attempts(NonZeroUsize::MIN);
         if self.tls.is_some() {
             builder = builder.certs(self.certs());

@@ -77,8 +77,43 @@ async fn a_frozen_server_is_an_error_within_the_deadline_and_found_again_when_it
         complaint(&store).await;
     }
     assert!(store.link.is_lost(), "after some silence the connection is given up");
+    let begun = Instant::now();
+    for _ in 0..1_000 {
+        assert!(store.ping().await.is_err());
+    }
+    assert!(begun.elapsed() < TIMEOUT * 2, "nobody waits for it any more: {:?}", begun.elapsed());
     server.signal("CONT");
     eventually(|| async { store.ping().await.is_ok() }).await;
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_keep_up_is_asked_no_more_than_it_can_be() {
+    let server = Server::start(&[]);
+    let store = server.connect().await;
+    server.signal("STOP");
+    let mut asking = tokio::task::JoinSet::new();
+    for _ in 0..5_000 {
+        let store = store.clone();
+        asking.spawn(async move { store.ping().await.unwrap_err().0 });
+    }
+    let turned_away = asking.join_all().await.into_iter().filter(|error| error.contains("under way already")).count();
+    assert_eq!(turned_away, 5_000 - 4_096);
+    server.signal("CONT");
+    eventually(|| async { store.ping().await.is_ok() }).await;
+}
+
+#[tokio::test]
+async fn a_server_that_became_a_replica_is_away_until_it_is_a_primary_again() {
+    let server = Server::start(&[]);
+    let store = server.connect().await;
+    server.cli(&["replicaof", "127.0.0.1", "1"]);
+    complaint(&store).await;
+    let dialled = store.link.dialled();
+    eventually(|| async { store.link.dialled() > dialled + 2 }).await;
+    assert!(store.link.is_lost(), "it is not taken for one that is back");
+    assert_eq!(store.ping().await.unwrap_err().0, "the server is a replica and takes no writes");
+    server.cli(&["replicaof", "no", "one"]);
+    eventually(|| async { create(&store, &session(1)).await.is_ok() }).await;
 }
 
 #[tokio::test]

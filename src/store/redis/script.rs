@@ -4,22 +4,24 @@ use crate::ports::store::StoreError;
 use ::redis::{cmd, Cmd, Value};
 use std::sync::LazyLock;
 
-/// A Lua script behind the common prelude.
-pub(super) struct Script {
+/// A Lua script.
+#[derive(Debug)]
+pub(in crate::store) struct Script {
     hash: String,
-    text: String,
+    text: &'static str,
 }
 
 impl Script {
-    fn new(body: &str) -> Self {
-        let text = format!("{}{body}", include_str!("prelude.lua"));
-        Self { hash: ::redis::Script::new(&text).get_hash().to_owned(), text }
+    pub(in crate::store) fn new(text: &'static str) -> Self {
+        Self { hash: ::redis::Script::new(text).get_hash().to_owned(), text }
     }
 }
 
+/// Those of the store begin with the common prelude.
 macro_rules! scripts {
     ($($name:ident = $file:literal;)*) => {
-        $(pub(super) static $name: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!($file)));)*
+        $(pub(super) static $name: LazyLock<Script> =
+            LazyLock::new(|| Script::new(concat!(include_str!("prelude.lua"), include_str!($file))));)*
     };
 }
 
@@ -46,18 +48,24 @@ scripts! {
 }
 
 /// One run of a script with its arguments.
-pub(super) struct Call {
+pub(in crate::store) struct Call {
     script: &'static Script,
-    key: Vec<u8>,
+    keys: Vec<Vec<u8>>,
     arguments: Vec<Vec<u8>>,
 }
 
 impl Call {
-    pub(super) fn new(script: &'static Script, key: &str) -> Self {
-        Self { script, key: key.as_bytes().to_vec(), arguments: Vec::with_capacity(16) }
+    pub(in crate::store) fn new(script: &'static Script, key: &str) -> Self {
+        Self { script, keys: vec![key.as_bytes().to_vec()], arguments: Vec::with_capacity(16) }
     }
 
-    pub(super) fn arg(mut self, argument: impl AsRef<[u8]>) -> Self {
+    /// A further key, of the same slot.
+    pub(in crate::store) fn and(mut self, key: &str) -> Self {
+        self.keys.push(key.as_bytes().to_vec());
+        self
+    }
+
+    pub(in crate::store) fn arg(mut self, argument: impl AsRef<[u8]>) -> Self {
         self.arguments.push(argument.as_ref().to_vec());
         self
     }
@@ -71,13 +79,13 @@ impl Call {
     }
 
     pub(super) fn by_text(&self) -> Cmd {
-        self.command("EVAL", &self.script.text)
+        self.command("EVAL", self.script.text)
     }
 
     fn command(&self, name: &str, script: &str) -> Cmd {
         let mut command = cmd(name);
-        command.arg(script).arg(1).arg(&self.key);
-        for argument in &self.arguments {
+        command.arg(script).arg(self.keys.len());
+        for argument in self.keys.iter().chain(&self.arguments) {
             command.arg(argument);
         }
         command

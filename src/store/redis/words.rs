@@ -26,7 +26,7 @@ pub(super) fn is_silence(error: &RedisError) -> bool {
 /// Whether this connection will serve nobody again. A server that became a replica keeps its connections: only a new
 /// one finds the primary.
 pub(super) fn needs_new_connection(error: &RedisError) -> bool {
-    let demoted = error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly);
+    let demoted = matches!(error.kind(), ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown));
     let anonymous = matches!(error.code(), Some("NOAUTH" | "WRONGPASS"));
     demoted || anonymous || matches!(error.retry_method(), RetryMethod::Reconnect)
 }

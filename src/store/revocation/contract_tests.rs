@@ -43,7 +43,7 @@ contract! {
 }
 
 async fn a_log_that_nobody_opened_takes_nothing(bench: Bench) {
-    let log = bench.log();
+    let log = bench.log().await;
     assert_eq!(log.append(&sealed(1), KEEP).await, Ok(Appended::NotOpen));
     let confirmed = log.confirm(&ack("a", None, Position::ZERO)).await.unwrap();
     assert_eq!(confirmed.epoch, None);
@@ -55,19 +55,19 @@ async fn a_log_that_nobody_opened_takes_nothing(bench: Bench) {
 }
 
 async fn of_many_who_open_it_one_wins(bench: Bench) {
-    let (one, two) = (bench.log(), bench.log());
+    let (one, two) = (bench.log().await, bench.log().await);
     let (one, two) = tokio::join!(one.open(Epoch(1)), two.open(Epoch(2)));
     let (one, two) = (one.unwrap(), two.unwrap());
     assert_eq!(one.epoch, two.epoch);
     assert_eq!(one.last, Position::ZERO);
-    assert_eq!(bench.log().open(Epoch(3)).await.unwrap().epoch, one.epoch);
+    assert_eq!(bench.log().await.open(Epoch(3)).await.unwrap().epoch, one.epoch);
 }
 
 async fn entries_name_the_one_before_them(bench: Bench) {
-    let log = bench.log();
+    let log = bench.log().await;
     log.open(Epoch(1)).await.unwrap();
     let first = batch(log.append(&sealed(3), KEEP).await.unwrap());
-    let second = batch(bench.log().append(&sealed(2), KEEP).await.unwrap());
+    let second = batch(bench.log().await.append(&sealed(2), KEEP).await.unwrap());
     let mut previous = Position::ZERO;
     for entry in first.entries.iter().chain(&second.entries) {
         assert_eq!(entry.previous, previous);
@@ -81,16 +81,16 @@ async fn entries_name_the_one_before_them(bench: Bench) {
 }
 
 async fn what_is_appended_is_pushed(bench: Bench) {
-    let log = bench.log();
+    let log = bench.log().await;
     log.open(Epoch(1)).await.unwrap();
-    let mut subscription = bench.log().subscribe().await.unwrap();
+    let mut subscription = bench.log().await.subscribe().await.unwrap();
     let appended = batch(log.append(&sealed(3), KEEP).await.unwrap());
     assert_eq!(subscription.next(SOON).await, Pushed::Batch(appended));
     assert_eq!(subscription.next(Duration::ZERO).await, Pushed::Nothing);
 }
 
 async fn old_entries_go_when_new_ones_come(bench: Bench) {
-    let log = bench.log();
+    let log = bench.log().await;
     log.open(Epoch(1)).await.unwrap();
     let old = batch(log.append(&sealed(300), KEEP).await.unwrap());
     let last = old.entries.last().unwrap().position;
@@ -102,7 +102,7 @@ async fn old_entries_go_when_new_ones_come(bench: Bench) {
 }
 
 async fn replicas_are_counted_by_what_they_acknowledged(bench: Bench) {
-    let log = bench.log();
+    let log = bench.log().await;
     let epoch = Some(log.open(Epoch(1)).await.unwrap().epoch);
     let entries = batch(log.append(&sealed(2), KEEP).await.unwrap()).entries;
     let (first, second) = (entries[0].position, entries[1].position);
@@ -118,7 +118,7 @@ async fn replicas_are_counted_by_what_they_acknowledged(bench: Bench) {
 }
 
 async fn an_order_is_heard_at_once_by_all(bench: Bench) {
-    let (one, two) = (Replica::up("one", &bench.log()).await, Replica::up("two", &bench.log()).await);
+    let (one, two) = (Replica::up("one", &bench.log().await).await, Replica::up("two", &bench.log().await).await);
     let subject = token("s", Position::ZERO);
     assert!(!two.refuses(&subject));
     let generation = two.service.generation();
@@ -130,7 +130,7 @@ async fn an_order_is_heard_at_once_by_all(bench: Bench) {
 }
 
 async fn a_lost_push_is_found_by_the_next_confirmation(bench: Bench) {
-    let (one, two) = (Replica::up("one", &bench.log()).await, Replica::up("two", &bench.log()).await);
+    let (one, two) = (Replica::up("one", &bench.log().await).await, Replica::up("two", &bench.log().await).await);
     two.weather.deaf.store(true, Ordering::SeqCst);
     one.revoke(session("s")).await;
     eventually("two refuses it", || two.refuses(&token("s", Position::ZERO))).await;
@@ -151,7 +151,7 @@ async fn no_replica_accepts_anything_once_all_have_acknowledged(bench: Bench) {
 }
 
 async fn a_log_that_lost_its_memory_is_filled_by_all_who_remember(bench: Bench) {
-    let (one, two) = (Replica::up("one", &bench.log()).await, Replica::up("two", &bench.log()).await);
+    let (one, two) = (Replica::up("one", &bench.log().await).await, Replica::up("two", &bench.log().await).await);
     one.revoke_everywhere(session("known to both")).await;
     one.revoke_everywhere(Target::User(alice())).await;
     let minted_since = one.service.catch_up().await.unwrap();
@@ -166,26 +166,26 @@ async fn a_log_that_lost_its_memory_is_filled_by_all_who_remember(bench: Bench) 
     let all = ["known to both", "known to one", "known to two"].map(|name| token(name, minted_since));
     eventually("all is known to both", || all.iter().all(|t| one.refuses(t) && two.refuses(t))).await;
     drop((one, two));
-    let three = Replica::up("three", &bench.log()).await;
+    let three = Replica::up("three", &bench.log().await).await;
     assert!(all.iter().all(|subject| three.refuses(subject)), "from the log alone");
     assert!(three.refuses(&token("x", Position::new(1, 0))), "the mark on alice was appended again");
     assert!(!three.refuses(&token("x", minted_since)), "in its original place: who signed in since stays");
 }
 
 async fn a_log_that_lost_its_tail_gets_it_back(bench: Bench) {
-    let (one, two) = (Replica::up("one", &bench.log()).await, Replica::up("two", &bench.log()).await);
+    let (one, two) = (Replica::up("one", &bench.log().await).await, Replica::up("two", &bench.log().await).await);
     one.revoke_everywhere(session("s")).await;
     let lost = one.revoke_everywhere(Target::User(alice())).await.position.unwrap();
     bench.lose_the_tail();
     eventually("it is appended again", || one.service.position() > lost && two.service.position() > lost).await;
     drop((one, two));
-    let three = Replica::up("three", &bench.log()).await;
+    let three = Replica::up("three", &bench.log().await).await;
     assert!(three.refuses(&token("s", Position::ZERO)) && three.refuses(&token("x", Position::ZERO)));
     assert!(!three.refuses(&token("x", lost)), "in its original place");
 }
 
 async fn a_tail_that_was_lost_under_a_new_entry_is_found_missing(bench: Bench) {
-    let (one, two) = (Replica::up("one", &bench.log()).await, Replica::up("two", &bench.log()).await);
+    let (one, two) = (Replica::up("one", &bench.log().await).await, Replica::up("two", &bench.log().await).await);
     two.lose_the_store(true);
     one.revoke(session("s")).await;
     one.lose_the_store(true);
@@ -201,11 +201,11 @@ async fn a_tail_that_was_lost_under_a_new_entry_is_found_missing(bench: Bench) {
 #[tokio::test]
 async fn a_newcomer_to_an_emptied_log_waits_for_those_who_remember() {
     let bench = Bench::redis();
-    assert!(bench.log().open(Epoch(1)).await.unwrap().age < SOON);
-    let one = Replica::up("one", &bench.log()).await;
+    assert!(bench.log().await.open(Epoch(1)).await.unwrap().age < SOON);
+    let one = Replica::up("one", &bench.log().await).await;
     one.revoke_everywhere(session("s")).await;
     bench.forget();
-    let two = Replica::start_at("two", bench.log(), TestClock::new(), Duration::from_secs(3));
+    let two = Replica::start_at("two", bench.log().await, TestClock::new(), Duration::from_secs(3));
     let subject = token("s", Position::ZERO);
     eventually("two is ready", || {
         let ready = two.service.is_ready();
@@ -216,7 +216,7 @@ async fn a_newcomer_to_an_emptied_log_waits_for_those_who_remember() {
 }
 
 async fn what_was_ordered_while_the_store_was_away_is_delivered(bench: Bench) {
-    let (one, two) = (Replica::up("one", &bench.log()).await, Replica::up("two", &bench.log()).await);
+    let (one, two) = (Replica::up("one", &bench.log().await).await, Replica::up("two", &bench.log().await).await);
     one.lose_the_store(true);
     let receipt = one.revoke_everywhere(session("s")).await;
     one.revoke(Target::Block(alice())).await;
@@ -230,7 +230,7 @@ async fn what_was_ordered_while_the_store_was_away_is_delivered(bench: Bench) {
 }
 
 async fn a_token_minted_after_the_order_is_not_hit(bench: Bench) {
-    let (one, two) = (Replica::up("one", &bench.log()).await, Replica::up("two", &bench.log()).await);
+    let (one, two) = (Replica::up("one", &bench.log().await).await, Replica::up("two", &bench.log().await).await);
     let before = token("x", two.service.catch_up().await.unwrap());
     one.revoke_everywhere(Target::User(alice())).await;
     let after = token("x", two.service.catch_up().await.unwrap());
@@ -284,7 +284,7 @@ async fn a_cluster_keeps_the_log_as_well() {
 #[tokio::test]
 async fn nothing_is_accepted_again_when_the_server_dies_and_comes_back_empty() {
     let Bench::Redis(mut server) = Bench::redis() else { unreachable!() };
-    let (one, two) = (Replica::up("one", &server.log()).await, Replica::up("two", &server.log()).await);
+    let (one, two) = (Replica::up("one", &server.log().await).await, Replica::up("two", &server.log().await).await);
     one.revoke_everywhere(session("s")).await;
     one.revoke_everywhere(Target::Block(alice())).await;
     let revoked = token("s", Position::new(u64::MAX, 0));
@@ -292,7 +292,7 @@ async fn nothing_is_accepted_again_when_the_server_dies_and_comes_back_empty() {
     let receipt = two.revoke_everywhere(session("t")).await;
     assert!(!receipt.delivered && two.refuses(&token("t", Position::ZERO)));
     server.restart();
-    let three = Replica::start_at("three", server.log(), TestClock::new(), Duration::from_secs(3));
+    let three = Replica::start_at("three", server.log().await, TestClock::new(), Duration::from_secs(3));
     let began = Instant::now();
     eventually("all three are up and know all", || {
         assert!(one.refuses(&revoked) && two.refuses(&revoked), "forgotten after {:?}", began.elapsed());
@@ -306,7 +306,7 @@ async fn nothing_is_accepted_again_when_the_server_dies_and_comes_back_empty() {
 async fn three(bench: &Bench) -> Vec<Replica> {
     let mut replicas = Vec::new();
     for name in ["one", "two", "three"] {
-        replicas.push(Replica::up(name, &bench.log()).await);
+        replicas.push(Replica::up(name, &bench.log().await).await);
     }
     replicas
 }

@@ -1,10 +1,12 @@
 //! Logs to try things with: one in memory, one in a Redis of our own.
 
 use super::memory::MemoryLog;
-use super::redis::{Dial, LogPlan, RedisLog};
+use super::redis::RedisLog;
 use crate::pipeline::revocation::fixture::TestClock;
 use crate::ports::revocation::RevocationLog;
-use redis::{Client, RedisConnectionInfo};
+use crate::store::redis::Address;
+use crate::store::{Redis, RedisKind, RedisPlan};
+use redis::Client;
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -34,10 +36,10 @@ impl Bench {
     }
 
     /// A connection to the log, as one replica has it.
-    pub(super) fn log(&self) -> Arc<dyn RevocationLog> {
+    pub(super) async fn log(&self) -> Arc<dyn RevocationLog> {
         match self {
             Self::Memory(log) => Arc::clone(log) as Arc<dyn RevocationLog>,
-            Self::Redis(server) => server.log(),
+            Self::Redis(server) => server.log().await,
         }
     }
 
@@ -89,15 +91,17 @@ impl Server {
         server
     }
 
-    pub(super) fn log(&self) -> Arc<dyn RevocationLog> {
-        self.log_within(Duration::from_secs(2))
+    pub(super) async fn log(&self) -> Arc<dyn RevocationLog> {
+        self.log_within(Duration::from_secs(2)).await
     }
 
-    pub(super) fn log_within(&self, timeout: Duration) -> Arc<dyn RevocationLog> {
-        let host = "127.0.0.1".to_owned();
-        let dial = if self.cluster { Dial::Cluster(vec![(host, self.port)]) } else { Dial::Single(host, self.port) };
-        let login = RedisConnectionInfo::default();
-        Arc::new(RedisLog::new(LogPlan { dial, login, tls: None, prefix: "dw:".to_owned(), timeout }))
+    pub(super) async fn log_within(&self, timeout: Duration) -> Arc<dyn RevocationLog> {
+        let address = self.address();
+        log(if self.cluster { RedisKind::Cluster(vec![address]) } else { RedisKind::Single(address) }, timeout).await
+    }
+
+    fn address(&self) -> Address {
+        Address { host: "127.0.0.1".to_owned(), port: self.port }
     }
 
     /// kill -9: whatever was not written is lost, and nothing was.
@@ -167,13 +171,16 @@ impl Watched {
         Self { primary, secondary, sentinel }
     }
 
-    pub(super) fn log(&self) -> Arc<dyn RevocationLog> {
-        let sentinels = vec![("127.0.0.1".to_owned(), self.sentinel.port)];
-        let login = RedisConnectionInfo::default();
-        let dial = Dial::Sentinel { sentinels, master: "main".to_owned(), login: login.clone() };
-        let timeout = Duration::from_secs(2);
-        Arc::new(RedisLog::new(LogPlan { dial, login, tls: None, prefix: "dw:".to_owned(), timeout }))
+    pub(super) async fn log(&self) -> Arc<dyn RevocationLog> {
+        let (sentinels, master) = (vec![self.sentinel.address()], "main".to_owned());
+        log(RedisKind::Sentinel { sentinels, master, username: None, password: None }, Duration::from_secs(2)).await
     }
+}
+
+async fn log(kind: RedisKind, timeout: Duration) -> Arc<dyn RevocationLog> {
+    let prefix = "dw:".to_owned();
+    let plan = RedisPlan { kind, tls: None, username: None, password: None, db: 0, prefix, timeout };
+    Arc::new(RedisLog::new(&Redis::connect(plan).await.unwrap()))
 }
 
 impl Drop for Server {

@@ -17,7 +17,7 @@ fn server() -> Server {
 #[tokio::test]
 async fn a_server_that_hangs_is_given_up_within_the_deadline() {
     let server = server();
-    let log = server.log_within(Duration::from_millis(100));
+    let log = server.log_within(Duration::from_millis(100)).await;
     log.open(Epoch(1)).await.unwrap();
     server.signal("-STOP");
     for _ in 0..3 {
@@ -39,7 +39,7 @@ async fn a_server_that_hangs_is_given_up_within_the_deadline() {
 #[tokio::test]
 async fn a_failover_that_loses_the_last_record_loses_nothing() {
     let mut servers = Watched::start();
-    let (one, two) = (Replica::up("one", &servers.log()).await, Replica::up("two", &servers.log()).await);
+    let (one, two) = (Replica::up("one", &servers.log().await).await, Replica::up("two", &servers.log().await).await);
     one.revoke_everywhere(session("s")).await;
     servers.secondary.command(&["CONFIG", "SET", "masterauth", "nobody takes this"]);
     servers.secondary.command(&["CLIENT", "KILL", "TYPE", "master"]);
@@ -56,14 +56,14 @@ async fn a_failover_that_loses_the_last_record_loses_nothing() {
     })
     .await;
     drop((one, two));
-    let three = Replica::up("three", &servers.log()).await;
+    let three = Replica::up("three", &servers.log().await).await;
     assert!(all.iter().all(|subject| three.refuses(subject)), "from the promoted server alone");
 }
 
 #[tokio::test]
 async fn scripts_that_a_server_forgot_are_sent_again() {
     let server = server();
-    let log = server.log();
+    let log = server.log().await;
     log.open(Epoch(1)).await.unwrap();
     server.command(&["SCRIPT", "FLUSH"]);
     assert_eq!(log.open(Epoch(2)).await.unwrap().epoch, Epoch(1));
@@ -72,7 +72,7 @@ async fn scripts_that_a_server_forgot_are_sent_again() {
 #[tokio::test]
 async fn a_server_that_may_not_write_confirms_nothing() {
     let server = server();
-    let replica = Replica::up("one", &server.log()).await;
+    let replica = Replica::up("one", &server.log().await).await;
     eventually("it is fresh", || replica.service.freshness() == Freshness::Fresh).await;
     // a demoted primary, whose new one does not exist
     server.command(&["REPLICAOF", "127.0.0.1", "1"]);
@@ -80,18 +80,18 @@ async fn a_server_that_may_not_write_confirms_nothing() {
     let receipt = replica.revoke(session("s")).await;
     assert!(!receipt.delivered && replica.refuses(&token("s", Position::ZERO)));
     server.command(&["REPLICAOF", "NO", "ONE"]);
-    let other = Replica::up("two", &server.log()).await;
+    let other = Replica::up("two", &server.log().await).await;
     eventually("delivered when it may write again", || other.refuses(&token("s", Position::ZERO))).await;
 }
 
 #[tokio::test]
 async fn entries_that_somebody_else_wrote_are_passed_over() {
     let server = server();
-    let one = Replica::up("one", &server.log()).await;
+    let one = Replica::up("one", &server.log().await).await;
     server.command(&["XADD", "dw:{rv}:log", "*", "d", "not a record"]);
     server.command(&["XADD", "dw:{rv}:log", "*", "p", "9-9", "x", "y"]);
     one.revoke(session("s")).await;
-    let two = Replica::up("two", &server.log()).await;
+    let two = Replica::up("two", &server.log().await).await;
     assert!(two.refuses(&token("s", Position::ZERO)));
     assert_eq!(two.service.ignored(), 2);
     two.revoke_everywhere(session("t")).await;
@@ -103,7 +103,7 @@ async fn entries_that_somebody_else_wrote_are_passed_over() {
 #[tokio::test]
 async fn subscribers_that_are_cut_off_come_back() {
     let server = server();
-    let (one, two) = (Replica::up("one", &server.log()).await, Replica::up("two", &server.log()).await);
+    let (one, two) = (Replica::up("one", &server.log().await).await, Replica::up("two", &server.log().await).await);
     server.command(&["CLIENT", "KILL", "TYPE", "pubsub"]);
     server.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
     eventually("an order is delivered", || two.service.is_ready()).await;
@@ -116,7 +116,7 @@ async fn subscribers_that_are_cut_off_come_back() {
 #[tokio::test]
 async fn keys_are_few_and_share_one_slot() {
     let server = server();
-    let one = Replica::up("one", &server.log()).await;
+    let one = Replica::up("one", &server.log().await).await;
     one.revoke_everywhere(session("s")).await;
     let mut keys: Vec<String> = server.ask(&["KEYS", "*"]).unwrap();
     keys.sort();

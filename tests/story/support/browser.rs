@@ -164,12 +164,17 @@ impl Browser {
         }
     }
 
-    fn cookies(&self) -> String {
+    /// The value of its `Cookie` line.
+    pub(crate) fn pairs(&self) -> String {
         let pairs: Vec<String> = self.jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        if pairs.is_empty() {
+        pairs.join("; ")
+    }
+
+    fn cookies(&self) -> String {
+        if self.jar.is_empty() {
             String::new()
         } else {
-            format!("Cookie: {}\r\n", pairs.join("; "))
+            format!("Cookie: {}\r\n", self.pairs())
         }
     }
 }

@@ -9,10 +9,12 @@ pub(crate) mod golden;
 pub(crate) mod h2;
 pub(crate) mod issuer;
 pub(crate) mod lines;
+pub(crate) mod operator;
 pub(crate) mod people;
 pub(crate) mod played;
 pub(crate) mod provider;
 pub(crate) mod redis;
+pub(crate) mod redis_many;
 pub(crate) mod seen;
 pub(crate) mod tls;
 

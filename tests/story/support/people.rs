@@ -2,6 +2,8 @@
 
 use super::backend::Backend;
 use super::gate::{Gate, Setup};
+use super::issuer::SECRET as SECRET_OF_ISSUER;
+use super::operator::TOKEN;
 use super::provider::Provider;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
 use std::net::SocketAddr;
@@ -46,16 +48,18 @@ pub(crate) fn password(name: &str) -> String {
 
 /// Where "alice" (an admin) and "bob" live, and a secret that all replicas share.
 pub(crate) fn setup() -> Setup {
-    let user = |name: &str, role: &str| {
-        format!(
-            "[[user]]\nname = {name:?}\npassword = {:?}\nemail = \"{name}@app.test\"\nroles = [{role:?}]\n\n",
-            cheap(&password(name))
-        )
-    };
     Gate::setup()
         .file("users.toml", user("alice", "admin") + &user("bob", "user"))
         .variable("DOORWARD_SECRET", SECRET)
         .variable("DOORWARD_LOG", "info")
+}
+
+/// An entry of `users.toml`.
+pub(crate) fn user(name: &str, role: &str) -> String {
+    format!(
+        "[[user]]\nname = {name:?}\npassword = {:?}\nemail = \"{name}@app.test\"\nroles = [{role:?}]\n\n",
+        cheap(&password(name))
+    )
 }
 
 /// A gate with local users in front of `backend`, with these tables besides.
@@ -76,10 +80,11 @@ impl Fleet {
         fleet
     }
 
-    /// One more of them.
+    /// One more of them. Each has an operator, and the secret of an issuer.
     pub(crate) fn another(&self) -> Gate {
         let (name, secret) = Provider::secret();
-        setup().variable(name, secret).start(&self.tables)
+        let setup = setup().variable("DOORWARD_ADMIN_TOKEN", TOKEN).variable("SECRET", SECRET_OF_ISSUER);
+        setup.variable(name, secret).start(&self.tables)
     }
 
     /// Where the replica is that is next in turn.

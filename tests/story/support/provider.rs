@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use serde_json::{json, Value};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +32,9 @@ struct State {
     /// Claims besides the usual.
     claims: Value,
     away: bool,
+    stopped: bool,
+    /// What it signs with, of `tests/keys`.
+    key: &'static str,
     delay: Duration,
     counts: Counts,
 }
@@ -54,9 +57,12 @@ pub(crate) struct Counts {
 
 impl Provider {
     pub(crate) fn start() -> Self {
-        let state: Arc<Mutex<State>> = Arc::default();
+        let state = Arc::new(Mutex::new(State { key: RS256.1, ..State::default() }));
         let answers = Arc::clone(&state);
         let server = Backend::answering(move |seen, stream| {
+            if answers.lock().stopped {
+                return Err(ErrorKind::ConnectionReset.into());
+            }
             let (status, body) = State::answer(&answers, seen);
             let length = body.len();
             write!(
@@ -121,6 +127,21 @@ impl Provider {
         self.state.lock().away = away;
     }
 
+    /// Connections end without a word from now on, or everything goes on.
+    pub(crate) fn stopped(&self, stopped: bool) {
+        self.state.lock().stopped = stopped;
+    }
+
+    /// Signs with this key of `tests/keys`, and publishes no other.
+    pub(crate) fn rotates(&self, key: &'static str) {
+        self.state.lock().key = key;
+    }
+
+    /// How often its keys were asked for.
+    pub(crate) fn key_fetches(&self) -> usize {
+        self.server.seen().iter().filter(|seen| seen.target() == "/jwks").count()
+    }
+
     /// How long its token endpoint thinks, after it has spent what it was given.
     pub(crate) fn delays(&self, delay: Duration) {
         self.state.lock().delay = delay;
@@ -142,7 +163,7 @@ impl Provider {
             "iss": self.url(), "aud": CLIENT.0, "iat": issuer::now(), "exp": issuer::now() + 120,
             "jti": state.token("logout"), "events": { "http://schemas.openid.net/event/backchannel-logout": {} },
         });
-        issuer::token(&issuer::with(&usual, members), RS256)
+        issuer::token(&issuer::with(&usual, members), (RS256.0, state.key))
     }
 
     /// Ends everything it has given to anybody.
@@ -159,7 +180,7 @@ impl State {
         }
         match seen.target().as_str() {
             "/.well-known/openid-configuration" => (200, document(&url).to_string()),
-            "/jwks" => (200, issuer::key_set(&["rsa-a"])),
+            "/jwks" => (200, issuer::key_set(&[state.lock().key])),
             "/token" => {
                 let form = form(seen);
                 let (status, body, delay) = {
@@ -207,7 +228,7 @@ impl State {
         });
         let further = if self.claims.is_null() { json!({}) } else { self.claims.clone() };
         let claims = issuer::with(&issuer::with(&usual, json!({ "nonce": nonce })), further);
-        let id_token = issuer::token(&claims, RS256);
+        let id_token = issuer::token(&claims, (RS256.0, self.key));
         Some(json!({
             "access_token": self.token("access"), "token_type": "Bearer", "expires_in": 300,
             "refresh_token": refresh, "id_token": id_token,

@@ -9,22 +9,47 @@ use tempfile::TempDir;
 
 pub(crate) struct Redis {
     port: u16,
+    arguments: Vec<String>,
     process: Child,
     folder: TempDir,
 }
 
 impl Redis {
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// With further arguments; a file of configuration stands first.
+    pub(crate) fn start_with(arguments: &[&str]) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Self::start_at(port, arguments)
+    }
+
+    pub(crate) fn start_at(port: u16, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let redis = Self { port, process: spawn(port, &folder), folder };
+        let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        let redis = Self { port, process: spawn(port, &arguments, &folder), arguments, folder };
         redis.wait();
         redis
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The `[store]` of a gate. A deadline for a starved machine: nobody here asks how long a slow store is borne.
     pub(crate) fn table(&self) -> String {
-        format!("[store]\nurl = \"redis://127.0.0.1:{}\"\ntimeout = \"2s\"\n\n", self.port)
+        self.table_within("2s")
+    }
+
+    /// The same with another deadline, where somebody does wait for a store in vain.
+    pub(crate) fn table_within(&self, timeout: &str) -> String {
+        format!("[store]\nurl = \"redis://127.0.0.1:{}\"\ntimeout = {timeout:?}\n\n", self.port)
+    }
+
+    /// `STOP` freezes the process, `CONT` lets it go on.
+    pub(crate) fn signal(&self, name: &str) {
+        assert!(Command::new("kill").args(["-s", name, &self.process.id().to_string()]).status().unwrap().success());
     }
 
     pub(crate) fn kill(&mut self) {
@@ -34,7 +59,7 @@ impl Redis {
 
     /// Back again with everything it was told before it was killed.
     pub(crate) fn restart(&mut self) {
-        self.process = spawn(self.port, &self.folder);
+        self.process = spawn(self.port, &self.arguments, &self.folder);
         self.wait();
     }
 
@@ -42,6 +67,22 @@ impl Redis {
         let port = self.port.to_string();
         let output = Command::new("redis-cli").args(["-p", &port]).args(arguments).output().unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// A setting, from now on.
+    pub(crate) fn set(&self, name: &str, value: &str) {
+        let answer = self.cli(&["config", "set", name, value]);
+        assert!(answer.contains("OK"), "{answer}");
+    }
+
+    /// How much was written, and how much of it a replica has.
+    pub(crate) fn replicated(&self) -> (u64, u64) {
+        let told = self.cli(&["info", "replication"]);
+        let number = |name: &str| {
+            let rest = told.split(name).nth(1).unwrap_or_default();
+            rest.split(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse().ok()).unwrap_or(0)
+        };
+        (number("master_repl_offset:"), number(",offset="))
     }
 
     /// Keys of this pattern.
@@ -78,10 +119,13 @@ impl Redis {
     }
 }
 
-fn spawn(port: u16, folder: &TempDir) -> Child {
+fn spawn(port: u16, arguments: &[String], folder: &TempDir) -> Child {
+    let is_file = |argument: &&String| argument.ends_with(".conf");
     Command::new("redis-server")
+        .args(arguments.iter().take_while(is_file))
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
         .args(["--appendonly", "yes", "--appendfsync", "always"])
+        .args(arguments.iter().skip_while(is_file))
         .arg("--dir")
         .arg(folder.path())
         .stdin(Stdio::null())

@@ -1,10 +1,10 @@
 //! Pushes from Redis, in a queue that is bounded: who cannot keep up reads the log instead.
 
-use super::dial::Link;
-use super::link::Line;
 use super::reply;
 use crate::ports::revocation::{Batch, Pushed, Subscription};
 use crate::ports::store::StoreError;
+use crate::store::redis::link::Link;
+use crate::store::redis::plan::Line;
 use ::redis::{PushInfo, PushKind, Value};
 use async_trait::async_trait;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,15 +20,15 @@ pub(super) struct RedisSubscription {
     batches: Receiver<Batch>,
     lost: Arc<AtomicBool>,
     /// Pushes end with the connection, so it is held.
-    _link: Link,
+    _line: Line,
 }
 
-pub(super) async fn subscribe(line: &Line, channel: &str) -> Result<RedisSubscription, StoreError> {
+pub(super) async fn subscribe(link: &Link, channel: &str) -> Result<RedisSubscription, StoreError> {
     let (sender, batches) = mpsc::channel(BACKLOG);
     let lost = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&lost);
-    let link = line.listen(channel, move |info| deliver(&info, &sender, &flag)).await?;
-    Ok(RedisSubscription { batches, lost, _link: link })
+    let line = link.listen(channel, move |info| deliver(&info, &sender, &flag)).await?;
+    Ok(RedisSubscription { batches, lost, _line: line })
 }
 
 /// Runs on the connection, which must not be held up.
