@@ -3,6 +3,7 @@
 use super::journey::{Journey, Stage};
 use super::respond;
 use crate::domain::denial::{Code, Denial};
+use crate::pipeline::answer::Kind;
 use crate::pipeline::own::{OwnRequest, MAX_BODY};
 use crate::pipeline::Answer;
 use bytes::{Bytes, BytesMut};
@@ -26,8 +27,11 @@ pub(super) async fn serve(session: &mut Session, journey: &mut Journey, request:
         return Error::e_explain(ErrorType::InternalError, "our own endpoints are asked for, and there are none");
     };
     let request_id = journey.request_id().to_owned();
-    let reply = endpoints.answer(OwnRequest { body, request_id, ..request }).await;
+    let mut reply = endpoints.answer(OwnRequest { body, request_id, ..request }).await;
     journey.books.answered(reply.status.as_u16());
+    if let Stage::Answered(answer) = &mut journey.stage {
+        answer.kind = Kind::Served(reply.denial.take());
+    }
     respond::reply(session, reply).await
 }
 

@@ -20,7 +20,7 @@ const RETRY: HeaderValue = HeaderValue::from_static("5");
 pub(super) async fn send(session: &mut Session, answer: &Answer, request_id: &str) -> Result<()> {
     let mut header = ResponseHeader::build_no_case(answer.status(), Some(12))?;
     let body = match &answer.kind {
-        Kind::Preflight | Kind::Own(_) | Kind::Served => Bytes::new(),
+        Kind::Preflight | Kind::Own(_) | Kind::Served(_) => Bytes::new(),
         Kind::Redirect(to) => {
             header.insert_header(LOCATION, to.1.clone())?;
             header.insert_header(CACHE_CONTROL, HeaderValue::from_static("no-store"))?;

@@ -35,8 +35,9 @@ impl Own {
         if returns(asked) >= MOST_RETURNS {
             let request_id = &asked.request.request_id;
             let bounced = Bounced { site: &self.site, return_to: wish.as_deref(), request_id };
+            let denial = Denial::new(Code::BadState, "back from signing in once more, without a cookie of ours");
             let reply = page(self, StatusCode::BAD_REQUEST, &bounced, &[]);
-            return Ok(with_cookies(reply, [asked.plan.clear(Name::Bounced)]));
+            return Ok(with_cookies(Reply { denial: Some(denial), ..reply }, [asked.plan.clear(Name::Bounced)]));
         }
         let chosen = asked.query("provider");
         let way = match (chosen.as_deref(), self.ways.as_slice()) {
@@ -174,9 +175,8 @@ impl Own {
     }
 
     fn provider_down(&self, asked: &Asked<'_>, way: &Way, return_to: Option<&str>, error: &ProviderError) -> Reply {
-        tracing::warn!(provider = way.name.as_str(), request_id = asked.request.request_id, "{error}");
+        let denial = Denial::new(Code::ProviderUnavailable, format!("{}: {error}", way.name.as_str()));
         if !asked.wants_page() {
-            let denial = Denial::new(Code::ProviderUnavailable, error.to_string());
             return super::reply::refusal(self, asked.request, &denial);
         }
         let others = self.labels(Some(way));
@@ -187,7 +187,7 @@ impl Own {
             return_to,
             request_id: &asked.request.request_id,
         };
-        page(self, StatusCode::SERVICE_UNAVAILABLE, &down, &[])
+        Reply { denial: Some(denial), ..page(self, StatusCode::SERVICE_UNAVAILABLE, &down, &[]) }
     }
 }
 

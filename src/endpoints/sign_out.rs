@@ -90,8 +90,8 @@ impl Own {
             Ok(logout) => logout,
             Err(denial) if denial.code.status() == 503 => return Err(denial),
             Err(denial) => {
-                tracing::warn!(provider = name, "a logout token was refused: {}", denial.detail);
-                return Ok(json(StatusCode::BAD_REQUEST, &json!({ "error": "invalid_request" })));
+                let reply = json(StatusCode::BAD_REQUEST, &json!({ "error": "invalid_request" }));
+                return Ok(Reply { denial: Some(denial), ..reply });
             }
         };
         // A token that comes again ends nothing more; unless the first time failed, for then the provider has to try again.

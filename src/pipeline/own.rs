@@ -1,5 +1,6 @@
 //! Requests to our own endpoints: told apart by the gate, answered by whoever builds pages and documents.
 
+use crate::domain::denial::Denial;
 use crate::domain::headers::forwarded::Client;
 use crate::domain::request::{Canonical, RawHead};
 use crate::domain::time::UnixTime;
@@ -32,6 +33,8 @@ pub struct Reply {
     pub status: StatusCode,
     pub headers: Vec<(HeaderName, HeaderValue)>,
     pub body: Bytes,
+    /// Why it says no, where it does. For the books alone.
+    pub denial: Option<Denial>,
 }
 
 /// Everything below our prefix, and the documents under `/.well-known` that are ours.

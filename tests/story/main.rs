@@ -32,6 +32,8 @@ mod matrix;
 #[cfg(test)]
 mod observe;
 #[cfg(test)]
+mod own_endpoints;
+#[cfg(test)]
 mod parser;
 #[cfg(test)]
 mod provenance;

@@ -6,7 +6,7 @@ use super::support::client::Response;
 use super::support::gate::Gate;
 use super::support::people::{self, LOCAL, ROUTES};
 use super::support::provider::{query, Provider};
-use serde_json::json;
+use serde_json::{json, Value};
 
 /// In front of `backend`, with that provider and these tables besides.
 fn house(backend: &Backend, provider: &Provider, tables: &str) -> Gate {
@@ -218,7 +218,8 @@ fn a_provider_that_is_away_at_the_start_keeps_nobody_else_out() {
     let page = browser.visit("/.auth/login?provider=id");
     assert_eq!((page.status, page.header("location")), (503, None));
     assert!(page.text().contains("local"), "the other way is offered: {}", page.text());
-    gate.messages.wait(|line| line["request_id"].as_str().is_some_and(|id| id.len() == 32 && page.text().contains(id)));
+    let told = |line: &Value| line["request_id"].as_str().is_some_and(|id| id.len() == 32 && page.text().contains(id));
+    gate.journal.wait(|line| line["kind"] == "audit" && line["reason"] == "provider_unavailable" && told(line));
     assert_eq!(browser.get("/.auth/login?provider=id").verdict(), "503 provider_unavailable");
     assert_eq!(browser.get("/public/x").status, 200);
     assert_eq!(browser.visit("/.auth/login").status, 200, "the choice of ways");
