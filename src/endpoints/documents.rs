@@ -5,7 +5,6 @@ use crate::domain::denial::{Code, Denial};
 use crate::domain::signing::metadata::{authorization_server, openid_configuration, protected_resource, Offered};
 use crate::domain::signing::Algorithm;
 use crate::pipeline::own::Reply;
-use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::Value;
@@ -22,7 +21,7 @@ impl Own {
             return Err(Denial::new(Code::MethodNotAllowed, "a document is only read"));
         }
         let issuer = self.house.origins.issuer().as_str();
-        let offered = Offered::default();
+        let offered = Offered { revocation: true, ..Offered::default() };
         match name {
             "jwks.json" => Ok(self.jwks(asked)),
             "openid-configuration" => {
@@ -41,10 +40,10 @@ impl Own {
         headers.extend(HeaderValue::try_from(&jwks.etag).map(|etag| (ETAG, etag)));
         headers.extend(HeaderValue::try_from(jwks.cache_control(asked.request.now)).map(|life| (CACHE_CONTROL, life)));
         if known {
-            return Reply { status: StatusCode::NOT_MODIFIED, headers, body: Bytes::new() };
+            return Reply { status: StatusCode::NOT_MODIFIED, headers, ..Reply::default() };
         }
         headers.push((CONTENT_TYPE, HeaderValue::from_static("application/jwk-set+json")));
-        Reply { status: StatusCode::OK, headers, body: jwks.body.clone().into() }
+        Reply { status: StatusCode::OK, headers, body: jwks.body.clone().into(), ..Reply::default() }
     }
 
     pub(super) fn asset(&self, asked: &Asked<'_>, path: &str) -> Result<Reply, Denial> {
@@ -56,10 +55,10 @@ impl Own {
         ];
         headers.extend(HeaderValue::try_from(&asset.etag).map(|etag| (ETAG, etag)));
         if asset.is_known(known) {
-            return Ok(Reply { status: StatusCode::NOT_MODIFIED, headers, body: Bytes::new() });
+            return Ok(Reply { status: StatusCode::NOT_MODIFIED, headers, ..Reply::default() });
         }
         headers.push((CONTENT_TYPE, asset.content_type));
-        Ok(Reply { status: StatusCode::OK, headers, body: asset.bytes })
+        Ok(Reply { status: StatusCode::OK, headers, body: asset.bytes, ..Reply::default() })
     }
 }
 

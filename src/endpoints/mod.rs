@@ -2,7 +2,9 @@
 
 mod asked;
 mod documents;
+mod events;
 mod reply;
+mod revoke;
 mod session;
 mod sessions;
 mod sign_in;
@@ -20,6 +22,7 @@ use asked::Asked;
 use async_trait::async_trait;
 use http::Method;
 use std::sync::Arc;
+use std::time::Duration;
 
 const WELL_KNOWN: &str = "/.well-known/";
 
@@ -34,6 +37,8 @@ pub struct Own {
     /// Other origins that a sign-in may lead to.
     pub destinations: Vec<Origin>,
     pub delivery: Delivery,
+    /// Pages are told this long before a session ends.
+    pub warn_before: Duration,
 }
 
 /// A way to sign in.
@@ -96,7 +101,9 @@ impl Own {
             ("logout", None, None, None) if get => self.ask_to_sign_out(asked).await,
             ("logout", None, None, None) if post => self.sign_out(asked).await,
             ("backchannel-logout", Some(provider), None, None) if post => self.sign_out_by(asked, provider).await,
+            ("revoke", None, None, None) if post => self.revoke(asked).await,
             ("me", None, None, None) if get => self.me(asked).await,
+            ("events", None, None, None) if asked.request.method == Method::GET => self.events(asked).await,
             ("sessions", None, None, None) if get => self.sessions(asked).await,
             ("sessions", Some(id), None, None) if asked.request.method == Method::DELETE => {
                 self.end_session(asked, id).await
@@ -115,7 +122,8 @@ impl Own {
     }
 }
 
-const KNOWN: [&str; 7] = ["login", "callback", "refresh", "logout", "backchannel-logout", "me", "sessions"];
+const KNOWN: [&str; 9] =
+    ["events", "login", "callback", "refresh", "logout", "backchannel-logout", "revoke", "me", "sessions"];
 
 #[cfg(test)]
 #[path = "opaque_tests.rs"]

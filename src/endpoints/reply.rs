@@ -17,16 +17,16 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// A page. `targets` are the origins besides ours at which a form on it may end up.
 pub(super) fn page(own: &Own, status: StatusCode, page: &impl Template, targets: &[&str]) -> Reply {
-    Reply { status, headers: own.site.headers(targets), body: html(page).into() }
+    Reply { status, headers: own.site.headers(targets), body: html(page).into(), ..Reply::default() }
 }
 
 pub(super) fn json(status: StatusCode, value: &Value) -> Reply {
     let headers = vec![(CONTENT_TYPE, HeaderValue::from_static("application/json")), (CACHE_CONTROL, NO_STORE)];
-    Reply { status, headers, body: Bytes::from(value.to_string()) }
+    Reply { status, headers, body: Bytes::from(value.to_string()), ..Reply::default() }
 }
 
 pub(super) fn empty(status: StatusCode) -> Reply {
-    Reply { status, headers: vec![(CACHE_CONTROL, NO_STORE)], body: Bytes::new() }
+    Reply { status, headers: vec![(CACHE_CONTROL, NO_STORE)], ..Reply::default() }
 }
 
 /// See other: whatever the method was, the next one is GET.
@@ -37,7 +37,7 @@ pub(super) fn see_other(location: &str) -> Result<Reply, Denial> {
 pub(super) fn redirect(status: StatusCode, location: &str) -> Result<Reply, Denial> {
     let location = HeaderValue::try_from(location)
         .map_err(|_| Denial::new(Code::Internal, "a place to go to that is no header value"))?;
-    Ok(Reply { status, headers: vec![(LOCATION, location), (CACHE_CONTROL, NO_STORE)], body: Bytes::new() })
+    Ok(Reply { status, headers: vec![(LOCATION, location), (CACHE_CONTROL, NO_STORE)], ..Reply::default() })
 }
 
 /// The same answer with our cookies on it.
@@ -67,7 +67,6 @@ pub(super) fn turned(own: &Own, asked: &Asked<'_>, turned: Turned) -> Reply {
 
 /// A problem document (RFC 9457), or a page where a person is looking.
 pub(super) fn refusal(own: &Own, request: &OwnRequest, denial: &Denial) -> Reply {
-    tracing::info!(code = denial.code.name(), request_id = request.request_id, "refused: {}", denial.detail);
     let status = StatusCode::from_u16(denial.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut reply = if wants_page(&request.headers) {
         page(own, status, &ErrorPage::new(&own.site, denial.code, &request.request_id), &[])
@@ -79,7 +78,7 @@ pub(super) fn refusal(own: &Own, request: &OwnRequest, denial: &Denial) -> Reply
         503 => reply.headers.push((RETRY_AFTER, HeaderValue::from_static("5"))),
         _ => {}
     }
-    reply
+    Reply { denial: Some(denial.clone()), ..reply }
 }
 
 fn problem(status: StatusCode, code: Code, request_id: &str) -> Reply {

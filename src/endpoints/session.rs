@@ -112,7 +112,7 @@ impl Own {
         Ok(with_cookies(json(StatusCode::OK, &said), recognised.cookies))
     }
 
-    fn gone(&self, asked: &Asked<'_>) -> Reply {
+    pub(super) fn gone(&self, asked: &Asked<'_>) -> Reply {
         self.over(asked, Denial::new(Code::SessionTerminated, "the session has been ended"))
     }
 

@@ -109,13 +109,16 @@ impl Answer {
     pub fn denial(&self) -> Option<&Denial> {
         match &self.kind {
             Kind::Refusal(denial) => Some(denial),
-            Kind::Preflight | Kind::Redirect(..) | Kind::Own(_) | Kind::Served => None,
+            Kind::Served(denial) => denial.as_ref(),
+            Kind::Preflight | Kind::Redirect(..) | Kind::Own(_) => None,
         }
     }
 
     #[must_use]
     pub fn auth(&self) -> Auth<'_> {
-        match self.denial().map(|denial| denial.code) {
+        // What one of our own endpoints refuses is its own affair: an ID token is nobody's credential.
+        let refused = self.denial().filter(|_| !matches!(self.kind, Kind::Served(_)));
+        match refused.map(|denial| denial.code) {
             Some(Code::TokenInvalid | Code::TokenExpired | Code::ProviderUnavailable) => Auth::Refused,
             _ => self.caller.as_ref().map_or(Auth::Nobody, Caller::auth),
         }

@@ -32,8 +32,8 @@ pub enum Kind {
     Redirect(Box<(StatusCode, HeaderValue)>),
     /// One of our own endpoints is asked for.
     Own(Box<OwnRequest>),
-    /// It was asked, and said so itself.
-    Served,
+    /// It was asked, and said so itself; a no with its reason.
+    Served(Option<Denial>),
 }
 
 impl From<Denial> for Answer {
@@ -101,7 +101,7 @@ impl Answer {
     #[must_use]
     pub fn split_own(self) -> (Option<OwnRequest>, Self) {
         match self.kind {
-            Kind::Own(request) => (Some(*request), Self { kind: Kind::Served, ..self }),
+            Kind::Own(request) => (Some(*request), Self { kind: Kind::Served(None), ..self }),
             kind => (None, Self { kind, ..self }),
         }
     }
@@ -114,7 +114,7 @@ impl Answer {
             Kind::Preflight => 204,
             Kind::Redirect(to) => to.0.as_u16(),
             // known only to the endpoint
-            Kind::Own(_) | Kind::Served => 0,
+            Kind::Own(_) | Kind::Served(_) => 0,
         }
     }
 }

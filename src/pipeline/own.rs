@@ -1,8 +1,10 @@
 //! Requests to our own endpoints: told apart by the gate, answered by whoever builds pages and documents.
 
+use crate::domain::denial::Denial;
 use crate::domain::headers::forwarded::Client;
 use crate::domain::request::{Canonical, RawHead};
 use crate::domain::time::UnixTime;
+use crate::pipeline::session::Watch;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -32,6 +34,10 @@ pub struct Reply {
     pub status: StatusCode,
     pub headers: Vec<(HeaderName, HeaderValue)>,
     pub body: Bytes,
+    /// Why it says no, where it does. For the books alone.
+    pub denial: Option<Denial>,
+    /// Behind the head events follow, for as long as there are any; then there is no body.
+    pub watch: Option<Box<Watch>>,
 }
 
 /// Everything below our prefix, and the documents under `/.well-known` that are ours.

@@ -16,6 +16,8 @@ mod deadlines;
 #[cfg(test)]
 mod drain;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod faults_around;
 #[cfg(test)]
 mod faults_failover;
@@ -37,6 +39,8 @@ mod listeners;
 mod matrix;
 #[cfg(test)]
 mod observe;
+#[cfg(test)]
+mod own_endpoints;
 #[cfg(test)]
 mod parser;
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::support::client::Response;
 use super::support::gate::Gate;
 use super::support::people::{self, LOCAL, ROUTES};
 use super::support::provider::{query, Provider};
-use serde_json::json;
+use serde_json::{json, Value};
 
 /// In front of `backend`, with that provider and these tables besides.
 fn house(backend: &Backend, provider: &Provider, tables: &str) -> Gate {
@@ -218,7 +218,8 @@ fn a_provider_that_is_away_at_the_start_keeps_nobody_else_out() {
     let page = browser.visit("/.auth/login?provider=id");
     assert_eq!((page.status, page.header("location")), (503, None));
     assert!(page.text().contains("local"), "the other way is offered: {}", page.text());
-    gate.messages.wait(|line| line["request_id"].as_str().is_some_and(|id| id.len() == 32 && page.text().contains(id)));
+    let told = |line: &Value| line["request_id"].as_str().is_some_and(|id| id.len() == 32 && page.text().contains(id));
+    gate.journal.wait(|line| line["kind"] == "audit" && line["reason"] == "provider_unavailable" && told(line));
     assert_eq!(browser.get("/.auth/login?provider=id").verdict(), "503 provider_unavailable");
     assert_eq!(browser.get("/public/x").status, 200);
     assert_eq!(browser.visit("/.auth/login").status, 200, "the choice of ways");
@@ -304,4 +305,20 @@ fn an_id_that_two_providers_share_is_two_people() {
     assert_eq!(ours.post("/.auth/logout?all=true").status, 204);
     assert_eq!(theirs.who(), "alice");
     assert!(set_cookies(&theirs.get("/app/x")).is_empty());
+}
+
+#[test]
+fn a_strict_cookie_that_stayed_behind_at_the_provider_leaves_no_session_behind() {
+    let (backend, provider) = (Backend::echo(), Provider::start());
+    let gate = house(&backend, &provider, "[session.cookie]\nsame_site = \"strict\"\n");
+    let mut browser = Browser::new(&gate);
+    assert_eq!(sign_in(&mut browser, &provider, "alice").status, 200, "a page leads on");
+    let former = browser.clone();
+    let asked = leave(&mut browser, "/app/x");
+    // What a browser holds back on its way from another site.
+    browser.jar.retain(|name, _| name.starts_with("doorward-l-"));
+    assert_eq!(come_back(&mut browser, &provider.consent(&asked, "alice")).status, 200);
+    assert_eq!(former.clone().get("/app/x").verdict(), "401 session_terminated");
+    let listed = json(&browser.get("/.auth/sessions"));
+    assert_eq!(listed["sessions"].as_array().map(Vec::len), Some(1), "{listed}");
 }

@@ -219,7 +219,7 @@ impl Finding<'_> {
                 answer::Kind::Refusal(denial) => denial.code.name(),
                 answer::Kind::Preflight => "preflight",
                 answer::Kind::Redirect(..) => "redirect",
-                answer::Kind::Own(_) | answer::Kind::Served => "own",
+                answer::Kind::Own(_) | answer::Kind::Served(_) => "own",
             },
         }
     }

@@ -6,8 +6,11 @@ use crate::domain::oidc::logout::Ends;
 use crate::domain::principal::SourceName;
 use crate::domain::secret::Secret;
 use crate::domain::session::{ProviderSid, SessionId, Times, UserHash};
+use crate::pipeline::cache::Verified;
 use crate::ports::store::Stored;
 use crate::ports::{RevokedFor, SessionEvent};
+use serde_json::Value;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// One session, as its user is shown it.
@@ -43,17 +46,19 @@ impl House {
         Ok(Some((Record::open(&self.ground.seals, place, &stored.body)?, stored.times)))
     }
 
-    /// Ends one session of `user`, whether or not its record can be opened. `false`: they have none of that name, and nothing was done; for names are public, and
-    /// nobody may end a session that is not theirs by naming it.
+    /// Ends one session of `user`, whether or not its record can be opened. `false`: they have none of that name, and
+    /// nothing was done; for names are public, and nobody may end a session that is not theirs by naming it. `from` is
+    /// where that was asked for.
     ///
     /// # Errors
     /// 503: the store cannot be asked.
-    pub async fn end(self: &Arc<Self>, user: UserHash, id: SessionId) -> Result<bool, Denial> {
+    pub async fn end(self: &Arc<Self>, place: Place, from: Option<IpAddr>) -> Result<bool, Denial> {
+        let Place { user, id } = place;
         let Some(stored) = self.ground.store.load(user, id).await? else { return Ok(false) };
         self.ground.revocations.revoke_session(id, RevokedFor::SignOut).await;
         let ended = self.ground.store.end(user, id).await;
-        let record = Record::open(&self.ground.seals, Place { user, id }, &stored.body).ok();
-        self.noted_end(record.as_ref(), id);
+        let record = Record::open(&self.ground.seals, place, &stored.body).ok();
+        self.noted_end(record.as_ref(), id, from);
         record.into_iter().for_each(|record| self.give_back(record));
         // Revoked it is already, should the record have stayed.
         Ok(ended.map(|_| true)?)
@@ -64,24 +69,44 @@ impl House {
     ///
     /// # Errors
     /// 503: other replicas may not have heard of it.
-    pub async fn sign_out(self: &Arc<Self>, user: UserHash, id: SessionId) -> Result<(), Denial> {
-        match self.end(user, id).await {
+    pub async fn sign_out(self: &Arc<Self>, place: Place, from: Option<IpAddr>) -> Result<(), Denial> {
+        match self.end(place, from).await {
             Ok(_) => Ok(()),
             Err(denial) => {
-                self.ground.revocations.revoke_session(id, RevokedFor::SignOut).await;
+                self.ground.revocations.revoke_session(place.id, RevokedFor::SignOut).await;
                 Err(denial)
             }
         }
+    }
+
+    /// Ends one access token; its session goes on. Of one that counts no longer nothing is written down.
+    pub async fn revoke_token(&self, verified: &Verified, from: Option<IpAddr>) {
+        let jti = verified.principal.claims.get("jti").and_then(Value::as_str);
+        let Some(jti) = jti.filter(|_| self.check_revoked(verified).is_ok()) else { return };
+        self.ground.revocations.revoke_token(jti, verified.principal.expires, RevokedFor::SignOut).await;
+        self.ground.events.noted(&SessionEvent {
+            name: "token_revoked",
+            session: verified.session().map(|facts| facts.id),
+            provider: verified.principal.source.as_str(),
+            subject: &verified.principal.subject,
+            client: from,
+            detail: "given up by whoever held it",
+        });
     }
 
     /// Ends every session of `user` but `kept`.
     ///
     /// # Errors
     /// As [`House::end`].
-    pub async fn end_others(self: &Arc<Self>, user: UserHash, kept: Option<SessionId>) -> Result<(), Denial> {
-        for stored in self.ground.store.list(user).await? {
-            if Some(stored.id) != kept {
-                self.end(user, stored.id).await?;
+    pub async fn end_others(
+        self: &Arc<Self>,
+        user: UserHash,
+        kept: Option<SessionId>,
+        from: Option<IpAddr>,
+    ) -> Result<(), Denial> {
+        for Stored { id, .. } in self.ground.store.list(user).await? {
+            if Some(id) != kept {
+                self.end(Place { user, id }, from).await?;
             }
         }
         Ok(())
@@ -122,14 +147,14 @@ impl House {
         }
     }
 
-    fn noted_end(&self, record: Option<&Record>, id: SessionId) {
+    fn noted_end(&self, record: Option<&Record>, id: SessionId, from: Option<IpAddr>) {
         let (provider, subject) = record.map(|record| (&*record.provider, &*record.subject)).unwrap_or_default();
         self.ground.events.noted(&SessionEvent {
             name: "sign_out",
             session: Some(id),
             provider,
             subject,
-            client: None,
+            client: from,
             detail: if record.is_some() { "" } else { "its record could not be opened" },
         });
     }

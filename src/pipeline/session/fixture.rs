@@ -75,7 +75,12 @@ impl Town {
         let time = Arc::new(AtomicU64::new(START * 1000));
         let read = Arc::clone(&time);
         let memory = Memory::new(Clock::new(move || Millis(read.load(Ordering::SeqCst))), Bounds::default());
-        let store = Arc::new(Frail { inner: memory, down: AtomicBool::new(false), asked: Mutex::default() });
+        let store = Arc::new(Frail {
+            inner: memory,
+            down: AtomicBool::new(false),
+            asked: Mutex::default(),
+            deaf: Mutex::default(),
+        });
         let (users, provider) = (Arc::<File>::default(), Arc::<Distant>::default());
         users.says("alice", &["admin"]);
         let watch = Arc::<Watch>::default();
@@ -275,6 +280,7 @@ pub(crate) struct Frail {
     pub(crate) inner: Memory,
     pub(crate) down: AtomicBool,
     asked: Mutex<Vec<&'static str>>,
+    deaf: Mutex<Option<&'static str>>,
 }
 
 impl Frail {
@@ -286,11 +292,17 @@ impl Frail {
         self.down.store(false, Ordering::SeqCst);
     }
 
+    /// The next `question` of this kind is not answered.
+    pub(crate) fn misses(&self, question: &'static str) {
+        *self.deaf.lock() = Some(question);
+    }
+
     /// Between a question and its answer others run.
     async fn hear(&self, question: &'static str) -> Result<(), StoreError> {
         self.asked.lock().push(question);
         yield_now().await;
-        if self.down.load(Ordering::SeqCst) {
+        let missed = self.deaf.lock().take_if(|deaf| *deaf == question).is_some();
+        if missed || self.down.load(Ordering::SeqCst) {
             return Err(StoreError("it is away".to_owned()));
         }
         Ok(())
