@@ -122,7 +122,7 @@ impl<'r> Asked<'r> {
         };
         let away = |denial| Turned::Away(denial, Vec::new());
         if let Some(token) = self.bearer().map_err(away)? {
-            let verified = own.house.read_bearer(token, request.now).map_err(away)?;
+            let verified = own.house.read_bearer(token, request.now).await.map_err(away)?;
             own.house.check_bearer(&verified, &asking).await.map_err(away)?;
             let caller = Caller::Known { verified: Arc::new(verified), memory: Memory::Miss };
             return Ok(Recognised { caller, cookies: Vec::new() });

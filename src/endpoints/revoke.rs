@@ -29,7 +29,7 @@ impl Own {
             let _ = self.house.sign_out(place, from).await;
             return Ok(empty(StatusCode::OK));
         }
-        match self.house.read_bearer(&token, request.now) {
+        match self.house.read_bearer(&token, request.now).await {
             Ok(verified) => self.house.revoke_token(&verified, from).await,
             Err(denial) if denial.code.status() == 503 => return Err(denial),
             Err(_) => {}

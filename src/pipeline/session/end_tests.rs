@@ -75,8 +75,8 @@ async fn what_cannot_be_opened_can_be_ended_one_by_one_and_with_all_others() {
     ];
     damage(&town, one).await;
     damage(&town, other).await;
-    assert!(town.house.end(one.user, one.id).await.unwrap());
+    assert!(town.house.end(one, None).await.unwrap());
     assert!(!is_stored(&town, one).await && is_stored(&town, other).await);
-    town.house.end_others(here.user, Some(here.id)).await.unwrap();
+    town.house.end_others(here.user, Some(here.id), None).await.unwrap();
     assert!(!is_stored(&town, other).await && is_stored(&town, here).await);
 }
