@@ -1,6 +1,7 @@
 //! The composition root: settings become adapters, adapters a gate, and the gate is put in front of the sockets. Also
 //! the reload loop: a file that does not resolve leaves everything as it was.
 
+mod degraded;
 mod housekeeping;
 mod memory;
 mod sign_in;

@@ -10,6 +10,7 @@ use crate::domain::headers::rewrite::erase_from_trailers;
 use crate::domain::headers::{self, backward, rewrite};
 use crate::domain::request::Upgrade;
 use crate::domain::time::UnixTime;
+use crate::pipeline::degraded::X_DOORWARD_DEGRADED;
 use crate::pipeline::{Answer, Arrival, Permit};
 use crate::ports::{EdgeEvents, Stream};
 use arc_swap::ArcSwap;
@@ -318,6 +319,7 @@ pub(super) fn forward_head(head: &mut RequestHeader, journey: &mut Journey, upgr
         return Error::e_explain(ErrorType::InternalError, "a permit for a route that is not there");
     };
     let host = snapshot.upstreams.get(permit.upstream()).and_then(|pool| pool.host());
+    let degraded = snapshot.gate.degraded().map(|features| (X_DOORWARD_DEGRADED, features));
     edit_request(head, |parts| {
         parts.headers.reserve(ADDED_HEADERS);
         if let Some(target) = permit.target() {
@@ -335,6 +337,7 @@ pub(super) fn forward_head(head: &mut RequestHeader, journey: &mut Journey, upgr
                 request_id: &ids.request_id,
                 traceparent: &ids.traceparent,
                 keep_tracestate: ids.continued,
+                degraded: degraded.as_ref(),
                 upgrade,
             },
         );

@@ -7,6 +7,7 @@ pub mod account;
 pub mod answer;
 mod browser;
 pub mod cache;
+pub mod degraded;
 mod facts;
 mod identify;
 pub mod keys;
@@ -199,6 +200,12 @@ impl Gate {
     #[must_use]
     pub fn managed(&self) -> &Managed {
         &self.managed
+    }
+
+    /// What backends are told while something runs on its fallback.
+    #[must_use]
+    pub fn degraded(&self) -> Option<HeaderValue> {
+        self.house.as_ref()?.ground.degraded.header()
     }
 
     #[must_use]

@@ -25,6 +25,7 @@ pub use record::{Place, ProviderTokens, Record};
 pub use renew::{Renewed, Renewing};
 
 use super::cache::CredentialCache;
+use super::degraded::Degraded;
 use super::keys::SigningRing;
 use crate::domain::cookies::{CookiePlan, SameSite};
 use crate::domain::device;
@@ -104,6 +105,7 @@ pub struct Ground {
     pub revocations: Arc<dyn Revocations>,
     pub events: Arc<dyn SessionEvents>,
     pub activity: Activity,
+    pub degraded: Degraded,
     macs: MacRing,
     handle_ring: HandleRing,
     /// Current first.
@@ -155,6 +157,7 @@ impl Ground {
             handles: CredentialCache::of_sessions(),
             houses: AtomicU64::new(0),
             activity: Activity::default(),
+            degraded: Degraded::default(),
             store,
             ring,
             seals,
