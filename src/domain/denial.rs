@@ -215,4 +215,10 @@ impl Denial {
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { code, detail: detail.into() }
     }
+
+    /// The request body is above what its route takes.
+    #[must_use]
+    pub fn too_large() -> Self {
+        Self::new(Code::BodyTooLarge, "the request body is above max_body")
+    }
 }

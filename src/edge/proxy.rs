@@ -62,16 +62,7 @@ impl Proxy {
         }
         let arrival = Arrival { head, peer, now: (self.clock)() };
         let snapshot = Arc::clone(&journey.snapshot);
-        let permit = snapshot.gate.admit(&arrival).await?;
-        let headers = &session.req_header().headers;
-        match snapshot.gate.route(&permit) {
-            Some(route) if declared_length(headers) > route.forwarding.max_body => {
-                let cookies = permit.backward().cookies.iter().cloned();
-                Err(Answer::refused(too_large(), route, headers).with_cookies(cookies))
-            }
-            Some(_) => Ok(permit),
-            None => Err(Denial::new(Code::Internal, "a permit for a route that is not there").into()),
-        }
+        snapshot.gate.admit(&arrival).await
     }
 
     /// Bounds on this session that Pingora leaves open. How long it may idle between requests the stream knows.
@@ -201,7 +192,7 @@ impl ProxyHttp for Proxy {
         onward.body += piece.len() as u64;
         let most = snapshot.gate.route(&onward.permit).map_or(0, |route| route.forwarding.max_body);
         if onward.body > most {
-            onward.failure = Some(too_large());
+            onward.failure = Some(Denial::too_large());
             return Error::e_explain(ErrorType::HTTPStatus(413), "request body above max_body");
         }
         if !answered && !end && journey.body_drips() {
@@ -367,10 +358,6 @@ pub(super) async fn fail(session: &mut Session, journey: &mut Journey, denial: D
         // The client may be gone; the connection is closed either way.
         let _ = respond::send(session, &answer, journey.request_id()).await;
     }
-}
-
-fn too_large() -> Denial {
-    Denial::new(Code::BodyTooLarge, "the request body is above max_body")
 }
 
 fn declared_length(headers: &HeaderMap) -> u64 {

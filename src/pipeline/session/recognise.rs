@@ -257,7 +257,7 @@ impl House {
         age * 5 >= self.terms.access_ttl * 4
     }
 
-    async fn renew_for(self: &Arc<Self>, said: Said, held: &OurCookies<'_>, asking: &Asking<'_>) -> Renewed {
+    pub(super) async fn renew_for(self: &Arc<Self>, said: Said, held: &OurCookies<'_>, asking: &Asking<'_>) -> Renewed {
         let device = Device::from_headers(asking.headers);
         let bounced = self.is_marked(held, said.generation);
         self.renew(Renewing {
