@@ -32,11 +32,15 @@ mod matrix;
 #[cfg(test)]
 mod observe;
 #[cfg(test)]
+mod outages;
+#[cfg(test)]
 mod parser;
 #[cfg(test)]
 mod provenance;
 #[cfg(test)]
 mod reload;
+#[cfg(test)]
+mod sensitive;
 #[cfg(test)]
 mod sign_in_delivery;
 #[cfg(test)]

@@ -26,7 +26,7 @@ pub use recognise::{Asking, Recognised, Turned};
 pub use record::{Place, ProviderTokens, Record};
 pub use renew::{Renewed, Renewing};
 
-use super::cache::CredentialCache;
+use super::cache::{CredentialCache, Verified};
 use super::degraded::Degraded;
 use super::keys::SigningRing;
 use crate::domain::cookies::{CookiePlan, SameSite};
@@ -166,6 +166,13 @@ impl Ground {
             revocations,
             events,
         }))
+    }
+}
+
+impl Ground {
+    /// What is remembered of an opaque session, whether or not it goes on.
+    pub(in crate::pipeline) fn known_handle(&self, handle: &str) -> Option<Arc<Verified>> {
+        self.handles.find(handle)
     }
 }
 
