@@ -1,6 +1,7 @@
 //! The composition root: settings become adapters, adapters a gate, and the gate is put in front of the sockets. Also
 //! the reload loop: a file that does not resolve leaves everything as it was.
 
+mod degraded;
 mod housekeeping;
 mod memory;
 mod shared;
@@ -8,7 +9,7 @@ mod sign_in;
 
 use crate::admin::api::{Access, Api, Tools};
 use crate::admin::{self, health::Readiness, AdminServer, AdminState};
-use crate::config::settings::{Listen, Settings};
+use crate::config::settings::{Listen, Settings, StoreKind};
 use crate::config::{self, watch::Watch};
 use crate::edge::kill::Registry;
 use crate::edge::lifecycle::{Drain, Edge, Leave};
@@ -249,11 +250,14 @@ impl Composer {
         })
     }
 
-    /// Sessions and the endpoints to get them, where somebody signs in; what was revoked, also where operators revoke
-    /// tokens of others only.
+    /// Sessions and the endpoints to get them, where somebody signs in; what was revoked and what was used up, also where
+    /// all tokens are those of others.
     async fn signing_in(&self, settings: &Settings) -> Result<Option<SigningIn>, String> {
         let people = !settings.providers.is_empty();
-        if !people && settings.admin.operators.is_empty() {
+        // Whoever shares a store hears there what others have revoked.
+        let alone = matches!(settings.store.kind, StoreKind::Memory);
+        let sensitive = settings.routes.routes().iter().any(|route| route.sensitive);
+        if !people && alone && !sensitive && settings.admin.operators.is_empty() {
             return Ok(None);
         }
         let events = SessionWatch { metrics: Arc::clone(&self.metrics), audit: self.audit.clone() };

@@ -75,9 +75,20 @@ fn ready(readiness: &Readiness) -> Response<Full<Bytes>> {
     match readiness.reason() {
         None => response(StatusCode::OK, JSON, r#"{"ready":true,"reasons":[]}"#),
         Some(reason) => {
-            let body = format!(r#"{{"ready":false,"reasons":["{reason}"]}}"#);
+            let body = format!(r#"{{"ready":false,"reasons":["{reason}"],"detail":"{}"}}"#, in_words(reason));
             response(StatusCode::SERVICE_UNAVAILABLE, JSON, body)
         }
+    }
+}
+
+fn in_words(reason: &str) -> &'static str {
+    match reason {
+        "revocations_unseen" => {
+            "what was revoked has not been read since this process started: the store does not answer, or its log was \
+             opened a moment ago and other replicas may still have something to put back"
+        }
+        "draining" => "this process was told to end: no new traffic, please",
+        _ => "this process does not listen yet",
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is done beside requests, for as long as the gate runs.
 
-use super::Composer;
+use super::{degraded, Composer};
 use crate::admin::AdminState;
 use crate::edge::snapshot::Snapshot;
 use crate::pipeline::session::activity;
@@ -14,6 +14,7 @@ const RESOLVE_EVERY: u32 = 10;
 /// Every second: what is told of issuers; every tenth: where upstreams are.
 pub(super) async fn keep_house(composer: Arc<Composer>, snapshot: Arc<ArcSwap<Snapshot>>, state: Arc<AdminState>) {
     tokio::spawn(follow_activity(Arc::clone(&composer), Arc::clone(&snapshot)));
+    tokio::spawn(degraded::watch(Arc::clone(&composer), Arc::clone(&snapshot)));
     let mut second = tokio::time::interval(Duration::from_secs(1));
     for turn in (0..RESOLVE_EVERY).cycle() {
         second.tick().await;

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 #[path = "files_tests.rs"]
 mod files;
+#[path = "route_tests.rs"]
+mod route;
 #[path = "server_tests.rs"]
 mod server;
 #[path = "sign_in_tests.rs"]
@@ -147,13 +149,7 @@ fn what_is_not_available_yet_is_refused_and_never_ignored() {
             "{found:#?}"
         );
     }
-    for key in [
-        "sensitive = true",
-        "max_in_flight = 5",
-        "limits = []",
-        "accept = [\"bearer\", \"api_key\"]",
-        "step_up = { acr = [] }",
-    ] {
+    for key in ["max_in_flight = 5", "limits = []", "accept = [\"bearer\", \"api_key\"]", "step_up = { acr = [] }"] {
         let found = wrong(&with_route(&format!("access = \"authenticated\"\n{key}")));
         assert!(found.len() == 1 && found[0].contains("not available yet"), "{key}: {found:#?}");
     }

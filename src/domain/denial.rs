@@ -28,6 +28,7 @@ pub enum Code {
     TokenExpired,
     TokenRevoked,
     TokenReused,
+    TokenUsed,
     SessionExpired,
     SessionTerminated,
     DeviceMismatch,
@@ -45,13 +46,14 @@ pub enum Code {
     UpstreamError,
     UpstreamUnavailable,
     StoreUnavailable,
+    RevocationStale,
     ProviderUnavailable,
     UpstreamTimeout,
     Internal,
 }
 
 impl Code {
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 34] = [
         Self::BadRequest,
         Self::BadPath,
         Self::BadHost,
@@ -64,6 +66,7 @@ impl Code {
         Self::TokenExpired,
         Self::TokenRevoked,
         Self::TokenReused,
+        Self::TokenUsed,
         Self::SessionExpired,
         Self::SessionTerminated,
         Self::DeviceMismatch,
@@ -81,6 +84,7 @@ impl Code {
         Self::UpstreamError,
         Self::UpstreamUnavailable,
         Self::StoreUnavailable,
+        Self::RevocationStale,
         Self::ProviderUnavailable,
         Self::UpstreamTimeout,
         Self::Internal,
@@ -102,6 +106,7 @@ impl Code {
             | Self::TokenExpired
             | Self::TokenRevoked
             | Self::TokenReused
+            | Self::TokenUsed
             | Self::SessionExpired
             | Self::SessionTerminated
             | Self::DeviceMismatch
@@ -115,7 +120,9 @@ impl Code {
             Self::HeaderTooLarge => 431,
             Self::Internal => 500,
             Self::UpstreamError => 502,
-            Self::UpstreamUnavailable | Self::StoreUnavailable | Self::ProviderUnavailable => 503,
+            Self::UpstreamUnavailable | Self::StoreUnavailable | Self::RevocationStale | Self::ProviderUnavailable => {
+                503
+            }
             Self::UpstreamTimeout => 504,
         }
     }
@@ -136,6 +143,7 @@ impl Code {
             Self::TokenExpired => "token_expired",
             Self::TokenRevoked => "token_revoked",
             Self::TokenReused => "token_reused",
+            Self::TokenUsed => "token_used",
             Self::SessionExpired => "session_expired",
             Self::SessionTerminated => "session_terminated",
             Self::DeviceMismatch => "device_mismatch",
@@ -153,6 +161,7 @@ impl Code {
             Self::UpstreamError => "upstream_error",
             Self::UpstreamUnavailable => "upstream_unavailable",
             Self::StoreUnavailable => "store_unavailable",
+            Self::RevocationStale => "revocation_stale",
             Self::ProviderUnavailable => "provider_unavailable",
             Self::UpstreamTimeout => "upstream_timeout",
             Self::Internal => "internal",
@@ -175,6 +184,7 @@ impl Code {
             Self::TokenExpired => "The token has expired",
             Self::TokenRevoked => "The token was revoked",
             Self::TokenReused => "A sign-in was used in two places and has been ended",
+            Self::TokenUsed => "This was sent before, and counts once",
             Self::SessionExpired => "Your session has ended: sign in again",
             Self::SessionTerminated => "Your session was ended",
             Self::DeviceMismatch => "This session belongs to another device",
@@ -192,6 +202,7 @@ impl Code {
             Self::UpstreamError => "The application answered with something we could not read",
             Self::UpstreamUnavailable => "The application cannot be reached",
             Self::StoreUnavailable => "Sessions cannot be looked up at the moment",
+            Self::RevocationStale => "It cannot be told at the moment whether this sign-in still counts",
             Self::ProviderUnavailable => "The issuer of this token cannot be reached",
             Self::UpstreamTimeout => "The application took too long to answer",
             Self::Internal => "Something went wrong here",
@@ -203,5 +214,11 @@ impl Denial {
     #[must_use]
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { code, detail: detail.into() }
+    }
+
+    /// The request body is above what its route takes.
+    #[must_use]
+    pub fn too_large() -> Self {
+        Self::new(Code::BodyTooLarge, "the request body is above max_body")
     }
 }

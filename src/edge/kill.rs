@@ -141,7 +141,7 @@ impl Stay {
 }
 
 async fn ended(holder: &Holder, bell: &Notify, clock: fn() -> UnixTime) -> Denial {
-    let mut until = holder.expires();
+    let mut until = holder.expires(clock());
     let mut unsure: Option<Instant> = None;
     loop {
         if let Err(denial) = holder.check() {
@@ -153,7 +153,7 @@ async fn ended(holder: &Holder, bell: &Notify, clock: fn() -> UnixTime) -> Denia
             tokio::select! { () = bell.notified() => {}, () = tokio::time::sleep(nap) => {} }
             continue;
         }
-        let extended = tokio::select! { extended = holder.extended() => extended, () = bell.notified() => continue };
+        let extended = tokio::select! { extended = holder.extended(now) => extended, () = bell.notified() => continue };
         match extended {
             // At least a second, should the clock of the store be behind ours.
             Extended::Until(later) => (until, unsure) = (later.max(now.plus(SECOND)), None),

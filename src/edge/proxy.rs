@@ -10,6 +10,7 @@ use crate::domain::headers::rewrite::erase_from_trailers;
 use crate::domain::headers::{self, backward, rewrite};
 use crate::domain::request::Upgrade;
 use crate::domain::time::UnixTime;
+use crate::pipeline::degraded::X_DOORWARD_DEGRADED;
 use crate::pipeline::{Answer, Arrival, Permit};
 use crate::ports::{EdgeEvents, Stream};
 use arc_swap::ArcSwap;
@@ -60,17 +61,7 @@ impl Proxy {
             return Err(Denial::new(Code::HeaderTooLarge, "the request head is above max_header").into());
         }
         let arrival = Arrival { head, peer, now: (self.clock)() };
-        let gate = &journey.snapshot.gate;
-        let permit = gate.admit(&arrival).await?;
-        let headers = &session.req_header().headers;
-        match gate.route(&permit) {
-            Some(route) if declared_length(headers) > route.forwarding.max_body => {
-                let cookies = permit.backward().cookies.iter().cloned();
-                Err(Answer::refused(too_large(), route, headers).with_cookies(cookies))
-            }
-            Some(_) => Ok(permit),
-            None => Err(Denial::new(Code::Internal, "a permit for a route that is not there").into()),
-        }
+        journey.snapshot.gate.admit(&arrival).await
     }
 
     /// Bounds on this session that Pingora leaves open. How long it may idle between requests the stream knows.
@@ -198,7 +189,7 @@ impl ProxyHttp for Proxy {
         onward.body += piece.len() as u64;
         let most = snapshot.gate.route(&onward.permit).map_or(0, |route| route.forwarding.max_body);
         if onward.body > most {
-            onward.failure = Some(too_large());
+            onward.failure = Some(Denial::too_large());
             return Error::e_explain(ErrorType::HTTPStatus(413), "request body above max_body");
         }
         if !answered && !end && journey.body_drips() {
@@ -314,6 +305,7 @@ pub(super) fn forward_head(head: &mut RequestHeader, journey: &Journey, upgrade:
         return Error::e_explain(ErrorType::InternalError, "a permit for a route that is not there");
     };
     let host = snapshot.upstreams.get(permit.upstream()).and_then(|pool| pool.host());
+    let degraded = snapshot.gate.degraded().map(|features| (X_DOORWARD_DEGRADED, features));
     edit_request(head, |parts| {
         parts.headers.reserve(ADDED_HEADERS);
         if let Some(target) = permit.target() {
@@ -331,6 +323,7 @@ pub(super) fn forward_head(head: &mut RequestHeader, journey: &Journey, upgrade:
                 request_id: &ids.request_id,
                 traceparent: &ids.traceparent,
                 keep_tracestate: ids.continued,
+                degraded: degraded.as_ref(),
                 upgrade,
             },
         );
@@ -359,10 +352,6 @@ pub(super) async fn fail(session: &mut Session, journey: &mut Journey, denial: D
         // The client may be gone; the connection is closed either way.
         let _ = respond::send(session, &answer, journey.request_id()).await;
     }
-}
-
-fn too_large() -> Denial {
-    Denial::new(Code::BodyTooLarge, "the request body is above max_body")
 }
 
 fn declared_length(headers: &HeaderMap) -> u64 {

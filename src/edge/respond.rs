@@ -100,6 +100,7 @@ fn challenge(code: Code) -> Option<HeaderValue> {
         Code::Unauthenticated => Some(HeaderValue::from_static("Bearer realm=\"doorward\"")),
         Code::TokenRevoked
         | Code::TokenReused
+        | Code::TokenUsed
         | Code::SessionExpired
         | Code::SessionTerminated
         | Code::DeviceMismatch => Some(HeaderValue::from_static("Bearer realm=\"doorward\"")),

@@ -185,13 +185,17 @@ impl Own {
     pub(super) fn welcome(&self, asked: &Asked<'_>, signed_in: &SignedIn, to: &str) -> Result<Reply, Denial> {
         let issued = &signed_in.issued;
         if self.delivery == Delivery::Body {
-            return Ok(
-                self.tokens(issued, &self.about_me(&signed_in.record, signed_in.place.id, asked.request.now, None))
-            );
+            let mut me = self.about_me(&signed_in.record, signed_in.place.id, asked.request.now, None);
+            if let Some(me) = me.as_object_mut() {
+                me.insert("expires_in".to_owned(), issued.expires_in.as_secs().into());
+            }
+            return Ok(self.tokens(issued, &me));
         }
         let mut cookies = self.delivered(asked, issued)?;
         // What belongs to a former session must not come along with this one.
-        cookies.extend(asked.held.renewal(Parity::Odd).map(|_| asked.plan.clear(Name::Renewal(Parity::Odd))));
+        let given = issued.renewal.as_ref().map(|(parity, _)| *parity);
+        let former = Parity::BOTH.into_iter().filter(|parity| asked.held.renewal(*parity).is_some());
+        cookies.extend(former.filter(|parity| Some(*parity) != given).map(|it| asked.plan.clear(Name::Renewal(it))));
         let again = (returns(asked) + 1).to_string();
         cookies.extend(asked.plan.set(Name::Bounced, &format!("s{again}"), AT_ONCE));
         let reply = if self.house.terms.same_site == SameSite::Strict && signed_in.record.provider_tokens.is_some() {

@@ -35,7 +35,11 @@ impl Gate {
         visit: &Visit<'_>,
     ) -> Result<Recognised, Answer> {
         let route = visit.route;
-        let asking = self.asking(visit);
+        let mut asking = self.asking(visit);
+        // There its name counts once, so a token that lives is the one that is used, and not its successor.
+        if route.sensitive && house.known(held, asking.now).await.is_ok() {
+            asking.renews = false;
+        }
         match house.recognise(held, &asking).await {
             Ok(recognised) => Ok(recognised.unwrap_or(Recognised { caller: Caller::Anonymous, cookies: Vec::new() })),
             Err(Turned::Away(denial, cookies)) if forgiven(route, &denial) => {
@@ -107,8 +111,8 @@ fn forgiven(route: &Route, denial: &Denial) -> bool {
 }
 
 /// Here again, with the cookies the browser holds by then. Nothing has been forwarded, so any method may come again.
-fn back(route: &Route, request: &Canonical<'_>, arrival: &Arrival<'_>) -> Answer {
-    let denial = Denial::new(Code::SessionExpired, "a renewal token that was replaced: sent back once");
+pub(super) fn back(route: &Route, request: &Canonical<'_>, arrival: &Arrival<'_>) -> Answer {
+    let denial = Denial::new(Code::SessionExpired, "sent back, to come again with the cookies it holds then");
     let declared =
         arrival.head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     // Without a length nobody knows how much would come again.

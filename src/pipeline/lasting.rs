@@ -1,7 +1,8 @@
 //! What an exchange that goes on stands on: the credential it was admitted with, for as long as that counts.
 //!
 //! A bearer token counts until it expires. A session counts for as long as it lives, whatever became of the access token
-//! that the request came with: a browser renews that on its other requests, and no socket would ever hear of it.
+//! that the request came with: a browser renews that on its other requests, and no socket would ever hear of it. A token
+//! that nothing renews counts until it expires, whoever it is for.
 
 use super::cache::Verified;
 use super::revocation::sessions::subject;
@@ -9,6 +10,7 @@ use super::session::{House, Place};
 use super::{Caller, Gate, Permit};
 use crate::domain::denial::{Code, Denial};
 use crate::domain::revocation::Subject;
+use crate::domain::session::Millis;
 use crate::domain::time::UnixTime;
 use std::sync::Arc;
 
@@ -64,14 +66,15 @@ impl Holder {
         subject(&self.verified.credential())
     }
 
-    /// When it has to be asked whether it is [`extended`](Self::extended).
+    /// When it has to be asked whether it is [`extended`](Self::extended). An opaque session may end by neglect long
+    /// before it ends in any case.
     #[must_use]
-    pub fn expires(&self) -> UnixTime {
+    pub fn expires(&self, now: UnixTime) -> UnixTime {
         if self.watched {
-            UnixTime(u64::MAX)
-        } else {
-            self.verified.principal.expires
+            return UnixTime(u64::MAX);
         }
+        let expires = self.verified.principal.expires;
+        lease_ends(&self.verified, now).map_or(expires, |ends| ends.min(expires))
     }
 
     /// Whether the credential was revoked, from memory.
@@ -90,17 +93,44 @@ impl Holder {
     }
 
     /// Whether it counts beyond the time it was given. Asks the store about a session.
-    pub async fn extended(&self) -> Extended {
+    pub async fn extended(&self, now: UnixTime) -> Extended {
         let Some((house, facts)) = self.house.as_ref().zip(self.verified.session()) else {
             return Extended::Over(Denial::new(Code::TokenExpired, "the token has expired while its answer went on"));
         };
+        let ended = || Denial::new(Code::SessionExpired, "the session has ended while its answer went on");
+        // Given without anything to renew it: its time is all there is.
+        if facts.lease().is_none() && facts.generation.is_none() {
+            return Extended::Over(ended());
+        }
         match house.look(Place { user: facts.user, id: facts.id }).await {
             // Rounded up: asked then, the store knows that it is over.
-            Ok(Some((_, times))) => Extended::Until(UnixTime(times.expires().0.div_ceil(1000))),
-            Ok(None) => {
-                Extended::Over(Denial::new(Code::SessionExpired, "the session has ended while its answer went on"))
-            }
-            Err(denial) => Extended::CannotTell(denial),
+            Ok(Some((_, times))) => Extended::Until(rounded(facts.with_uses(times, now).expires())),
+            Ok(None) => Extended::Over(ended()),
+            Err(denial) => match self.known_until(house, now).filter(|until| *until > now) {
+                Some(until) => Extended::Until(until),
+                None => Extended::CannotTell(denial),
+            },
         }
     }
+
+    /// How long an opaque session lasts by what this replica knows: other requests may have used it meanwhile.
+    fn known_until(&self, house: &House, now: UnixTime) -> Option<UnixTime> {
+        let known = house.ground.known_handle(self.verified.token());
+        let later = known.as_deref().and_then(|known| lease_ends(known, now));
+        lease_ends(&self.verified, now).max(later)
+    }
 }
+
+/// When an opaque session ends unless somebody uses it; `None` for a token, which says itself when it ends.
+fn lease_ends(verified: &Verified, now: UnixTime) -> Option<UnixTime> {
+    let facts = verified.session()?;
+    facts.lease().map(|lease| rounded(lease.ends(facts.last_use(), now)))
+}
+
+fn rounded(moment: Millis) -> UnixTime {
+    UnixTime(moment.0.div_ceil(1000))
+}
+
+#[cfg(test)]
+#[path = "lasting_tests.rs"]
+mod tests;

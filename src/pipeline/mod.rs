@@ -7,6 +7,7 @@ pub mod account;
 pub mod answer;
 mod browser;
 pub mod cache;
+pub mod degraded;
 mod facts;
 mod identify;
 pub mod keys;
@@ -14,6 +15,7 @@ pub mod lasting;
 pub mod own;
 pub mod permit;
 pub mod revocation;
+mod sensitive;
 pub mod session;
 
 pub use answer::Answer;
@@ -34,7 +36,8 @@ use crate::domain::token::issuer::Issuer;
 use crate::ports::KeySource;
 use browser::Visit;
 use cache::CredentialCache;
-use http::{HeaderName, HeaderValue};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use own::{Endpoints, OwnRequest};
 use session::House;
 use std::collections::HashMap;
@@ -178,7 +181,13 @@ impl Gate {
         self.note_use(route, caller, arrival.now).await;
         let cookies = recognised.cookies.clone();
         let permit = Permit::new(route, recognised, client, request, arrival.head.headers);
-        permit.map_err(|denial| refused(denial).with_cookies(cookies))
+        let permit = permit.and_then(|permit| fits(route, arrival.head.headers).map(|()| permit));
+        let mut permit = permit.map_err(|denial| refused(denial).with_cookies(cookies))?;
+        if route.sensitive {
+            // Boxed: few routes are.
+            permit.hand_over(Box::pin(self.use_up(&permit, (route, request, arrival))).await?);
+        }
+        Ok(permit)
     }
 
     /// The route a permit was given on.
@@ -201,6 +210,12 @@ impl Gate {
         &self.managed
     }
 
+    /// What backends are told while something runs on its fallback.
+    #[must_use]
+    pub fn degraded(&self) -> Option<HeaderValue> {
+        self.house.as_ref()?.ground.degraded.header()
+    }
+
     #[must_use]
     pub fn forwards_authorization(&self) -> bool {
         self.identity.forward_authorization
@@ -221,6 +236,15 @@ impl Gate {
     fn is_ours(&self, path: &str) -> bool {
         path.strip_prefix(self.prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             || self.endpoints.as_ref().is_some_and(|endpoints| endpoints.takes(path))
+    }
+}
+
+/// What the client says its body is like; more than it said is cut while it is forwarded.
+fn fits(route: &Route, headers: &HeaderMap) -> Result<(), Denial> {
+    let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    match declared {
+        Some(length) if length > route.forwarding.max_body => Err(Denial::too_large()),
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -76,6 +76,11 @@ impl Permit {
         })
     }
 
+    /// Further cookies for the answer.
+    pub(super) fn hand_over(&mut self, cookies: Vec<HeaderValue>) {
+        self.cookies.extend(cookies);
+    }
+
     #[must_use]
     pub fn route(&self) -> usize {
         self.route

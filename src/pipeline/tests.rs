@@ -8,7 +8,7 @@ use crate::domain::token::keys::KeySet;
 use crate::ports::{Keys, Looked};
 use async_trait::async_trait;
 use http::header::{AUTHORIZATION, HOST};
-use http::{HeaderMap, Method, Version};
+use http::{Method, Version};
 use parking_lot::Mutex;
 use permit::Memory;
 use serde_json::json;
@@ -85,6 +85,7 @@ fn route(index: usize, path: &str, access: Access, roles: &[&str]) -> Route {
         unauthenticated: OnUnauthenticated::Auto,
         csrf: Csrf::On,
         activity: true,
+        sensitive: false,
         cors: None,
     }
 }

@@ -23,6 +23,9 @@ pub trait Revocations: Send + Sync + Debug {
     /// Whether the list was never seen: whatever it may hold, it is not known here.
     fn is_blind(&self) -> bool;
 
+    /// Whether the list was confirmed to be complete a moment ago. If not, what is on it is revoked all the same.
+    fn is_fresh(&self) -> bool;
+
     /// Whether `credential` was revoked.
     fn refuses(&self, credential: &Credential<'_>) -> bool;
 

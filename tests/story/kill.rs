@@ -164,6 +164,32 @@ fn a_session_that_nobody_uses_takes_its_socket_with_it() {
 }
 
 #[test]
+fn an_opaque_session_that_nobody_uses_takes_its_socket_with_it_too() {
+    let short = "[tokens]\naccess_ttl = \"1s\"\n\n[session]\nmode = \"opaque\"\nidle_timeout = \"3s\"\n\n";
+    let gate = start(&["alice"], &Backend::echo().upstream("app"), short);
+    let mut socket = Browser::sign_in(&gate, "alice").socket(&gate);
+    assert_eq!(closed(&mut socket), (CloseCode::Policy, "session_expired".to_owned()));
+}
+
+#[test]
+fn an_event_stream_ends_when_its_token_does() {
+    let backend = Played::start();
+    let gate = start(&["alice"], &backend.upstream("app", ""), "");
+    let short = issuer::with(&issuer::claims("https://issuer.test", "machine"), json!({ "exp": issuer::now() + 2 }));
+    let mut client = Client::connect(gate.http);
+    let token = issuer::token(&short, HS256);
+    client.send(format!("GET /events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"));
+    let mut scene = backend.next();
+    scene.head();
+    scene.say([EVENTS, "5\r\nhello\r\n"].concat());
+    assert_eq!(client.receive_head().unwrap().status, 200);
+    assert_eq!(client.chunk().unwrap(), b"hello");
+    assert_eq!(client.rest().unwrap(), b"", "cut, not finished");
+    assert!(scene.is_left());
+    assert_eq!(gate.metric("doorward_streams_cut_total{reason=\"token_expired\"}"), 1.0);
+}
+
+#[test]
 fn whoever_speaks_on_a_socket_uses_the_session() {
     let short = "[tokens]\naccess_ttl = \"1s\"\n\n[session]\nidle_timeout = \"3s\"\n\n";
     let gate = start(&["alice"], &Backend::echo().upstream("app"), short);

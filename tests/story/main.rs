@@ -42,11 +42,15 @@ mod observe;
 #[cfg(test)]
 mod own_endpoints;
 #[cfg(test)]
+mod outages;
+#[cfg(test)]
 mod parser;
 #[cfg(test)]
 mod provenance;
 #[cfg(test)]
 mod reload;
+#[cfg(test)]
+mod sensitive;
 #[cfg(test)]
 mod sign_in_delivery;
 #[cfg(test)]

@@ -54,9 +54,9 @@ fn a_token_that_is_due_serves_on_while_the_store_is_away() {
 }
 
 #[test]
-fn signing_in_waits_for_the_store() {
+fn signing_in_with_a_handle_waits_for_the_store() {
     let (mut redis, backend) = (Redis::start(), Backend::echo());
-    let gate = people::house(&backend, &redis.table());
+    let gate = people::house(&backend, &(redis.table() + "[session]\nmode = \"opaque\"\n"));
     redis.kill();
     let mut browser = Browser::new(&gate);
     let answer = browser.sign_in("alice");

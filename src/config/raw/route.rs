@@ -36,7 +36,7 @@ table! {
         accept: List<Credential> = ["session", "bearer"],
         /// How many requests may be under way at once; 0 is any number.
         max_in_flight: usize = 0,
-        /// Ask for strict revocation freshness.
+        /// Nobody gets in while the list of revocations may lack something, and a token counts once.
         sensitive: bool = false,
         /// What callers without a credential get: "auto" shows sign-in to a browser that navigates and tells others 401.
         on_unauthenticated: OnUnauthenticated = "auto",

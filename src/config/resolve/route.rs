@@ -9,6 +9,7 @@ use crate::config::mistakes::{did_you_mean, Place};
 use crate::config::raw::route::Route as Raw;
 use crate::config::raw::shape::{Field, List};
 use crate::config::raw::File;
+use crate::config::settings::Mode;
 use crate::domain::headers::identity::IdentityHeaders;
 use crate::domain::headers::managed::Managed;
 use crate::domain::policy::pattern::HostPattern;
@@ -24,6 +25,8 @@ pub(super) struct Surroundings<'f> {
     pub(super) issuers: Vec<&'f str>,
     pub(super) providers: Vec<&'f str>,
     pub(super) reach: &'f Reach,
+    /// Sessions are handles.
+    opaque: bool,
     upstreams: Vec<&'f str>,
     prefix: &'f str,
     pub(super) max_body: u64,
@@ -42,6 +45,7 @@ pub(super) fn routes(
         issuers: names(&file.issuer, |issuer| Some(issuer.name.value.as_ref()?.0.as_str())),
         providers: names(&file.provider, |provider| Some(provider.name.value.as_ref()?.0.as_str())),
         reach,
+        opaque: file.session.value.as_ref().is_some_and(|session| session.mode.value == Some(Mode::Opaque)),
         upstreams: names(&file.upstream, |upstream| Some(upstream.name.value.as_ref()?.0.as_str())),
         prefix: server.prefix.value.as_deref().unwrap_or("/.auth"),
         max_body: server.max_body.value.map_or(0, |size| size.0),
@@ -86,6 +90,7 @@ fn route(
     let upstream = upstream(raw, around, findings);
     let rule = rule(raw, place, around, findings);
     let unauthenticated = unauthenticated(raw, rule.as_ref(), around, findings);
+    let sensitive = sensitive(raw, rule.as_ref(), around, findings);
     let cors = cors(raw.cors.or(&defaults.cors), findings);
     let path = path?;
     let forwarding = forwarding(raw, &path, around, findings);
@@ -104,6 +109,7 @@ fn route(
         unauthenticated: unauthenticated?,
         csrf: raw.csrf.or(&defaults.csrf).value?,
         activity: raw.activity.or(&defaults.activity).value?,
+        sensitive: sensitive?,
         cors,
     })
 }
@@ -129,14 +135,26 @@ fn unauthenticated(
     Some(word)
 }
 
+/// Where nobody's credential is looked at, nothing can be used up.
+fn sensitive(raw: &Raw, rule: Option<&Rule>, around: &Surroundings<'_>, findings: &mut Findings) -> Option<bool> {
+    let field = raw.sensitive.or(&around.defaults.sensitive);
+    let Some(rule) = rule.filter(|_| field.value == Some(true)) else { return field.value };
+    if rule.access == Access::Public && raw.sensitive.is_given() {
+        findings.mistake(&field.place, "is true on a public route, where no credential is looked at");
+    }
+    if rule.access != Access::Public && rule.accepts_session && around.opaque {
+        let text =
+            "counts tokens once, but session.mode is \"opaque\" and handles have none: with a session, requests \
+                    can be replayed here; only the list of revocations is asked for strictly";
+        findings.warning(&field.place, text);
+    }
+    Some(rule.access != Access::Public)
+}
+
 fn refuse_what_comes_later(raw: &Raw, defaults: &Raw, findings: &mut Findings) {
     let in_flight = raw.max_in_flight.or(&defaults.max_in_flight);
     if in_flight.value.is_some_and(|most| most != 0) {
         findings.mistake(&in_flight.place, "is not available yet");
-    }
-    let sensitive = raw.sensitive.or(&defaults.sensitive);
-    if sensitive.value == Some(true) {
-        findings.mistake(&sensitive.place, "is not available yet");
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Onward<'a> {
     pub traceparent: &'a HeaderValue,
     /// A trusted peer sent it, and its `traceparent` was taken up.
     pub keep_tracestate: bool,
+    /// What runs on its fallback, under our own name for that.
+    pub degraded: Option<&'a (HeaderName, HeaderValue)>,
     /// For the tunnel: `Connection` and `Upgrade` are the caller's to set.
     pub upgrade: bool,
 }
@@ -42,6 +44,9 @@ pub fn rewrite(head: &mut HeaderMap, onward: &Onward<'_>) {
         head.insert(name, value.clone());
     }
     for (name, value) in onward.identity {
+        head.insert(name, value.clone());
+    }
+    if let Some((name, value)) = onward.degraded {
         head.insert(name, value.clone());
     }
     if let Some(chain) = &onward.client.forwarded_for {

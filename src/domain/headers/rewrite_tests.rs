@@ -76,6 +76,7 @@ impl Case {
             request_id: &HeaderValue::from_static("ours"),
             traceparent: &HeaderValue::from_static("ours"),
             keep_tracestate: self.keep_tracestate,
+            degraded: None,
             upgrade: self.upgrade,
         };
         rewrite(&mut head, &onward);

@@ -27,6 +27,8 @@ pub struct Route {
     pub csrf: Csrf,
     /// Whether requests here keep a session alive.
     pub activity: bool,
+    /// Nobody gets in on a list of revocations that may lack something, and a token counts once.
+    pub sensitive: bool,
     pub cors: Option<Cors>,
 }
 

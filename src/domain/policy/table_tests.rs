@@ -30,6 +30,7 @@ fn route(index: usize, methods: Option<&str>, host: &str, path: &str) -> Route {
         unauthenticated: OnUnauthenticated::Auto,
         csrf: Csrf::On,
         activity: true,
+        sensitive: false,
         cors: None,
     }
 }

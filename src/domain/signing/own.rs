@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::time::Duration;
 
 /// Replicas' clocks may differ by this much.
-const LEEWAY: Duration = Duration::from_secs(5);
+pub const LEEWAY: Duration = Duration::from_secs(5);
 /// Claims that count in our tokens and in nobody else's without a mapping.
 const OURS: [&str; 4] = ["provider", "acr", "amr", "auth_time"];
 

@@ -128,19 +128,26 @@ impl Revocations {
         let confirmed = self.log.confirm(&ack).await?;
         self.note(&confirmed);
         if ack.epoch.is_none() || confirmed.epoch != ack.epoch || confirmed.last < ack.position {
-            return Ok(Tail::Broken);
+            return Ok(self.found_broken());
         }
         let tail = if confirmed.last == ack.position {
             Tail::Ours
         } else if self.fetch().await? == Link::Whole && self.position() >= confirmed.last {
             Tail::Fetched
         } else {
-            return Ok(Tail::Broken);
+            return Ok(self.found_broken());
         };
         // as old as the question: the answer may have been on its way for long
         let at = u64::try_from(began.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
         self.confirmed.fetch_max(at, Ordering::Relaxed);
+        self.broken.store(false, Ordering::Relaxed);
         Ok(tail)
+    }
+
+    /// Until the log is whole again, others may have had something on it that nobody has told us.
+    fn found_broken(&self) -> Tail {
+        self.broken.store(true, Ordering::Relaxed);
+        Tail::Broken
     }
 
     fn ack(&self) -> Ack {

@@ -36,6 +36,8 @@ pub struct Revocations {
     /// Records that were not ours by their MAC, or that this build does not understand.
     ignored: AtomicU64,
     reading: AtomicBool,
+    /// The log was found to be another one, or to lack something, and is not yet known to be whole again.
+    broken: AtomicBool,
     standing: Mutex<Standing>,
     witnesses: RwLock<Vec<Arc<dyn Witness>>>,
     chance: Mutex<fastrand::Rng>,
@@ -79,7 +81,8 @@ impl Terms {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freshness {
     Fresh,
-    /// Not confirmed for too long: what is on the list is revoked, what is not may be.
+    /// Not confirmed for too long, or the log has lost something and is being filled again: what is on the list is
+    /// revoked, what is not may be.
     Stale,
     /// Never confirmed since this process started.
     Blind,
@@ -98,6 +101,7 @@ impl Revocations {
             confirmed: AtomicU64::new(0),
             ignored: AtomicU64::new(0),
             reading: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
             standing: Mutex::default(),
             witnesses: RwLock::default(),
             chance: Mutex::new(chance),
@@ -149,7 +153,7 @@ impl Revocations {
     pub fn freshness(&self) -> Freshness {
         match self.confirmed_ago() {
             None => Freshness::Blind,
-            Some(ago) if ago > self.terms.max_staleness => Freshness::Stale,
+            Some(ago) if ago > self.terms.max_staleness || self.broken.load(Ordering::Relaxed) => Freshness::Stale,
             Some(_) => Freshness::Fresh,
         }
     }
@@ -159,6 +163,12 @@ impl Revocations {
     pub fn confirmed_ago(&self) -> Option<Duration> {
         let at = self.confirmed.load(Ordering::Relaxed).checked_sub(1)?;
         Some(self.clock.steady().saturating_sub(Duration::from_millis(at)))
+    }
+
+    /// How many milliseconds the clock of the log is ahead of ours, when we last heard; nothing before.
+    #[must_use]
+    pub fn clock_ahead_ms(&self) -> i64 {
+        self.standing.lock().ahead_ms
     }
 
     /// Whether there is a list to serve with. A replica that never saw the log would let in everybody who was ever

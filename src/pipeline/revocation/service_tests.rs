@@ -71,6 +71,21 @@ async fn a_replica_that_never_saw_the_log_is_neither_ready_nor_fresh() {
 }
 
 #[tokio::test]
+async fn a_log_that_lost_its_data_is_not_trusted_before_it_is_whole_again() {
+    let clock = TestClock::new();
+    let forgetful = Arc::new(MemoryLog::new(Arc::clone(&clock) as Arc<dyn Clock>));
+    let replica = idle(&(Arc::clone(&forgetful) as Arc<dyn RevocationLog>), &clock);
+    replica.catch_up().await.unwrap();
+    replica.catch_up().await.unwrap();
+    assert_eq!(replica.freshness(), Freshness::Fresh);
+    forgetful.forget();
+    replica.catch_up().await.unwrap();
+    assert_eq!(replica.freshness(), Freshness::Stale, "it was confirmed a moment ago, but as another log");
+    replica.catch_up().await.unwrap();
+    assert_eq!(replica.freshness(), Freshness::Fresh);
+}
+
+#[tokio::test]
 async fn a_list_that_was_not_confirmed_for_five_seconds_is_stale() {
     let clock = TestClock::new();
     let replica = idle(&log(&clock), &clock);

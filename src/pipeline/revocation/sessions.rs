@@ -26,6 +26,10 @@ impl crate::ports::session::Revocations for Revocations {
         self.freshness() == Freshness::Blind && !self.is_ready()
     }
 
+    fn is_fresh(&self) -> bool {
+        self.freshness() == Freshness::Fresh
+    }
+
     fn refuses(&self, credential: &Credential<'_>) -> bool {
         self.check(&subject(credential)).is_some()
     }

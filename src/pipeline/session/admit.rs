@@ -1,4 +1,4 @@
-//! A sign-in that succeeded becomes a session.
+//! A sign-in that succeeded becomes a session; or, while the store is away, a token for some minutes.
 
 use super::issue::Given;
 use super::{family_of, random, House, Issued, Mode, Place, ProviderTokens, Record, Renewal};
@@ -9,14 +9,28 @@ use crate::domain::principal::SourceName;
 use crate::domain::session::handle::Handle;
 use crate::domain::session::{Lifetimes, ProviderSid, SessionId, Times, UserHash};
 use crate::domain::time::UnixTime;
-use crate::ports::store::{Created, Limit, NewFamily, NewSession};
+use crate::pipeline::degraded::Feature;
+use crate::ports::store::{Created, Limit, NewFamily, NewSession, StoreError};
 use crate::ports::{RevokedFor, SessionEvent};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// How often others may take the place that was just made free. Of sixty-four at once the unluckiest needs about as many.
 const ATTEMPTS: usize = 128;
+
+/// Life of a token that nobody could list, renew or count.
+const WITHOUT_STORE: Duration = Duration::from_mins(5);
+
+/// Whether there is a place for one more session.
+enum Room {
+    Made(Times),
+    /// There is none, and none is to be made.
+    Full,
+    /// Others were always quicker.
+    Contended,
+}
 
 /// Somebody who has proved who they are.
 #[derive(Debug)]
@@ -97,7 +111,7 @@ impl House {
     pub async fn admit_record(&self, full: Full, from: Option<IpAddr>, now: UnixTime) -> Result<SignedIn, Refused> {
         let record = &full.record;
         // A block that was just made elsewhere, and a revocation of this very user: both stand before this sign-in. While
-        // the store is away no session is made either, so there is nothing to get wrong.
+        // the store is away, what is known here has to do.
         self.ground.revocations.caught_up().await;
         if self.ground.revocations.is_blocked(&record.provider, &record.subject) {
             return Err(Refused::Denied(Denial::new(Code::UserBlocked, "a blocked user signed in")));
@@ -116,7 +130,16 @@ impl House {
             body: record.seal(&self.ground.seals, place, random()).map_err(|error| broken(&error))?,
             provider_sid: full.provider_sid.as_deref().map(|sid| ProviderSid::of(&provider, sid)),
         };
-        let Some(times) = self.make_room(&new).await? else { return Err(Refused::Full(Box::new(full))) };
+        let times = match self.make_room(&new).await {
+            Ok(Room::Made(times)) => times,
+            Ok(Room::Full) => return Err(Refused::Full(Box::new(full))),
+            Ok(Room::Contended) => {
+                let words = "too many sign-ins of one user at once";
+                return Err(Refused::Denied(Denial::new(Code::StoreUnavailable, words)));
+            }
+            Err(_) if self.terms.mode == Mode::Jwt => return self.admit_without_store(full.record, place, now),
+            Err(error) => return Err(Refused::Denied(error.into())),
+        };
         let issued = match handle {
             Some(handle) => Self::hand_out(&handle, &times, now),
             None => {
@@ -135,14 +158,37 @@ impl House {
         Ok(SignedIn { place, issued, record: full.record })
     }
 
-    /// `None`: there is no room, and none is to be made. Victims are revoked before they are deleted: whatever crashes in between, none of their tokens outlives them.
-    async fn make_room(&self, new: &NewSession) -> Result<Option<Times>, Refused> {
+    /// The store is away, and somebody has proved who they are: for some minutes they get in, by a token that nothing
+    /// renews. No record of it is made, now or later, so there is no cap to hold it and no list to show it on; but it has
+    /// a name to be revoked by, and that of the record that the store may have made before its answer was lost.
+    fn admit_without_store(&self, record: Record, place: Place, now: UnixTime) -> Result<SignedIn, Refused> {
+        let list = &self.ground.revocations;
+        if list.is_blind() {
+            let words = "the store is away, and who is blocked was never seen";
+            return Err(Refused::Denied(Denial::new(Code::StoreUnavailable, words)));
+        }
+        let issued = self.issue_once((&record, place), WITHOUT_STORE, now).map_err(Refused::Denied)?;
+        self.ground.degraded.note(Feature::SignIn, true);
+        self.ground.events.noted(&SessionEvent {
+            name: "sign_in_degraded",
+            session: Some(place.id),
+            provider: &record.provider,
+            subject: &record.subject,
+            client: None,
+            detail:
+                "the store is away: a token for some minutes, without a session, a cap or shared counts of failures",
+        });
+        Ok(SignedIn { place, issued, record })
+    }
+
+    /// Victims are revoked before they are deleted: whatever crashes in between, none of their tokens outlives them.
+    async fn make_room(&self, new: &NewSession) -> Result<Room, StoreError> {
         let mut revoked = Vec::new();
         for _ in 0..ATTEMPTS {
             let limit = Limit { cap: self.terms.cap, on_limit: self.terms.on_limit, revoked: &revoked };
-            match self.ground.store.create(new, &limit).await.map_err(|error| Refused::Denied(error.into()))? {
-                Created::Done(times) => return Ok(Some(times)),
-                Created::Full => return Ok(None),
+            match self.ground.store.create(new, &limit).await? {
+                Created::Done(times) => return Ok(Room::Made(times)),
+                Created::Full => return Ok(Room::Full),
                 Created::Revoke(victims) => {
                     for victim in &victims {
                         self.ground.revocations.revoke_session(*victim, RevokedFor::Limit).await;
@@ -152,7 +198,7 @@ impl House {
                 }
             }
         }
-        Err(Refused::Denied(Denial::new(Code::StoreUnavailable, "too many sign-ins of one user at once")))
+        Ok(Room::Contended)
     }
 
     fn family_lifetimes(&self) -> Lifetimes {
@@ -201,3 +247,7 @@ fn coarse(ip: IpAddr) -> String {
 fn broken(error: &crate::domain::seal::CannotSeal) -> Refused {
     Refused::Denied(Denial::new(Code::Internal, error.to_string()))
 }
+
+#[cfg(test)]
+#[path = "admit_tests.rs"]
+mod tests;

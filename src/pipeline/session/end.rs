@@ -64,14 +64,21 @@ impl House {
         Ok(ended.map(|_| true)?)
     }
 
-    /// Ends the session whose holder is asking, also when the store cannot be asked: here its tokens count no longer. Of
-    /// one that is gone nothing is written down, or an old renewal token could fill the list.
+    /// Ends the session whose holder is asking, also when the store cannot be asked: here its tokens count no longer. One
+    /// without a record may still have a token that lives; that is written down once, or an old renewal token could fill
+    /// the list.
     ///
     /// # Errors
     /// 503: other replicas may not have heard of it.
     pub async fn sign_out(self: &Arc<Self>, place: Place, from: Option<IpAddr>) -> Result<(), Denial> {
         match self.end(place, from).await {
-            Ok(_) => Ok(()),
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                if !self.is_revoked(place.id) {
+                    self.ground.revocations.revoke_session(place.id, RevokedFor::SignOut).await;
+                }
+                Ok(())
+            }
             Err(denial) => {
                 self.ground.revocations.revoke_session(place.id, RevokedFor::SignOut).await;
                 Err(denial)

@@ -50,6 +50,18 @@ impl House {
         Ok(Issued { access: access.into(), renewal, keep: left, expires_in: life })
     }
 
+    /// An access token that lives for `life` at most, that nothing renews, and that the browser keeps no longer.
+    pub(super) fn issue_once(
+        &self,
+        session: (&Record, Place),
+        life: Duration,
+        now: UnixTime,
+    ) -> Result<Issued, Denial> {
+        let life = life.min(self.terms.access_ttl);
+        let access = self.access_token(session, None, (now, now.plus(life)))?;
+        Ok(Issued { access: access.into(), renewal: None, keep: life, expires_in: life })
+    }
+
     /// A handle. It lasts as long as the session, so no other follows.
     pub(super) fn hand_out(handle: &Handle, times: &Times, now: UnixTime) -> Issued {
         let keep = times.absolute.since(Millis::from(now));

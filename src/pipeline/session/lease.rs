@@ -46,11 +46,17 @@ impl Lease {
     /// Whether the session is alive for certain, last in use here at `last_use`, if at all.
     #[must_use]
     pub fn is_alive(&self, last_use: Option<UnixTime>, now: UnixTime) -> bool {
+        self.ends(last_use, now) > Millis::from(now)
+    }
+
+    /// When the session ends by what is known here, if nobody uses it any more; it was last in use here at `last_use`.
+    #[must_use]
+    pub fn ends(&self, last_use: Option<UnixTime>, now: UnixTime) -> Millis {
         let mut times = self.times;
         if let Some(last_use) = last_use {
             times.touch(end_of(last_use), times.idle, end_of(now));
         }
-        !times.is_over(Millis::from(now))
+        times.expires()
     }
 
     /// The same knowledge, to be asked about again before long.

@@ -11,6 +11,7 @@ mod end;
 mod flight;
 mod issue;
 pub mod lease;
+mod once;
 mod opaque;
 mod recognise;
 mod record;
@@ -21,13 +22,15 @@ mod watch;
 pub use admit::{Arrived, Full, Refused, SignedIn};
 pub use end::Listed;
 pub use issue::Issued;
+pub use once::Unused;
 pub use opaque::left;
 pub use recognise::{cleared, Asking, Recognised, Turned};
 pub use record::{Place, ProviderTokens, Record, Unopened};
 pub use renew::{Renewed, Renewing};
 pub use watch::{Left, News, Watch};
 
-use super::cache::CredentialCache;
+use super::cache::{CredentialCache, Verified};
+use super::degraded::Degraded;
 use super::keys::SigningRing;
 use crate::domain::cookies::{CookiePlan, SameSite};
 use crate::domain::device;
@@ -109,6 +112,7 @@ pub struct Ground {
     pub events: Arc<dyn SessionEvents>,
     pub activity: Activity,
     audience: Arc<Audience>,
+    pub degraded: Degraded,
     macs: MacRing,
     handle_ring: HandleRing,
     /// Current first.
@@ -161,12 +165,20 @@ impl Ground {
             houses: AtomicU64::new(0),
             activity: Activity::default(),
             audience: Arc::default(),
+            degraded: Degraded::default(),
             store,
             ring,
             seals,
             revocations,
             events,
         }))
+    }
+}
+
+impl Ground {
+    /// What is remembered of an opaque session, whether or not it goes on.
+    pub(in crate::pipeline) fn known_handle(&self, handle: &str) -> Option<Arc<Verified>> {
+        self.handles.find(handle)
     }
 }
 

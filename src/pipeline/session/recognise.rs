@@ -279,9 +279,10 @@ impl House {
         let ours: Vec<Said> = tokens.filter_map(|token| self.ground.macs.parse(token)).collect();
         let first = ours.first()?;
         let wanted = match named_family(held) {
-            Some(family) => family,
-            None if ours.iter().all(|said| said.family == first.family) => first.family,
-            None => return None,
+            Named::Family(family) => family,
+            Named::Nothing => return None,
+            Named::Unknown if ours.iter().all(|said| said.family == first.family) => first.family,
+            Named::Unknown => return None,
         };
         ours.into_iter().filter(|said| said.family == wanted).max_by_key(|said| said.generation)
     }
@@ -298,7 +299,7 @@ impl House {
         age * 5 >= self.terms.access_ttl * 4
     }
 
-    async fn renew_for(self: &Arc<Self>, said: Said, held: &OurCookies<'_>, asking: &Asking<'_>) -> Renewed {
+    pub(super) async fn renew_for(self: &Arc<Self>, said: Said, held: &OurCookies<'_>, asking: &Asking<'_>) -> Renewed {
         let device = Device::from_headers(asking.headers);
         let bounced = self.is_marked(held, said.generation);
         self.renew(Renewing {
@@ -343,10 +344,20 @@ impl House {
 
 /// The family an access token names, alive or not. Nobody has checked the token: it only chooses among renewal tokens
 /// whose MAC was checked, and all of them are the browser's own to present.
-fn named_family(held: &OurCookies<'_>) -> Option<FamilyId> {
-    let SessionCookie::Value(token) = held.session() else { return None };
-    let unverified = Unverified::parse(&token).ok()?;
-    FamilyId::parse(unverified.unverified_claims().get("fid")?.as_str()?)
+fn named_family(held: &OurCookies<'_>) -> Named {
+    let SessionCookie::Value(token) = held.session() else { return Named::Unknown };
+    let Ok(unverified) = Unverified::parse(&token) else { return Named::Unknown };
+    match unverified.unverified_claims().get("fid") {
+        None => Named::Nothing,
+        Some(fid) => fid.as_str().and_then(FamilyId::parse).map_or(Named::Unknown, Named::Family),
+    }
+}
+
+enum Named {
+    Family(FamilyId),
+    /// A token that was given without anything to renew it: renewal tokens beside it are of another session.
+    Nothing,
+    Unknown,
 }
 
 /// The `Set-Cookie` lines that make a browser forget a session that has ended, for a request with these `headers`.

@@ -215,7 +215,7 @@ impl House {
         Ok(())
     }
 
-    fn is_revoked(&self, id: SessionId) -> bool {
+    pub(super) fn is_revoked(&self, id: SessionId) -> bool {
         let (session, source) = (Some(id), &SourceName::new(""));
         let credential = Credential { jti: None, session, source, subject: "", key: None, issued: 0, minted_at: None };
         self.ground.revocations.refuses(&credential)

@@ -40,7 +40,7 @@ impl MemoryLog {
 
     /// What `FLUSHALL` is to the other one.
     #[cfg(test)]
-    pub(super) fn forget(&self) {
+    pub(crate) fn forget(&self) {
         *self.kept.lock() = Kept::default();
     }
 

@@ -52,6 +52,24 @@ impl Redis {
         assert!(Command::new("kill").args(["-s", name, &self.process.id().to_string()]).status().unwrap().success());
     }
 
+    /// The same for somebody who waits for it to be missed.
+    pub(crate) fn impatient_table(&self) -> String {
+        self.table().replace("\"2s\"", "\"300ms\"\nmax_staleness = \"2s\"")
+    }
+
+    /// It takes what it is sent and answers nothing, until [`Self::resume`].
+    pub(crate) fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    pub(crate) fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        assert!(Command::new("kill").args(["-s", name, &self.process.id().to_string()]).status().unwrap().success());
+    }
+
     pub(crate) fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();

@@ -1,0 +1,77 @@
+use super::super::fixture::*;
+use super::*;
+use crate::domain::headers::forwarded::Proto;
+use crate::pipeline::session::{Mode, Terms, Turned};
+
+fn code(turned: Turned) -> Code {
+    match turned {
+        Turned::Away(denial, _) => denial.code,
+        Turned::Back(_) => panic!("sent back"),
+    }
+}
+
+#[tokio::test]
+async fn while_the_store_is_away_a_sign_in_is_worth_five_minutes_and_leaves_nothing_behind() {
+    let town = Town::new(Mode::Jwt).await;
+    town.store.goes_away();
+    let signed_in = town.try_sign_in("alice").await.unwrap();
+    assert!(signed_in.issued.renewal.is_none() && signed_in.issued.keep == WITHOUT_STORE);
+    let plan = town.house.cookies("app.test", Proto::Https);
+    let jar = held(&signed_in.issued.cookies(&plan, &Default::default()).unwrap());
+    let verified = town.ask(&jar).await.unwrap();
+    assert_eq!(verified.principal.roles, ["admin"]);
+    assert_eq!((verified.session().unwrap().generation, town.house.ground.degraded.is(Feature::SignIn)), (None, true));
+    town.store.comes_back();
+    town.pass(299);
+    assert!(town.recognise(&browser(&jar)).await.unwrap().cookies.is_empty(), "and nothing renews it");
+    town.flush().await;
+    assert_eq!(town.house.list(signed_in.place.user).await.unwrap().len(), 0);
+    // and the seconds that clocks may differ by
+    town.pass(1 + 5);
+    assert_eq!(code(town.ask(&jar).await.unwrap_err()), Code::SessionExpired);
+}
+
+#[tokio::test]
+async fn a_short_access_ttl_is_not_stretched() {
+    let town = Town::with(Terms { access_ttl: Duration::from_secs(60), ..terms(Mode::Jwt) }).await;
+    town.store.goes_away();
+    assert_eq!(town.try_sign_in("alice").await.unwrap().issued.expires_in, Duration::from_secs(60));
+}
+
+#[tokio::test]
+async fn a_handle_without_a_store_would_open_nothing() {
+    let town = Town::new(Mode::Opaque).await;
+    town.store.goes_away();
+    match town.try_sign_in("alice").await {
+        Err(Refused::Denied(denial)) => assert_eq!(denial.code, Code::StoreUnavailable),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn signing_out_counts_also_for_a_token_without_a_record() {
+    let town = Town::new(Mode::Jwt).await;
+    town.store.goes_away();
+    let place = town.try_sign_in("alice").await.unwrap().place;
+    let jar = town.sign_in("alice").await;
+    let other = town.ask(&jar).await.unwrap();
+    let facts = other.session().unwrap();
+    town.store.comes_back();
+    assert_ne!(place.id, facts.id);
+    town.house.sign_out(facts.user, facts.id).await.unwrap();
+    assert_eq!(code(town.ask(&jar).await.unwrap_err()), Code::SessionTerminated);
+}
+
+#[tokio::test]
+async fn a_token_that_nothing_renews_is_not_renewed_by_what_a_former_session_left() {
+    let town = Town::new(Mode::Jwt).await;
+    let former = town.sign_in("alice").await;
+    town.store.goes_away();
+    let jar = town.sign_in("alice").await;
+    town.store.comes_back();
+    let left = former.split("; ").find(|pair| pair.contains("-r")).unwrap();
+    let headers = browser(&format!("{jar}; {left}"));
+    let plan = town.house.cookies("app.test", Proto::Https);
+    assert!(town.house.renewal(&plan.read(&headers).unwrap()).is_none());
+    assert!(town.house.renewal(&plan.read(&browser(left)).unwrap()).is_some());
+}

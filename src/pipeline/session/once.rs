@@ -1,0 +1,129 @@
+//! What counts once: on sensitive routes a credential that was used is used up, on every replica.
+//!
+//! The store is the only place where replicas meet, so it is asked, and when it cannot answer nobody gets in. What is
+//! kept there is a hash.
+
+use super::recognise::Asking;
+use super::renew::Renewed;
+use super::{House, Place};
+use crate::domain::cookies::{OurCookies, SessionCookie};
+use crate::domain::denial::{Code, Denial};
+use crate::domain::principal::AuthMethod;
+use crate::domain::session::Millis;
+use crate::domain::signing::access_token::AccessToken;
+use crate::domain::time::UnixTime;
+use crate::pipeline::cache::{SessionFacts, Verified};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::Engine;
+use http::HeaderValue;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+
+/// Why a request on a sensitive route does not go on.
+#[derive(Debug)]
+pub enum Unused {
+    /// The cookies are for the browser all the same.
+    Refused(Denial, Vec<HeaderValue>),
+    /// It came with a renewal token, which is no token to use up: with the access token it is given now it may come again.
+    Back,
+}
+
+impl From<Denial> for Unused {
+    fn from(denial: Denial) -> Self {
+        Self::Refused(denial, Vec::new())
+    }
+}
+
+impl House {
+    /// Uses up what `verified` came from, if the list of revocations is known to be complete. The cookies that come back
+    /// hold a token that was not used yet.
+    ///
+    /// # Errors
+    /// [`Unused`]
+    pub(in crate::pipeline) async fn use_up(
+        self: &Arc<Self>,
+        verified: &Verified,
+        held: &OurCookies<'_>,
+        asking: &Asking<'_>,
+    ) -> Result<Vec<HeaderValue>, Unused> {
+        if !self.ground.revocations.is_fresh() {
+            return Err(Denial::new(Code::RevocationStale, "the list of revocations may lack something").into());
+        }
+        let cookie = verified.session().filter(|_| verified.principal.method == AuthMethod::Session);
+        let next = match cookie {
+            // A handle is the same all its life, so nothing tells a second request from a replay.
+            Some(facts) if facts.lease().is_some() => return Ok(Vec::new()),
+            Some(facts) if is_held(verified, held) => self.next(verified, facts, held, asking).await?,
+            Some(_) => return Err(Unused::Back),
+            None => Vec::new(),
+        };
+        let until = Millis::from(verified.principal.expires);
+        if self.ground.store.first(&name(verified), until).await.map_err(Denial::from)? {
+            return Ok(next);
+        }
+        let cookies = if cookie.is_some() { self.instead(held, asking).await } else { Vec::new() };
+        Err(Unused::Refused(Denial::new(Code::TokenUsed, "it was used on a sensitive route before"), cookies))
+    }
+
+    /// The same token under another name: it says the same and ends when the other would have, so that nobody lives
+    /// longer by it. Like the other it is hit by whatever was revoked after the other was minted.
+    async fn next(
+        &self,
+        verified: &Verified,
+        facts: &SessionFacts,
+        held: &OurCookies<'_>,
+        asking: &Asking<'_>,
+    ) -> Result<Vec<HeaderValue>, Denial> {
+        let place = Place { user: facts.user, id: facts.id };
+        let looked = self.look(place).await?;
+        let (record, times) =
+            looked.ok_or_else(|| Denial::new(Code::SessionExpired, "the store knows no such session"))?;
+        let exp = verified.principal.claims.get("exp").and_then(Value::as_u64);
+        let ends = exp.map_or(verified.principal.expires, UnixTime);
+        let minted_at = facts.minted_at.map_or_else(|| "0-0".to_owned(), |position| position.to_string());
+        let signed = self.say((&record, place), facts.generation, (facts.issued, ends), |token| {
+            self.ground.ring.sign(&AccessToken { rv: &minted_at, ..token.clone() })
+        });
+        let token = signed.map_err(|error| Denial::new(Code::StoreUnavailable, error.to_string()))?;
+        let keep = times.absolute.since(Millis::from(asking.now));
+        let lines = self.cookies(asking.authority, asking.proto).set_session(&token, keep, held);
+        lines.map_err(|error| Denial::new(Code::Internal, error.to_string()))
+    }
+
+    /// For a browser that holds a token that is used up, because the answer with the next one was lost: a new one, by the
+    /// renewal token that it holds as well. Whoever has a copy of the request gets nothing done by that.
+    async fn instead(self: &Arc<Self>, held: &OurCookies<'_>, asking: &Asking<'_>) -> Vec<HeaderValue> {
+        let Some(said) = self.renewal(held).filter(|_| asking.renews) else { return Vec::new() };
+        match self.renew_for(said, held, asking).await {
+            Renewed::Issued { issued, .. } => {
+                issued.cookies(&self.cookies(asking.authority, asking.proto), held).unwrap_or_default()
+            }
+            Renewed::Back(_) | Renewed::Ended(_) | Renewed::CannotTell(_) => Vec::new(),
+        }
+    }
+}
+
+/// Whether the caller was told by the very token in the cookie.
+fn is_held(verified: &Verified, held: &OurCookies<'_>) -> bool {
+    matches!(held.session(), SessionCookie::Value(token) if *token == *verified.token())
+}
+
+/// By its `jti`, which an issuer gives once. Without one by what was signed; the signature itself is left out, because
+/// some have more than one spelling. A hash, for strangers choose how long a `jti` is.
+fn name(verified: &Verified) -> String {
+    let token = verified.token();
+    let signed = token.rsplit_once('.').map_or(token, |(signed, _)| signed);
+    let (kind, text) = match verified.credential().jti.filter(|jti| !jti.is_empty()) {
+        Some(jti) => ("jti", jti),
+        None => ("token", signed),
+    };
+    let source = verified.principal.source.as_str();
+    // The length in front: no two pairs of texts are one text.
+    let whole = format!("{kind} {} {source} {text}", source.len());
+    format!("used:{}", URL_SAFE_NO_PAD.encode(Sha256::digest(whole.as_bytes())))
+}
+
+#[cfg(test)]
+#[path = "once_tests.rs"]
+mod tests;
