@@ -13,13 +13,13 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 CONFIG ?= doorward.toml
 # What `make bench` measures: `release` is what ships, `quick` is built in a fraction of the time.
 PROFILE ?= release
-# Further words for demo, bench and fuzz: make bench ARGS='--quick --assert 1.10'
+# Further words for demo, both benches and fuzz: make bench ARGS='--quick --assert 1.10'
 ARGS ?=
 
-.PHONY: help demo run test check faults browser bench instructions fuzz deps deps-demo deps-test deps-browser deps-bench
+.PHONY: help demo run test check faults browser bench bench-revocation instructions fuzz deps deps-demo deps-test deps-browser deps-bench
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: deps-demo ## build the gate and open it in front of an echo backend
 	cargo build --locked --bin doorward
@@ -52,6 +52,11 @@ browser: deps-browser ## pages and provider in a real browser; with DOORWARD_BIN
 bench: deps-bench ## what the gate costs, beside bare Pingora, nginx and HAProxy
 	cargo build --locked --profile $(PROFILE) --bin doorward --example bare --example backend
 	exec python3 benches/compare.py --bin-dir $(TARGET)/$(PROFILE) --json $(TARGET)/bench.json $(ARGS)
+
+bench-revocation: deps-test deps-bench ## how fast revocations reach three replicas, and 10 000 open sockets (ARGS=--quick)
+	cargo build --locked --profile $(PROFILE) --bin doorward --example backend
+	ulimit -n $$(ulimit -Hn) && exec python3 benches/revocation.py --bin-dir $(TARGET)/$(PROFILE) \
+		--json $(TARGET)/bench-revocation.json $(ARGS)
 
 instructions: deps-test ## instructions of one admission, held to the recorded figure (UPDATE=1 records)
 	benches/instructions.sh

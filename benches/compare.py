@@ -4,11 +4,13 @@
     make bench                          # builds, then runs this; seven rounds of five seconds for each contestant
     make bench ARGS='--quick'           # three rounds of two seconds
     make bench ARGS='--assert 1.10'     # fails when the bearer route costs more than that against bare Pingora
+    make bench ARGS='--only Doorward --revocations 100000'   # the same routes with so much on the list of revocations
 
 One machine is never the same for two minutes, so absolute figures of two runs must not be compared. What can be
 compared is the ratio to bare Pingora *of the same round, forwarding the same request*: contestants take turns, each
 round yields one ratio a contestant, and the table shows the median ratio with its least and greatest. Whoever is sent a
-token is compared with bare Pingora that is sent it too; what the longer request costs alone, its row shows.
+token or cookies is compared with bare Pingora that is sent them too; what the longer request costs alone, its row
+shows.
 
 CPU per request is user plus system time of the whole process tree, as the kernel counts it, divided by the requests
 answered meanwhile. Everybody forwards to the same backend with the same number of threads, keeps connections alive on
@@ -49,7 +51,7 @@ def main():
 
 
 def compare(args, machine):
-    field, left_out = contestants.line_up(machine, args.bin_dir, args.threads, args.only)
+    field, left_out = contestants.line_up(machine, args.bin_dir, args.threads, args.only, args.revocations)
     print(f"{args.rounds} rounds of {args.seconds} s each, {args.connections} connections, {args.threads} thread(s) "
           f"a proxy, {os.cpu_count()} CPUs, {'pinned' if machine.pinned else 'not pinned'}")
     for reason in left_out:
@@ -87,7 +89,7 @@ def summary(args, field, left_out):
     by_name = {one.name: one for one in field}
     rows = []
     for one in field:
-        baseline = by_name[contestants.BARE_TOKEN if one.headers and one.checks else contestants.BARE]
+        baseline = by_name[one.baseline]
         ratios = [own["cpu_us"] / bare["cpu_us"] for own, bare in zip(one.rounds, baseline.rounds)]
         row = {"name": one.name, "ratio": statistics.median(ratios), "ratio_min": min(ratios), "ratio_max": max(ratios)}
         # Others on the machine can only add to what a request costs: the least is the least disturbed.
@@ -102,11 +104,12 @@ def summary(args, field, left_out):
 
 def print_table(report):
     print()
-    print(f"{'':18} {'CPU/request':>11} {'ratio to bare (min..max)':>26} {'best':>6} {'req/s':>7} {'p50':>9} {'p99':>9} "
+    wide = max(len(row["name"]) for row in report["contestants"])
+    print(f"{'':{wide}} {'CPU/request':>11} {'ratio to bare (min..max)':>26} {'best':>6} {'req/s':>7} {'p50':>9} {'p99':>9} "
           f"{'idle':>9} {'loaded':>9} {'start':>7}")
     for row in report["contestants"]:
         ratio = f"{row['ratio']:.3f} ({row['ratio_min']:.3f}..{row['ratio_max']:.3f})"
-        print(f"{row['name']:18} {row['cpu_us']:8.2f} us {ratio:>26} {row['best']:6.3f} "
+        print(f"{row['name']:{wide}} {row['cpu_us']:8.2f} us {ratio:>26} {row['best']:6.3f} "
               f"{row['requests_per_second']:7.0f} {row['p50_ms']:6.2f} ms {row['p99_ms']:6.2f} ms "
               f"{row['idle_mib']:5.1f} MiB {row['loaded_mib']:5.1f} MiB {row['start_ms']:4.0f} ms")
     print("\nMedians over the rounds; a ratio is taken within a round. best: least CPU per request of any round, against "
@@ -143,6 +146,8 @@ def arguments():
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--threads", type=int, default=1, help="of every proxy")
     parser.add_argument("--only", nargs="+", metavar="WORD", help="contestants whose name has one of these words")
+    parser.add_argument("--revocations", type=int, default=0, metavar="COUNT",
+                        help="two rows more: bearer and cookies while COUNT of others are revoked")
     parser.add_argument("--quick", action="store_true", help="three rounds of two seconds")
     parser.add_argument("--no-pin", dest="pin", action="store_false",
                         help="let proxies, backend and load generator share all CPUs")

@@ -1,14 +1,18 @@
 """Who takes part in the comparison, and how each is configured.
 
 Each forwards to the same backend over kept-alive connections, and all but bare Pingora write a line a request to their
-standard output, which is a file. Who checks tokens checks the same one: RS256, issuer, audience and expiry.
+standard output, which is a file. Who checks tokens checks the same one: RS256, issuer, audience and expiry. The
+cookies are those of a local user who signed in.
 """
 
+import asyncio
 import json
 import os
 import statistics
 import time
 
+import browser
+import fleet
 import tokens
 from load import Failure, find, first_answer, free_port
 
@@ -17,12 +21,18 @@ AUDIENCE = "bench"
 BARE = "bare Pingora"
 # The same, asked for the same with the same token as those who check it: a longer request costs everybody.
 BARE_TOKEN = "bare, with token"
+BARE_COOKIES = "bare, with cookies"
 
 
 class Contestant:
-    """One proxy, on a port of its own; rounds collects what was measured."""
+    """One proxy, on a port of its own; rounds collects what was measured.
 
-    def __init__(self, machine, name, command, path="/public/item", headers=None, port=None, checks=True):
+    `prepare` is called when it runs for good, and may give it the headers it is then asked with. `baseline` names bare
+    Pingora asked the same way.
+    """
+
+    def __init__(self, machine, name, command, path="/public/item", headers=None, port=None, checks=True,
+                 baseline=None, prepare=None):
         self.machine = machine
         self.name = name
         self.command = command
@@ -30,6 +40,8 @@ class Contestant:
         self.path = path
         self.headers = headers or {}
         self.checks = checks
+        self.baseline = baseline or (BARE_TOKEN if headers and checks else BARE)
+        self.prepare = prepare
         self.rounds = []
 
     @property
@@ -47,6 +59,8 @@ class Contestant:
             if left:
                 self.process.kill()
         self.start_ms = statistics.median(took)
+        if self.prepare:
+            self.prepare(self)
 
     def prove(self):
         """A proxy that refuses everybody, or checks nobody, would make a fine figure."""
@@ -54,13 +68,20 @@ class Contestant:
         if status != 200:
             raise Failure(f"{self.name} answered {status}, not 200")
         if self.headers and self.checks:
-            for headers in ({}, {"Authorization": tokens.forged(self.headers["Authorization"])}):
+            for headers in ({}, forged(self.headers)):
                 status = first_answer(self.process, self.port, self.path, headers)
                 if status not in (401, 403):
                     raise Failure(f"{self.name} answered {status} to a caller without a valid token")
 
 
-def line_up(machine, bin_dir, threads, only):
+def forged(headers):
+    """The same credential with another signature; nothing else that could be taken in its place."""
+    if "Authorization" in headers:
+        return {"Authorization": tokens.forged(headers["Authorization"])}
+    return {"Cookie": "doorward=" + tokens.forged(browser.access_token(headers))}
+
+
+def line_up(machine, bin_dir, threads, only, revocations=0):
     """Every contestant there is a program for, and why others are left out."""
     bin_dir = bin_dir.resolve()
     backend = free_port()
@@ -71,8 +92,11 @@ def line_up(machine, bin_dir, threads, only):
 
     field = [bare(machine, BARE, bin_dir, backend, threads), bare(machine, BARE_TOKEN, bin_dir, backend, threads, bearer)]
     left_out = []
+    ours = [doorward_public, doorward_bearer, doorward_cookies]
+    if revocations:
+        ours += [with_revocations(doorward_bearer, revocations), with_revocations(doorward_cookies, revocations)]
     for program, builders in (
-        (bin_dir / "doorward", (doorward_public, doorward_bearer)),
+        (bin_dir / "doorward", ours),
         (find("nginx"), (nginx,)),
         (find("haproxy"), (haproxy_plain, haproxy_jwt)),
         (find("envoy"), (envoy_jwt,)),
@@ -82,7 +106,14 @@ def line_up(machine, bin_dir, threads, only):
             left_out.append(f"{name}: not found")
             continue
         field += [build(machine, program, backend, threads, bearer) for build in builders]
-    return [one for one in field if chosen(one.name, only)], left_out
+    field = [one for one in field if chosen(one.name, only)]
+    signed_in = next((one for one in field if one.baseline == BARE_COOKIES), None)
+    if signed_in:
+        # After the one it is sent the cookies of: they are not known before that has started.
+        same = bare(machine, BARE_COOKIES, bin_dir, backend, threads)
+        same.prepare = lambda one: one.headers.update(signed_in.headers)
+        field.insert(field.index(signed_in) + 1, same)
+    return field, left_out
 
 
 def chosen(name, only):
@@ -99,11 +130,45 @@ def doorward_public(machine, program, backend, threads, _bearer):
     return doorward(machine, "Doorward public", program, backend, threads, "/public/item", None)
 
 
-def doorward_bearer(machine, program, backend, threads, bearer):
-    return doorward(machine, "Doorward bearer", program, backend, threads, "/api/item", bearer)
+def doorward_bearer(machine, program, backend, threads, bearer, name="Doorward bearer", **more):
+    return doorward(machine, name, program, backend, threads, "/api/item", bearer, **more)
 
 
-def doorward(machine, name, program, backend, threads, path, headers):
+def doorward_cookies(machine, program, backend, threads, _bearer, name="Doorward cookies", prepare=None, **more):
+    def sign_in(one):
+        one.headers.update(browser.sign_in(one.port, "ada"))
+        if prepare:
+            prepare(one)
+
+    (machine.scratch / "users.toml").write_text(browser.users(["ada"]))
+    one = doorward(machine, name, program, backend, threads, "/app/item", None, prepare=sign_in, **more)
+    one.baseline = BARE_COOKIES
+    return one
+
+
+def with_revocations(builder, count):
+    """The same route while so many tokens, sessions and users of others are revoked."""
+    def build(*args):
+        admin = free_port()
+        os.environ["BENCH_OPERATOR"] = fleet.OPERATOR
+        plain = "Doorward bearer" if builder is doorward_bearer else "Doorward cookies"
+        return builder(*args, name=f"{plain}, {count} revoked", admin=admin, operator='token = "env:BENCH_OPERATOR"',
+                       prepare=lambda one: asyncio.run(revoke(admin, count)))
+    return build
+
+
+async def revoke(admin, count, at_once=16):
+    """Through the admin API, a third of each kind."""
+    operator, left = fleet.Operator(admin), iter(range(count))
+
+    async def one_by_one():
+        for number in left:
+            await operator.revoke(("jti", "session", "user")[number % 3], f"nobody-{number}", wait="none")
+
+    await asyncio.gather(*(one_by_one() for _ in range(at_once)))
+
+
+def doorward(machine, name, program, backend, threads, path, headers, admin=None, operator="", prepare=None):
     port = free_port()
     config = written(machine, name, ".toml", f"""
 [server]
@@ -112,8 +177,9 @@ public_url = "http://127.0.0.1:{port}"
 threads = {threads}
 
 [admin]
-listen = "127.0.0.1:{free_port()}"
-
+listen = "127.0.0.1:{admin or free_port()}"
+{operator}
+{browser.TABLES if path.startswith("/app") else ""}
 [[issuer]]
 name = "bench"
 issuer = "{ISSUER}"
@@ -133,8 +199,13 @@ access = "public"
 path = "/api/**"
 access = "authenticated"
 accept = ["bearer"]
+
+[[route]]
+path = "/app/**"
+access = "authenticated"
+accept = [{'"session"' if path.startswith("/app") else '"bearer"'}]
 """)
-    return Contestant(machine, name, [program, "run", "--config", config], path, headers, port)
+    return Contestant(machine, name, [program, "run", "--config", config], path, headers, port, prepare=prepare)
 
 
 def nginx(machine, program, backend, threads, _bearer):
@@ -277,6 +348,6 @@ def socket_address(port):
 
 
 def written(machine, name, suffix, text):
-    path = machine.scratch / (name.replace(" ", "-") + suffix)
+    path = machine.scratch / (name.replace(" ", "-").replace(",", "") + suffix)
     path.write_text(text)
     return path

@@ -6,6 +6,7 @@ mod housekeeping;
 mod memory;
 mod shared;
 mod sign_in;
+mod state_dir;
 
 use crate::admin::api::{Access, Api, Tools};
 use crate::admin::{self, health::Readiness, AdminServer, AdminState};
@@ -234,8 +235,10 @@ impl Composer {
         let routes = settings.routes.routes().iter().map(crate::domain::policy::Route::label).collect();
         let names = settings.upstreams.iter().map(|upstream| upstream.name.clone()).collect();
         let logs = (self.access.clone(), self.audit.clone());
+        // The last that can fail, and it changes nothing if it does.
+        let signing_in = self.signing_in(settings).await?;
         Ok(Snapshot {
-            gate: gate(settings, self.desks(settings), self.signing_in(settings).await?),
+            gate: gate(settings, self.desks(settings), signing_in),
             upstreams,
             journal: Arc::new(Observers::new(Arc::clone(&self.metrics), logs, routes, names)),
             events,

@@ -1,5 +1,6 @@
 //! The memory store of this process: swept, counted, and kept on disk where there is a directory for it.
 
+use super::state_dir::Alarm;
 use crate::config::settings::StoreSettings;
 use crate::domain::seal::Seals;
 use crate::domain::session::Millis;
@@ -27,15 +28,14 @@ pub(super) struct InMemory {
 #[derive(Debug)]
 struct Keeper {
     disk: Disk,
-    metrics: Arc<Metrics>,
+    alarm: Alarm,
     /// A slow disk is not asked again before it is done.
     busy: AtomicBool,
-    failing: AtomicBool,
 }
 
 impl InMemory {
     /// With what was kept in `store.state_dir`. What cannot be opened there is said, and keeps nobody from signing in.
-    pub(super) fn open(settings: &StoreSettings, seals: &Arc<Seals>, metrics: &Arc<Metrics>) -> Self {
+    pub(super) fn open(settings: &StoreSettings, seals: &Arc<Seals>, metrics: &Metrics) -> Self {
         let clock = Clock::new(|| {
             let wall = clock::wall();
             Millis(wall.seconds * 1000 + u64::from(wall.millis))
@@ -43,18 +43,17 @@ impl InMemory {
         let memory = Arc::new(Memory::new(clock, BOUNDS));
         // A secret made at random opens nothing after the restart, and the configuration has said so.
         let directory = settings.state_dir.as_ref().filter(|_| !settings.secrets.is_empty());
+        let alarm = Alarm::new(metrics, FEATURE, "sessions and keys are not kept on disk");
         let disk = directory.and_then(|directory| match Disk::open(directory, Arc::clone(seals), &memory) {
             Ok((disk, found)) => {
                 if found == Found::Restored {
                     tracing::info!(sessions = memory.sessions(), "sessions and keys of the last run are back");
                 }
-                metrics.degraded.with(&[FEATURE]).set(0.0);
-                let (busy, failing) = (AtomicBool::new(false), AtomicBool::new(false));
-                Some(Arc::new(Keeper { disk, metrics: Arc::clone(metrics), busy, failing }))
+                alarm.note(None::<&str>);
+                Some(Arc::new(Keeper { disk, alarm, busy: AtomicBool::new(false) }))
             }
             Err(error) => {
-                tracing::error!("store.state_dir: {error}");
-                metrics.degraded.with(&[FEATURE]).set(1.0);
+                alarm.note(Some(&error));
                 None
             }
         });
@@ -87,13 +86,6 @@ impl InMemory {
 
 impl Keeper {
     fn keep(&self, memory: &Memory) {
-        let failed = self.disk.keep(memory).err();
-        let before = self.failing.swap(failed.is_some(), Ordering::AcqRel);
-        match failed {
-            Some(error) if !before => tracing::error!("store.state_dir: what changes is not kept: {error}"),
-            None if before => tracing::info!("store.state_dir: what changes is kept again"),
-            Some(_) | None => {}
-        }
-        self.metrics.degraded.with(&[FEATURE]).set(if self.failing.load(Ordering::Acquire) { 1.0 } else { 0.0 });
+        self.alarm.note(self.disk.keep(memory).err());
     }
 }

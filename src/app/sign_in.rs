@@ -1,7 +1,7 @@
 //! Composing what people sign in with: the store, our keys, providers, users, and the endpoints in front of them.
 
 use super::memory::InMemory;
-use super::shared;
+use super::{shared, state_dir};
 use crate::config::settings::{
     Delivery, DeviceLevel, Mode, OnLimit, OnMismatch, Pages, ProviderEntry, ProviderKind, Renewal, Rotation, SameSite,
     SessionClaim, Settings, SigningAlgorithm, StoreSettings,
@@ -20,6 +20,7 @@ use crate::domain::signing::{Algorithm, Schedule};
 use crate::endpoints::{self, Holds, Own, Way};
 use crate::observe::clock;
 use crate::observe::metrics::Metrics;
+use crate::observe::revocations::RevocationWatch;
 use crate::observe::store::WatchedStore;
 use crate::outbound::provider::OidcProvider;
 use crate::pipeline::keys::SigningRing;
@@ -57,6 +58,13 @@ pub(super) struct SignIn {
     users: Mutex<Option<Arc<Users>>>,
 }
 
+/// Providers and users of a configuration that is not in force yet.
+struct Fresh {
+    providers: Vec<Arc<OidcProvider>>,
+    /// Those who are there already are told only then whom they are to know.
+    users: Vec<(Arc<Users>, Option<Roster>)>,
+}
+
 impl SignIn {
     /// Opens the store and the key ring. A store that is away does not keep the gate from starting.
     pub(super) async fn open(
@@ -78,9 +86,12 @@ impl SignIn {
         if let Err(error) = ring.tick(clock::now()).await {
             tracing::error!("signing keys: {error}");
         }
-        let revocations = Arc::new(revocations(settings, &seals, redis.as_ref()));
+        let revocations = revocations(settings, &seals, redis.as_ref());
+        revocations.watch(Arc::new(RevocationWatch { metrics: Arc::clone(metrics) }));
+        let revocations = Arc::new(state_dir::kept(revocations, &settings.store, metrics)?);
         let following = Arc::clone(&revocations);
         tokio::spawn(async move { following.follow().await });
+        tokio::spawn(Arc::clone(&revocations).keep());
         let ground = Ground::new(store, ring, seals, Arc::clone(&revocations) as _, events)?;
         let (providers, users) = (Mutex::default(), Mutex::default());
         Ok(Self { ground, revocations, metrics: Arc::clone(metrics), memory, providers, users })
@@ -89,10 +100,9 @@ impl SignIn {
     /// Sessions under `settings`, and the endpoints to get and end them.
     pub(super) fn compose(&self, settings: &Settings) -> Result<(Arc<House>, Own), String> {
         let server = &settings.server;
-        self.ground.ring.set_schedule(schedule(settings));
         let origins = PublicOrigins::parse(server.public_urls.iter().map(String::as_str));
         let origins = origins.ok_or("server.public_url is no list of origins")?;
-        let ways = self.ways(settings)?;
+        let (ways, fresh) = self.ways(settings)?;
         let providers: Providers = ways
             .iter()
             .filter_map(|way| match &way.holds {
@@ -106,13 +116,17 @@ impl SignIn {
             Holds::Provider(_) => None,
         });
         let sources = (providers, users.collect());
-        let house = House::new(Arc::clone(&self.ground), terms(settings)?, origins, sources, identity);
+        let (terms, theme) = (terms(settings)?, theme(&settings.pages)?);
+        let destinations = parsed(&server.return_to_origins)?;
+        // Nothing fails from here on.
+        self.adopt(settings, fresh);
+        let house = House::new(Arc::clone(&self.ground), terms, origins, sources, identity);
         let own = Own {
             house: Arc::clone(&house),
-            site: Site::new(theme(&settings.pages)?, &server.prefix),
+            site: Site::new(theme, &server.prefix),
             prefix: server.prefix.clone(),
             ways,
-            destinations: parsed(&server.return_to_origins)?,
+            destinations,
             delivery: match settings.session.delivery {
                 Delivery::Cookie => endpoints::Delivery::Cookie,
                 Delivery::Memory => endpoints::Delivery::Memory,
@@ -123,13 +137,29 @@ impl SignIn {
         Ok((house, own))
     }
 
-    /// A provider whose settings did not change is kept over a reload, with what it has learnt.
-    fn ways(&self, settings: &Settings) -> Result<Vec<Way>, String> {
-        let mut known = self.providers.lock();
-        let mut kept = Vec::new();
+    /// What a configuration changes in what outlives it.
+    fn adopt(&self, settings: &Settings, fresh: Fresh) {
+        // before any token is minted under the new terms, which may be longer
+        self.revocations.lengthen(longest_token(settings), settings.tokens.access_ttl);
+        self.ground.ring.set_schedule(schedule(settings));
+        *self.providers.lock() = fresh.providers;
+        for (users, roster) in fresh.users {
+            roster.into_iter().for_each(|roster| users.replace(roster));
+            *self.users.lock() = Some(users);
+        }
+    }
+
+    /// A provider whose settings did not change is kept over a reload, with what it has learnt. Nothing is changed yet.
+    fn ways(&self, settings: &Settings) -> Result<(Vec<Way>, Fresh), String> {
+        let known = self.providers.lock();
+        let (mut kept, mut people) = (Vec::new(), Vec::new());
         let ways = settings.providers.iter().map(|entry| {
             let holds = match &entry.kind {
-                ProviderKind::Local { users } => Holds::Users(self.users(users, settings.server.threads)?),
+                ProviderKind::Local { users } => {
+                    let (users, roster) = self.users(users, settings.server.threads)?;
+                    people.push((Arc::clone(&users), roster));
+                    Holds::Users(users)
+                }
                 ProviderKind::Oidc { .. } => {
                     let wanted = provider(entry).ok_or("a provider without settings")?;
                     let provider = known.iter().find(|provider| provider.serves(&wanted)).map(Arc::clone);
@@ -141,20 +171,17 @@ impl SignIn {
             Ok(Way { name: entry.name.clone(), holds })
         });
         let ways = ways.collect::<Result<Vec<_>, String>>()?;
-        *known = kept;
-        Ok(ways)
+        drop(known);
+        Ok((ways, Fresh { providers: kept, users: people }))
     }
 
-    fn users(&self, file: &std::path::Path, threads: usize) -> Result<Arc<Users>, String> {
+    /// The users of one provider, and who they are to be if they are others now.
+    fn users(&self, file: &std::path::Path, threads: usize) -> Result<(Arc<Users>, Option<Roster>), String> {
         let roster = Roster::from_file(file).map_err(|mistakes| mistakes.to_string())?;
-        let mut users = self.users.lock();
-        if let Some(users) = &*users {
-            users.replace(roster);
-            return Ok(Arc::clone(users));
-        }
-        let made = Arc::new(Users::new(roster, threads, Arc::new(Uncounted)));
-        *users = Some(Arc::clone(&made));
-        Ok(made)
+        Ok(match &*self.users.lock() {
+            Some(known) => (Arc::clone(known), Some(roster)),
+            None => (Arc::new(Users::new(roster, threads, Arc::new(Uncounted))), None),
+        })
     }
 
     /// Whether each provider answered when it was last needed.
@@ -168,6 +195,7 @@ impl SignIn {
         if let Err(error) = self.ground.activity.flush(&*self.ground.store, idle).await {
             tracing::warn!("the last use of sessions could not be told: {error}");
         }
+        self.revocations.keep_now().await;
         if let Some(memory) = &self.memory {
             memory.close();
         }
@@ -188,11 +216,9 @@ impl SignIn {
 fn revocations(settings: &Settings, seals: &Seals, redis: Option<&Redis>) -> Revocations {
     let clock = Arc::new(clock::Machine::new());
     let keys = RecordKeys::new(&seals.mac_keys(Purpose::Revocation));
-    // A mark must outlive whatever it could hit: our own tokens and sessions, and tokens of others.
-    let foreign = settings.issuers.iter().map(|issuer| issuer.issuer.max_token_life + issuer.issuer.leeway).max();
-    let longest = foreign.unwrap_or_default().max(settings.session.absolute_timeout);
     let replica = format!("{:032x}", u128::from_be_bytes(random()));
-    let mut terms = crate::pipeline::revocation::Terms::new(replica, keys, longest, u64::from_be_bytes(random()));
+    let (longest, seed) = (longest_token(settings), u64::from_be_bytes(random()));
+    let mut terms = crate::pipeline::revocation::Terms::new(replica, keys, longest, seed);
     terms.access_ttl = settings.tokens.access_ttl;
     terms.max_staleness = settings.store.max_staleness;
     let log: Arc<dyn RevocationLog> = match redis {
@@ -200,6 +226,12 @@ fn revocations(settings: &Settings, seals: &Seals, redis: Option<&Redis>) -> Rev
         None => Arc::new(MemoryLog::new(Arc::clone(&clock) as _)),
     };
     Revocations::new(terms, log, clock)
+}
+
+/// A mark must outlive whatever it could hit: our own tokens and sessions, and tokens of others.
+fn longest_token(settings: &Settings) -> Duration {
+    let foreign = settings.issuers.iter().map(|issuer| issuer.issuer.max_token_life + issuer.issuer.leeway).max();
+    foreign.unwrap_or_default().max(settings.session.absolute_timeout).max(settings.tokens.access_ttl)
 }
 
 /// Without a configured secret what is sealed ends with the process, which a memory store does too.

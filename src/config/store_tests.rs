@@ -63,7 +63,7 @@ fn the_store_is_told_what_it_cannot_be() {
         ("prefix = \"d w\"", "prefix"),
         ("timeout = \"0s\"", "timeout"),
         ("max_staleness = \"0s\"", "max_staleness"),
-        ("state_dir = \"/dev/null\"", "state_dir"),
+        ("state_dir = \"/dev/null\"\nsecret = \"env:SEALING\"", "state_dir"),
     ] {
         let text = format!("[store]\n{keys}\n");
         one_mistake(&text, &format!("store.{place} (line "));
@@ -118,6 +118,7 @@ fn a_state_that_nobody_could_open_again_is_not_kept() {
         "[[provider]]\nname = \"people\"\nkind = \"oidc\"\nissuer = \"https://id.example.com\"\nclient_id = \"gate\"\n";
     let text = format!("[store]\nstate_dir = \"state\"\n{local}");
     one_mistake(&text, "store.secret (line 1): is missing");
+    one_mistake("[store]\nstate_dir = \"state\"\n", "store.secret (line 1): is missing");
     assert!(sealed(&text, "SEALING").unwrap().settings.store.state_dir.is_some());
 }
 

@@ -37,7 +37,7 @@ pub struct Metrics {
     pub provider_up: Family<Gauge>,
     pub keys_fetches: Family<Counter>,
     pub revocations: Family<Counter>,
-    pub revocation_lag: Arc<Gauge>,
+    pub revocation_lag: Arc<Histogram>,
     pub revocation_entries: Arc<Gauge>,
     pub sessions_active: Arc<Gauge>,
     pub session_evictions: Family<Counter>,
@@ -163,11 +163,11 @@ impl Metrics {
                 "Attempts to fetch the keys of a provider or issuer.",
                 &["provider"],
             ),
-            revocations: own.counted("doorward_revocations_total", "Revocations accepted.", &REVOCATION_KINDS),
+            revocations: own.counted("doorward_revocations_total", "Revocations learned.", &REVOCATION_KINDS),
             revocation_lag: own.one(
-                Gauge::default,
+                slow,
                 "doorward_revocation_lag_seconds",
-                "Age of the last confirmation that no revocation was missed.",
+                "From a revocation elsewhere to its being enforced here.",
             ),
             revocation_entries: own.one(Gauge::default, "doorward_revocation_entries", "Revocations in force."),
             sessions_active: own.one(Gauge::default, "doorward_sessions_active", "Sessions that have not ended."),
@@ -278,7 +278,10 @@ const CUT_REASONS: Label<7> = Label {
         "drain",
     ],
 };
-const REVOCATION_KINDS: Label<4> = Label { name: &["kind"], known: ["jti", "session", "user", "issued_before"] };
+const REVOCATION_KINDS: Label<9> = Label {
+    name: &["kind"],
+    known: ["jti", "session", "user", "family", "client", "signing_key", "issued_before", "block", "unblock"],
+};
 const EVICTION_REASONS: Label<2> = Label { name: &["reason"], known: ["evict_oldest", "single"] };
 const REFRESH_VERDICTS: Label<10> = Label {
     name: &["verdict"],

@@ -13,7 +13,7 @@ fn every_metric_is_exported_before_anything_has_happened() {
         ("auth_total", "counter"),
         ("token_cache_total", "counter"),
         ("revocations_total", "counter"),
-        ("revocation_lag_seconds", "gauge"),
+        ("revocation_lag_seconds", "histogram"),
         ("revocation_entries", "gauge"),
         ("sessions_active", "gauge"),
         ("session_evictions_total", "counter"),

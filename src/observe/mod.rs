@@ -13,6 +13,7 @@ pub mod journal;
 mod json;
 pub mod log;
 pub mod metrics;
+pub mod revocations;
 pub mod route;
 pub mod sessions;
 mod shard;

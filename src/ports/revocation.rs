@@ -3,7 +3,7 @@
 //! The log understands positions and sealed bytes; what a record says is none of its business.
 
 use super::store::StoreError;
-use crate::domain::revocation::{Position, Record, Sealed};
+use crate::domain::revocation::{Kind, Position, Record, Sealed};
 use async_trait::async_trait;
 use std::fmt;
 use std::fmt::Debug;
@@ -67,6 +67,23 @@ pub trait Clock: Send + Sync + Debug {
 pub trait Witness: Send + Sync + Debug {
     /// Called on the way of the push, so it must not wait for anything. May hear of a record more than once.
     fn revoked(&self, records: &[Record]);
+
+    /// Called once for each record that this process learns. `lag` is how long it stood in the log before, where others
+    /// put it there while this replica followed.
+    fn learned(&self, _kind: Kind, _lag: Option<Duration>) {}
+}
+
+/// Where the list outlives the process.
+///
+/// # When it is wrong
+/// What was called kept and is not, is accepted again after a crash: somebody who signed out is signed in.
+pub trait Shelf: Send + Sync + Debug {
+    /// Replaces what lies there, as a whole or not at all, and returns when it would survive a power cut. Blocks for as
+    /// long as that takes.
+    ///
+    /// # Errors
+    /// What lay there before still does.
+    fn put(&self, bytes: &[u8]) -> Result<(), StoreError>;
 }
 
 /// One life of the log, from its opening to the loss of its data.

@@ -1,6 +1,7 @@
 //! Where shared state lives: in this process ([`Memory`]) or in Redis ([`Redis`]). One contract suite holds both to the
 //! same answers.
 
+pub mod file;
 pub mod memory;
 pub mod redis;
 pub mod revocation;

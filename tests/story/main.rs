@@ -72,6 +72,8 @@ mod sign_in_store;
 #[cfg(test)]
 mod smoke;
 #[cfg(test)]
+mod state_dir;
+#[cfg(test)]
 mod streams;
 #[cfg(test)]
 mod support;

@@ -94,7 +94,7 @@ fn without_secret(raw: &raw::Store, kind: Option<&StoreKind>, people: bool, find
                         `openssl rand -base64 32` makes one";
             findings.mistake(place, text);
         }
-        Some(StoreKind::Memory) if people && raw.state_dir.value.as_ref().is_some_and(|dir| dir.0.is_some()) => {
+        Some(StoreKind::Memory) if raw.state_dir.value.as_ref().is_some_and(|dir| dir.0.is_some()) => {
             let text =
                 "is missing, and the environment has no DOORWARD_SECRET: without one, what state_dir keeps could \
                         not be opened after a restart; `openssl rand -base64 32` makes one";

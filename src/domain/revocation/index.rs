@@ -147,6 +147,23 @@ impl Index {
         true
     }
 
+    /// Whether this very order is on the list already, from wherever: when it is heard of again that is no news.
+    #[must_use]
+    pub fn knows(&self, record: &Record) -> bool {
+        if record.kind.is_block() {
+            return self.last_word(record.id) == record.made && self.blocks.contains_key(&record.id);
+        }
+        let mark = self.shard(record.id).and_then(|shard| shard.get(&record.id));
+        mark.is_some_and(|mark| mark.waiting == record.made || mark.latest.made == record.made)
+    }
+
+    /// Marks last for `longer` than was thought when they were made, because what they hit may.
+    pub fn prolong(&mut self, longer: Duration) {
+        for shard in self.shards.iter_mut().filter(|shard| !shard.is_empty()) {
+            Arc::make_mut(shard).values_mut().for_each(|mark| mark.expires = mark.expires.plus(longer));
+        }
+    }
+
     /// Drops the marks that nothing alive can be hit by. Blocks stay.
     pub fn sweep(&mut self, now: UnixTime) {
         let over = |mark: &Mark| mark.expires.plus(MARGIN) < now;

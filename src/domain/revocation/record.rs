@@ -142,6 +142,12 @@ impl Kind {
         matches!(self, Self::Block | Self::Unblock)
     }
 
+    /// Whether what it cuts off is said by its place in the log; an "issued before" says a time of its own.
+    #[must_use]
+    pub fn has_place(self) -> bool {
+        self != Self::IssuedBefore && !self.is_block()
+    }
+
     /// Written in the log of every installation: never renumber.
     pub(super) fn code(self) -> u8 {
         match self {

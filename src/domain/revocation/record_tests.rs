@@ -94,7 +94,7 @@ fn the_store_learns_no_name_of_a_user() {
 fn a_snapshot_comes_back_whole_or_not_at_all() {
     let keys = keys(&["one"]);
     let record = |value: &str| Record::new(&Target::Jti(value.to_owned()), Reason::Limit, 7, UnixTime(9));
-    let snapshot = Snapshot { taken: UnixTime(5), logged: vec![record("a"), record("b")], waiting: vec![record("c")] };
+    let snapshot = Snapshot { as_of: UnixTime(5), logged: vec![record("a"), record("b")], waiting: vec![record("c")] };
     let bytes = snapshot.to_bytes(&keys).unwrap();
     assert_eq!(Snapshot::from_bytes(&bytes, &keys), Ok(snapshot));
     for at in 0..bytes.len() {

@@ -4,10 +4,12 @@ use super::record::{Record, LENGTH};
 use super::sealed::RecordKeys;
 use crate::domain::time::UnixTime;
 
-/// Everything known at one moment.
+/// Everything that was known when it was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
-    pub taken: UnixTime,
+    /// The last moment at which nothing was missing. A replica that has lost its log goes on keeping what it knows, and
+    /// this stays where it was.
+    pub as_of: UnixTime,
     /// In the log, as far as we know.
     pub logged: Vec<Record>,
     /// Made here and not delivered yet.
@@ -28,7 +30,7 @@ impl Snapshot {
     pub fn to_bytes(&self, keys: &RecordKeys) -> Option<Vec<u8>> {
         let mut bytes = Vec::with_capacity(64 + (self.logged.len() + self.waiting.len()) * LENGTH);
         bytes.extend(VERSION);
-        bytes.extend(self.taken.0.to_be_bytes());
+        bytes.extend(self.as_of.0.to_be_bytes());
         bytes.extend((self.logged.len() as u64).to_be_bytes());
         self.logged.iter().chain(&self.waiting).for_each(|record| bytes.extend(record.write()));
         let tag = keys.stamp(&bytes)?;
@@ -44,13 +46,13 @@ impl Snapshot {
             return Err(Spoilt);
         }
         let body = body.strip_prefix(VERSION).ok_or(Spoilt)?;
-        let (taken, body) = body.split_first_chunk::<8>().ok_or(Spoilt)?;
+        let (as_of, body) = body.split_first_chunk::<8>().ok_or(Spoilt)?;
         let (logged, body) = body.split_first_chunk::<8>().ok_or(Spoilt)?;
         let (records, rest) = body.as_chunks::<LENGTH>();
         let logged = usize::try_from(u64::from_be_bytes(*logged)).map_err(|_| Spoilt)?;
         let (logged, waiting) = records.split_at_checked(logged).filter(|_| rest.is_empty()).ok_or(Spoilt)?;
         // a record of a kind that only a newer build knows is left out; the log has it
         let read = |records: &[[u8; LENGTH]]| records.iter().filter_map(Record::read).collect();
-        Ok(Self { taken: UnixTime(u64::from_be_bytes(*taken)), logged: read(logged), waiting: read(waiting) })
+        Ok(Self { as_of: UnixTime(u64::from_be_bytes(*as_of)), logged: read(logged), waiting: read(waiting) })
     }
 }

@@ -132,7 +132,7 @@ impl Revocations {
         }
         let tail = if confirmed.last == ack.position {
             Tail::Ours
-        } else if self.fetch().await? == Link::Whole && self.position() >= confirmed.last {
+        } else if self.fetch().await? == Link::Whole && self.place() >= confirmed.last {
             Tail::Fetched
         } else {
             return Ok(self.found_broken());
@@ -155,6 +155,11 @@ impl Revocations {
         Ack { replica: self.terms.replica.clone(), epoch: standing.epoch, position: standing.position }
     }
 
+    /// As far as the log was read; [`position`](Self::position) may be ahead of it at the start.
+    fn place(&self) -> Position {
+        self.standing.lock().position
+    }
+
     fn note(&self, confirmed: &Confirmed) {
         let mut standing = self.standing.lock();
         standing.live = confirmed.replicas.live;
@@ -164,7 +169,7 @@ impl Revocations {
     /// Reads on from where we stand.
     async fn fetch(&self) -> Result<Link, StoreError> {
         loop {
-            let page = self.log.pull(self.position(), PAGE).await?;
+            let page = self.log.pull(self.place(), PAGE).await?;
             if self.take(&page) == Link::Gap {
                 return Ok(Link::Gap);
             }
@@ -225,7 +230,9 @@ impl Revocations {
         if first_time {
             self.settle(&opened).await?;
         }
-        self.heal(theirs, end).await
+        self.heal(theirs, end).await?;
+        self.standing.lock().floor = Position::ZERO;
+        Ok(())
     }
 
     /// In a log that was opened a moment ago the others may not have put back yet what an earlier one held.
@@ -277,14 +284,20 @@ impl Revocations {
 
     /// Delivers what was made while the log was away, drops what is over, and moves blocks away from the end that is
     /// trimmed.
-    async fn settle_debts(&self) -> Result<(), StoreError> {
+    pub(super) async fn settle_debts(&self) -> Result<(), StoreError> {
+        if std::mem::take(&mut self.standing.lock().prolonged) {
+            // What lasts longer here than in the log is missing there.
+            let told = self.read_all().await;
+            self.standing.lock().prolonged |= told.is_err();
+            told?;
+        }
         let half_way = {
             let mut standing = self.standing.lock();
             let mut index = Index::clone(&self.index.load());
             index.sweep(self.now());
             self.index.store(Arc::new(index));
             standing.owes = false;
-            let half = u64::try_from(self.keep().as_millis() / 2).unwrap_or(u64::MAX);
+            let half = u64::try_from(self.logged_for().as_millis() / 2).unwrap_or(u64::MAX);
             Position::new(standing.log_time(self.clock.unix_ms()).saturating_sub(half), 0)
         };
         let index = self.index.load_full();

@@ -10,23 +10,29 @@ mod keep;
 mod order;
 pub(super) mod sessions;
 mod standing;
+mod terms;
 
+pub use keep::Awaited;
 pub use order::{Order, Receipt, Wait};
+pub use terms::Terms;
 
-use crate::domain::revocation::{Hit, Index, Placed, Position, Record, RecordKeys, Subject};
+use crate::domain::revocation::{Hit, Index, Kind, Placed, Position, Record, Subject};
 use crate::domain::time::UnixTime;
 use crate::ports::revocation::{Clock, RevocationLog, Witness};
 use arc_swap::ArcSwap;
+use keep::Keeper;
 use parking_lot::{Mutex, RwLock};
 use standing::Standing;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
+use terms::Spans;
 
 /// What a replica refuses, and how it hears of it.
 #[derive(Debug)]
 pub struct Revocations {
     terms: Terms,
+    spans: Spans,
     log: Arc<dyn RevocationLog>,
     clock: Arc<dyn Clock>,
     index: ArcSwap<Index>,
@@ -41,40 +47,15 @@ pub struct Revocations {
     standing: Mutex<Standing>,
     witnesses: RwLock<Vec<Arc<dyn Witness>>>,
     chance: Mutex<fastrand::Rng>,
+    keeper: Option<Keeper>,
 }
 
-/// How long things last, and who we are.
-#[derive(Debug)]
-pub struct Terms {
-    /// Unlike that of any other replica, and new in every process.
-    pub replica: String,
-    pub keys: RecordKeys,
-    /// The longest that anything a mark could hit may still live: tokens of any issuer, cached sessions included.
-    pub longest_token: Duration,
-    /// A snapshot older than this does not make a replica ready.
-    pub access_ttl: Duration,
-    /// Without a confirmation for longer, the list may lack something.
-    pub max_staleness: Duration,
-    /// How long after a log was opened it may still lack what other replicas are about to put back. Longer than they
-    /// pause between two attempts to reach it.
-    pub settle: Duration,
-    /// Random: keys the index, spreads what replicas would otherwise do at the same time.
-    pub seed: u64,
-}
-
-impl Terms {
-    #[must_use]
-    pub fn new(replica: String, keys: RecordKeys, longest_token: Duration, seed: u64) -> Self {
-        Self {
-            replica,
-            keys,
-            longest_token,
-            access_ttl: Duration::from_mins(15),
-            max_staleness: Duration::from_secs(5),
-            settle: Duration::from_secs(3),
-            seed,
-        }
-    }
+/// What records brought: those that changed the list, and those of them that were not known before, each with how long it
+/// was on its way.
+#[derive(Debug, Default)]
+struct News {
+    changed: Vec<Record>,
+    first: Vec<(Kind, Option<Duration>)>,
 }
 
 /// How far the list can be trusted to be complete.
@@ -94,6 +75,7 @@ impl Revocations {
         let mut chance = fastrand::Rng::with_seed(terms.seed);
         Self {
             index: ArcSwap::from_pointee(Index::new(chance.u64(..))),
+            spans: Spans::of(&terms),
             terms,
             log,
             clock,
@@ -105,6 +87,7 @@ impl Revocations {
             standing: Mutex::default(),
             witnesses: RwLock::default(),
             chance: Mutex::new(chance),
+            keeper: None,
         }
     }
 
@@ -146,7 +129,8 @@ impl Revocations {
     /// [`catch_up`](Self::catch_up) first where the store can be waited for.
     #[must_use]
     pub fn position(&self) -> Position {
-        self.standing.lock().position
+        let standing = self.standing.lock();
+        standing.position.max(standing.floor)
     }
 
     #[must_use]
@@ -197,20 +181,39 @@ impl Revocations {
 
     /// Adds records to the index. The standing is held throughout: it makes one writer at a time, and nobody
     /// acknowledges a position before what stands there is enforced.
-    fn learn(&self, _writer: &mut Standing, records: impl Iterator<Item = (Record, Placed)>) -> Vec<Record> {
+    fn learn(&self, writer: &mut Standing, records: impl Iterator<Item = (Record, Placed)>) -> News {
         let mut index = Index::clone(&self.index.load());
-        let news: Vec<Record> =
-            records.filter(|(record, placed)| index.apply(record, *placed)).map(|(record, _)| record).collect();
-        if !news.is_empty() {
+        let now = writer.log_time(self.clock.unix_ms());
+        let mut news = News::default();
+        for (record, placed) in records {
+            let known = index.knows(&record);
+            if !index.apply(&record, placed) {
+                continue;
+            }
+            news.changed.push(record);
+            if !known {
+                let appended = match placed {
+                    Placed::At(position) if writer.has_seen => Some(position.ms),
+                    Placed::At(_) | Placed::Waiting => None,
+                };
+                let lag = appended.map(|ms| Duration::from_millis(now.saturating_sub(ms)));
+                news.first.push((record.kind, lag));
+            }
+        }
+        if !news.changed.is_empty() {
             self.index.store(Arc::new(index));
             self.generation.fetch_add(1, Ordering::Release);
         }
         news
     }
 
-    fn tell(&self, news: &[Record]) {
-        if !news.is_empty() {
-            self.witnesses.read().iter().for_each(|witness| witness.revoked(news));
+    fn tell(&self, news: &News) {
+        if news.changed.is_empty() {
+            return;
+        }
+        for witness in &*self.witnesses.read() {
+            witness.revoked(&news.changed);
+            news.first.iter().for_each(|(kind, lag)| witness.learned(*kind, *lag));
         }
     }
 
@@ -219,8 +222,8 @@ impl Revocations {
     }
 
     /// Entries of the log older than this have nothing left to hit; blocks are appended again before.
-    fn keep(&self) -> Duration {
-        self.terms.longest_token.saturating_add(Duration::from_mins(5))
+    fn logged_for(&self) -> Duration {
+        self.spans.longest_token().saturating_add(Duration::from_mins(5))
     }
 
     /// A random part of `span`.

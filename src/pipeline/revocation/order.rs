@@ -61,6 +61,7 @@ struct Debt<'a> {
 impl Drop for Debt<'_> {
     fn drop(&mut self) {
         self.service.standing.lock().owes |= self.owed;
+        self.service.ask_to_keep();
     }
 }
 
@@ -74,6 +75,7 @@ impl Revocations {
         let position = self.append(&records).await;
         debt.owed = position.is_err();
         drop(debt);
+        self.keep_before_answering(position.is_ok()).await;
         let position = position.unwrap_or_default();
         let replicas = match position {
             Some(position) if wait == Wait::All => self.wait_for_all(position, began.saturating_add(timeout)).await,
@@ -91,7 +93,7 @@ impl Revocations {
     fn enforce_here(&self, orders: &[Order]) -> Vec<Record> {
         let mut standing = self.standing.lock();
         let (made, now) = (standing.log_time(self.clock.unix_ms()), self.now());
-        let longest = now.plus(self.terms.longest_token);
+        let longest = now.plus(self.spans.longest_token());
         let index = self.index.load();
         let mut behind = made;
         let record = |order: &Order| {
@@ -130,7 +132,7 @@ impl Revocations {
         }
         let sealed: Option<Vec<_>> = records.iter().map(|record| self.terms.keys.seal(record)).collect();
         let sealed = sealed.ok_or_else(|| StoreError("no key to seal revocations with".to_owned()))?;
-        match self.log.append(&sealed, self.keep()).await? {
+        match self.log.append(&sealed, self.logged_for()).await? {
             Appended::At(batch) => Ok(batch),
             Appended::NotOpen => Err(StoreError("the revocation log has lost its memory".to_owned())),
         }

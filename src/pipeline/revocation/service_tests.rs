@@ -1,6 +1,6 @@
 use super::fixture::{alice, eventually, order, service, session, token, Replica, TestClock, LONGEST_TOKEN};
 use super::*;
-use crate::domain::revocation::{Kind, Sealed, Spoilt, Target};
+use crate::domain::revocation::{Kind, RecordKeys, Sealed, Target};
 use crate::domain::secret::Secret;
 use crate::ports::revocation::{Ack, Appended, Confirmed, Entry, Epoch, Opened, Replicas, Subscription};
 use crate::ports::store::StoreError;
@@ -194,35 +194,6 @@ async fn records_of_replicas_with_another_secret_are_passed_over_and_counted() {
 }
 
 #[tokio::test]
-async fn a_restart_while_the_store_is_away_forgets_nothing() {
-    let clock = TestClock::new();
-    let log = log(&clock);
-    let one = Replica::up("one", &log).await;
-    one.revoke_everywhere(session("s")).await;
-    one.lose_the_store(true);
-    one.revoke(session("t")).await;
-    one.revoke(Target::Block(alice())).await;
-    let kept = one.service.snapshot().unwrap();
-    drop(one);
-
-    let again = Replica::start("again", Arc::clone(&log));
-    again.lose_the_store(true);
-    again.service.restore(&kept).unwrap();
-    assert!(again.service.is_ready());
-    assert!(again.refuses(&token("s", LATER)) && again.refuses(&token("t", LATER)));
-    assert!(again.service.is_blocked("auth0", "alice"));
-
-    again.lose_the_store(false);
-    eventually("what was never delivered is", || {
-        again.service.freshness() == Freshness::Fresh && again.service.index.load().waiting().count() == 0
-    })
-    .await;
-    let newcomer = Replica::up("newcomer", &log).await;
-    assert!(newcomer.refuses(&token("t", LATER)));
-    assert!(newcomer.service.is_blocked("auth0", "alice"));
-}
-
-#[tokio::test]
 async fn an_order_is_delivered_though_whoever_gave_it_hung_up() {
     let clock = TestClock::new();
     let log = log(&clock);
@@ -237,35 +208,6 @@ async fn an_order_is_delivered_though_whoever_gave_it_hung_up() {
     assert!(stuck.standing.lock().owes);
     one.service.restore(&stuck.snapshot().unwrap()).unwrap();
     eventually("delivered by who follows the log", || two.refuses(&token("s", LATER))).await;
-}
-
-#[tokio::test]
-async fn an_old_snapshot_makes_nobody_ready_and_still_blocks() {
-    let clock = TestClock::new();
-    let log = log(&clock);
-    let one = idle(&log, &clock);
-    one.revoke(&[order(Target::Block(alice()))], Wait::None, Duration::ZERO).await;
-    let kept = one.snapshot().unwrap();
-    clock.travel(Duration::from_mins(16));
-    let again = idle(&log, &clock);
-    again.restore(&kept).unwrap();
-    assert!(!again.is_ready());
-    assert!(again.is_blocked("auth0", "alice"));
-}
-
-#[tokio::test]
-async fn nothing_of_a_damaged_snapshot_is_taken() {
-    let clock = TestClock::new();
-    let log = log(&clock);
-    let one = idle(&log, &clock);
-    one.revoke(&[order(session("s"))], Wait::None, Duration::ZERO).await;
-    let mut kept = one.snapshot().unwrap();
-    let middle = kept.len() / 2;
-    kept[middle] ^= 1;
-    let again = idle(&log, &clock);
-    assert_eq!(again.restore(&kept), Err(Spoilt));
-    assert!(!again.is_ready());
-    assert_eq!(again.entries(), 0);
 }
 
 #[tokio::test]

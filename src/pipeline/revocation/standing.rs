@@ -1,6 +1,7 @@
 //! Where this replica stands in the log.
 
 use crate::domain::revocation::Position;
+use crate::domain::time::UnixTime;
 use crate::ports::revocation::{Batch, Entry, Epoch};
 
 /// How much of the log this replica has verifiably read. The position moves along entries that name each other, or is
@@ -20,6 +21,12 @@ pub(super) struct Standing {
     pub(super) has_seen: bool,
     /// Started with a list recent enough to serve with.
     pub(super) restored: bool,
+    /// When the list it started with was complete.
+    pub(super) as_of: UnixTime,
+    /// The furthest place on the list it started with. A token minted before the log was read comes after all of it.
+    pub(super) floor: Position,
+    /// Marks live longer than the log says.
+    pub(super) prolonged: bool,
 }
 
 /// Whether entries went on where we stand.

@@ -1,29 +1,27 @@
 //! A memory store on disk, for a restart: sealed, so that a copied disk opens no session and signs no token.
 //!
-//! The file is replaced as a whole or not at all. One that cannot be opened is left as it is, for it may only lack the
+//! A file that cannot be opened is left as it is, for it may only lack the
 //! secret it was sealed with; then nothing is written either.
 
 use super::Memory;
 use crate::domain::seal::{Purpose, Seals};
 use crate::domain::secret::Secret;
+use crate::store::file::WholeFile;
 use aws_lc_rs::rand;
 use parking_lot::Mutex;
 use std::fmt;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-const FILE: &str = "sessions.sealed";
-const DRAFT: &str = "sessions.draft";
+const NAME: &str = "sessions";
 /// Stands first, and what follows is bound to it.
 const VERSION: &[u8] = b"doorward-state-1\n";
 const ID: usize = 16;
 
 /// Where one memory store is kept.
 pub struct Disk {
-    directory: PathBuf,
+    file: WholeFile,
     seals: Arc<Seals>,
     /// Every process seals under keys of its own: it writes every few seconds, for years.
     id: [u8; ID],
@@ -60,20 +58,15 @@ impl Disk {
     /// # Errors
     /// There is something that cannot be read. Nothing was changed, here and on the disk.
     pub fn open(directory: &Path, seals: Arc<Seals>, memory: &Memory) -> Result<(Self, Found), CannotKeep> {
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
-        made.map_err(|source| CannotKeep::System { path: directory.to_owned(), source })?;
-        let disk = Self { directory: directory.to_owned(), seals, id: random()?, written: Mutex::new(None) };
-        let path = disk.directory.join(FILE);
-        let found = match fs::read(&path) {
-            Ok(bytes) => {
-                let plain = disk.unseal(&bytes).ok_or_else(|| CannotKeep::Sealed(path.clone()))?;
-                memory.restore(plain.expose()).map_err(|_| CannotKeep::Sealed(path))?;
-                Found::Restored
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => Found::Nothing,
-            Err(source) => return Err(CannotKeep::System { path, source }),
-        };
-        Ok((disk, found))
+        let file = WholeFile::within(directory, NAME);
+        let file = file.map_err(|source| CannotKeep::System { path: directory.to_owned(), source })?;
+        let path = file.path().to_owned();
+        let disk = Self { file, seals, id: random()?, written: Mutex::new(None) };
+        let bytes = disk.file.read().map_err(|source| CannotKeep::System { path: path.clone(), source })?;
+        let Some(bytes) = bytes else { return Ok((disk, Found::Nothing)) };
+        let plain = disk.unseal(&bytes).ok_or_else(|| CannotKeep::Sealed(path.clone()))?;
+        memory.restore(plain.expose()).map_err(|_| CannotKeep::Sealed(path))?;
+        Ok((disk, Found::Restored))
     }
 
     /// Writes `memory` down if anything was changed since the last time. Blocks, for as long as the disk takes.
@@ -88,7 +81,8 @@ impl Disk {
             return Ok(false);
         }
         let sealed = self.seal(&Secret::new(memory.snapshot()))?;
-        self.replace(&sealed)?;
+        let replaced = self.file.replace(&sealed);
+        replaced.map_err(|source| CannotKeep::System { path: self.file.path().to_owned(), source })?;
         *written = Some(changes);
         Ok(true)
     }
@@ -103,24 +97,6 @@ impl Disk {
         let (id, sealed) = bytes.strip_prefix(VERSION)?.split_at_checked(ID)?;
         self.seals.of_record(Purpose::Snapshot, id).ok()?.open(VERSION, sealed)
     }
-
-    /// A draft takes the place of the file: whoever dies in between leaves the old one whole.
-    fn replace(&self, bytes: &[u8]) -> Result<(), CannotKeep> {
-        let (draft, path) = (self.directory.join(DRAFT), self.directory.join(FILE));
-        let replaced = (|| {
-            match fs::remove_file(&draft) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                Ok(()) | Err(_) => {}
-            }
-            // New, so that nobody's link leads elsewhere.
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            fs::rename(&draft, &path)?;
-            File::open(&self.directory)?.sync_all()
-        })();
-        replaced.map_err(|source| CannotKeep::System { path, source })
-    }
 }
 
 fn random<const N: usize>() -> Result<[u8; N], CannotKeep> {
@@ -131,7 +107,7 @@ fn random<const N: usize>() -> Result<[u8; N], CannotKeep> {
 
 impl fmt::Debug for Disk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Disk").field("directory", &self.directory).finish_non_exhaustive()
+        f.debug_struct("Disk").field("file", &self.file).finish_non_exhaustive()
     }
 }
 

@@ -3,9 +3,12 @@ use crate::domain::session::{Lifetimes, Millis, OnLimit, SessionId, UserHash};
 use crate::ports::store::{Limit, NewSession, Sessions, Vault};
 use crate::store::memory::Bounds;
 use crate::store::Clock;
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
+const FILE: &str = "sessions.sealed";
+const DRAFT: &str = "sessions.draft";
 const USER: UserHash = UserHash::from_bytes([1; 16]);
 const ID: SessionId = SessionId::from_bytes([2; 16]);
 
