@@ -82,7 +82,7 @@ table! {
         on_mismatch: OnMismatch = "step_up",
         /// What is compared, and how much it counts. These replace the default set.
         weights: Weights = { user_agent = 0.4, screen_resolution = 0.3, timezone = 0.2, accept_language = 0.1 },
-        /// How long renewal may go on, by risk; "0s" means to sign in again.
+        /// How long a renewal lives that nobody uses, by risk; "0s" means to sign in again.
         risk_ttl: RiskTtl = {},
     }
 }
@@ -98,7 +98,7 @@ table! {
 }
 
 table! {
-    /// How long renewal may go on, by risk.
+    /// How long a renewal lives that nobody uses, by risk.
     RiskTtl {
         /// Similarity from 0.95 on.
         low: Duration = "30d",

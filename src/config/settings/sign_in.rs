@@ -188,7 +188,7 @@ pub struct DeviceWeights {
     pub accept_language: u16,
 }
 
-/// How long a renewal token lives, by the risk its device bears. Zero: sign in again. Never longer for more risk.
+/// How long a renewal token lives from when it was handed out, by the risk its device bears then. Zero: sign in again. Never longer for more risk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RiskTtl {
     pub low: Duration,

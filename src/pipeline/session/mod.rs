@@ -192,6 +192,9 @@ impl House {
 #[cfg(test)]
 pub(crate) mod fixture;
 
+#[cfg(test)]
+mod device_tests;
+
 /// OpenID providers by their configured names.
 pub type Providers = HashMap<SourceName, Arc<dyn Provider>>;
 

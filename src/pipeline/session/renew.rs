@@ -4,7 +4,7 @@ use super::issue::Given;
 use super::lease::end_of;
 use super::{session_of, House, Issued, Place, Record};
 use crate::domain::denial::{Code, Denial};
-use crate::domain::device::{Device, Level, OnMismatch, Prints, Risk};
+use crate::domain::device::{Device, Prints, Risk};
 use crate::domain::family::{Presentation, Renewal as Said, Transport, Verdict};
 use crate::domain::principal::SourceName;
 use crate::domain::session::{FamilyId, SessionId, Times};
@@ -88,8 +88,9 @@ impl House {
             bounced: renewing.bounced,
             transport: renewing.transport,
         };
-        let rules = &self.terms.family;
-        let ruling = match self.ground.store.present(place.user, renewing.said.family, &shown, rules).await {
+        let life = self.terms.device.renewal_life(&verdict);
+        let rules = self.terms.family.within(life);
+        let ruling = match self.ground.store.present(place.user, renewing.said.family, &shown, &rules).await {
             Ok(Some(ruling)) => ruling,
             Ok(None) => return self.ended("unknown", Code::SessionExpired, "the store knows no such family"),
             Err(error) => return Renewed::CannotTell(error.into()),
@@ -99,9 +100,7 @@ impl House {
             Err(renewed) => return renewed,
         };
         // What a renewal is worth depends on how much it looks like the device that signed in.
-        let device = &self.terms.device;
-        let judged = device.level != Level::Off && device.on_mismatch != OnMismatch::Log;
-        if judged && device.risk_ttl.of(verdict.risk_level).is_zero() {
+        if life.is_some_and(|life| life.is_zero()) {
             let words =
                 if verdict.risk_level == Risk::High { "another device renews" } else { "renewing needs a sign-in" };
             return Renewed::Ended(Denial::new(Code::StepUpRequired, words));
