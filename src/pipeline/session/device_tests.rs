@@ -1,9 +1,10 @@
-//! What the device of a request has to say in whether a session counts, and for how long it is renewed.
+//! What says for how long a session is renewed: the device of the request first of all, and the file.
 
 use super::fixture::*;
-use super::{Mode, Turned};
+use super::{Mode, Renewal, Terms, Turned};
 use crate::domain::denial::Code;
 use crate::domain::device::{Level, OnMismatch, RiskTtl};
+use crate::domain::headers::identity::IdentityHeaders;
 use http::HeaderValue;
 use std::time::Duration;
 
@@ -92,4 +93,26 @@ async fn devices_that_are_only_logged_shorten_nothing() {
     let jar = town.sign_in("alice").await;
     town.pass(5 * HOUR);
     assert!(after(&town, &another_browser(&jar)).await.is_ok());
+}
+
+#[tokio::test]
+async fn renewing_goes_on_for_refresh_ttl_and_no_longer() {
+    let mut terms = terms(Mode::Jwt);
+    terms.refresh_ttl = Duration::from_secs(2 * ACCESS + 60);
+    let town = Town::with(terms).await;
+    let jar = town.sign_in("alice").await;
+    town.pass(ACCESS + 30);
+    let jar = after(&town, &browser(&jar)).await.unwrap();
+    town.pass(ACCESS + 30);
+    assert_eq!(after(&town, &browser(&jar)).await, Err(Code::SessionExpired));
+}
+
+#[tokio::test]
+async fn where_renewal_was_switched_off_a_token_from_before_renews_nothing() {
+    let town = Town::new(Mode::Jwt).await;
+    let jar = town.sign_in("alice").await;
+    let off = town.reloaded(Terms { renewal: Renewal::Off, ..terms(Mode::Jwt) }, IdentityHeaders::default());
+    assert!(after(&off, &browser(&jar)).await.is_ok(), "its access token lives");
+    town.pass(ACCESS + 30);
+    assert_eq!(after(&off, &browser(&jar)).await, Err(Code::SessionExpired));
 }

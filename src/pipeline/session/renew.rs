@@ -52,6 +52,10 @@ pub(super) type Flight = (FamilyId, u32, bool, bool);
 impl House {
     /// Renews the session of `renewing`. Whoever asks meanwhile, on this replica, gets the same answer.
     pub async fn renew(self: &Arc<Self>, renewing: Renewing) -> Renewed {
+        // A family may be left from before the file said so.
+        if self.terms.renewal == super::Renewal::Off {
+            return self.ended("expired", Code::SessionExpired, "sessions are not renewed");
+        }
         let key =
             (renewing.said.family, renewing.said.generation, renewing.bounced, renewing.transport == Transport::Body);
         let house = Arc::clone(self);
