@@ -79,6 +79,35 @@ fn tokens_are_signed_with_the_algorithm_of_the_file() {
 }
 
 #[test]
+fn encrypted_claims_are_for_the_gate_alone_and_everything_else_goes_on() {
+    let backend = Backend::echo();
+    let head = "[tokens]\naccess_ttl = \"2s\"\nreuse_grace = \"1s\"\n";
+    let tables = |nesting: &str| [LOCAL, &backend.upstream("app"), ROUTES, head, nesting].concat();
+    let gate = people::setup().start(&tables(""));
+    let mut before = Browser::signed_in(&gate, "alice");
+    assert!(gate.reload(&tables("nesting = \"jws_of_jwe\"\n")));
+    assert_eq!(before.get("/app/x").status, 200, "a token from before counts on");
+    let mut browser = Browser::signed_in(&gate, "alice");
+    let token = browser.cookie("doorward").unwrap().to_owned();
+    let said = header(&token);
+    assert_eq!((&said["typ"], &said["cty"]), (&"at+jwt".into(), &"JWT".into()));
+    let inside = String::from_utf8(URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap()).unwrap();
+    assert_eq!((header(&inside)["alg"].as_str(), header(&inside)["enc"].as_str()), (Some("dir"), Some("A256GCM")));
+    assert!(!inside.contains("alice"));
+    assert_eq!((browser.get("/app/x").status, browser.who()), (200, "alice".to_owned()));
+    assert_eq!(backend.last().header("x-auth-subject").as_deref(), Some("alice"));
+    let bearer = format!("{SCRIPT}Authorization: Bearer {token}\r\n");
+    assert_eq!(Browser::new(&gate).ask("GET", "/app/x", &bearer, "").status, 200);
+    browser.forget_access();
+    assert_eq!(browser.get("/app/x").status, 200, "renewed");
+    let renewed = browser.cookie("doorward").unwrap().to_owned();
+    assert!(renewed != token && header(&renewed)["cty"] == "JWT");
+    let mut copied = browser.clone();
+    assert_eq!(browser.post("/.auth/logout").status, 204);
+    assert_eq!(copied.get("/app/x").verdict(), "401 session_terminated");
+}
+
+#[test]
 fn keys_are_published_ahead_and_replaced_when_their_time_is_over() {
     let (_gate, mut browser) = alice_with("[keys]\nrotate_every = \"3s\"\npublish_ahead = \"2s\"\n");
     let signed_with = |browser: &Browser| header(browser.cookie("doorward").unwrap())["kid"].clone();

@@ -69,6 +69,8 @@ pub struct Terms {
     pub refresh_ttl: Duration,
     pub audience: Vec<String>,
     pub session_claim: SessionClaim,
+    /// Whether the claims of access tokens are encrypted.
+    pub nesting: Nesting,
     pub device: device::Terms,
     pub same_site: SameSite,
     pub cookie_domain: Option<String>,
@@ -83,6 +85,15 @@ pub enum Mode {
     Jwt,
     /// The cookie is a handle; only the store knows whose.
     Opaque,
+}
+
+/// `tokens.nesting`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nesting {
+    /// Signed claims, which whoever holds the token can read.
+    None,
+    /// Signed, around claims that only we can read.
+    JwsOfJwe,
 }
 
 /// `session.renewal`.

@@ -12,7 +12,6 @@ use crate::domain::principal::AuthMethod;
 use crate::domain::session::{FamilyId, SessionId, UserHash};
 use crate::domain::signing::own;
 use crate::domain::time::UnixTime;
-use crate::domain::token::jose::Unverified;
 use crate::domain::token::verify::{verify, Rejection};
 use crate::pipeline::cache::{SessionFacts, Verified};
 use crate::pipeline::permit::{Caller, Memory};
@@ -180,7 +179,7 @@ impl House {
 
     /// What an access token of ours says, its signature and terms checked.
     pub(super) fn read(&self, token: &str, now: UnixTime) -> Result<Verified, Denial> {
-        let unverified = Unverified::parse(token)?;
+        let unverified = self.unverified(token)?;
         let keys = self.ground.ring.current();
         let principal = match verify(&unverified, &self.own, &keys.set, now) {
             Ok(principal) => own::principal(principal, unverified.unverified_kind())?,
@@ -237,12 +236,20 @@ impl House {
         let tokens = Parity::BOTH.into_iter().filter_map(|parity| held.renewal(parity));
         let ours: Vec<Said> = tokens.filter_map(|token| self.ground.macs.parse(token)).collect();
         let first = ours.first()?;
-        let wanted = match named_family(held) {
+        let wanted = match self.named_family(held) {
             Some(family) => family,
             None if ours.iter().all(|said| said.family == first.family) => first.family,
             None => return None,
         };
         ours.into_iter().filter(|said| said.family == wanted).max_by_key(|said| said.generation)
+    }
+
+    /// The family an access token names, alive or not. Nobody has checked the token: it only chooses among renewal tokens
+    /// whose MAC was checked, and all of them are the browser's own to present.
+    fn named_family(&self, held: &OurCookies<'_>) -> Option<FamilyId> {
+        let SessionCookie::Value(token) = held.session() else { return None };
+        let unverified = self.unverified(&token).ok()?;
+        FamilyId::parse(unverified.unverified_claims().get("fid")?.as_str()?)
     }
 
     /// What a renewal token that came some other way says, if we made it.
@@ -335,14 +342,6 @@ impl House {
         // Revoked it is already; a record that stays behind ends by itself.
         let _ = self.ground.store.end(user, id).await;
     }
-}
-
-/// The family an access token names, alive or not. Nobody has checked the token: it only chooses among renewal tokens
-/// whose MAC was checked, and all of them are the browser's own to present.
-fn named_family(held: &OurCookies<'_>) -> Option<FamilyId> {
-    let SessionCookie::Value(token) = held.session() else { return None };
-    let unverified = Unverified::parse(&token).ok()?;
-    FamilyId::parse(unverified.unverified_claims().get("fid")?.as_str()?)
 }
 
 pub(super) fn ended(detail: &'static str) -> Denial {
