@@ -3,8 +3,8 @@
 use super::memory::InMemory;
 use super::{shared, state_dir};
 use crate::config::settings::{
-    Delivery, DeviceLevel, Mode, OnLimit, OnMismatch, Pages, ProviderEntry, ProviderKind, Renewal, Rotation, SameSite,
-    SessionClaim, Settings, SigningAlgorithm, StoreSettings,
+    Delivery, DeviceLevel, Mode, Nesting, OnLimit, OnMismatch, Pages, ProviderEntry, ProviderKind, Renewal, Rotation,
+    SameSite, SessionClaim, Settings, SigningAlgorithm, StoreSettings,
 };
 use crate::domain::cookies;
 use crate::domain::device::{self, PerMille};
@@ -292,6 +292,10 @@ fn terms(settings: &Settings) -> Result<Terms, String> {
         session_claim: match tokens.session_claim {
             SessionClaim::Sid => access_token::SessionClaim::Sid,
             SessionClaim::SessionId => access_token::SessionClaim::SessionId,
+        },
+        nesting: match tokens.nesting {
+            Nesting::None => crate::pipeline::session::Nesting::None,
+            Nesting::JwsOfJwe => crate::pipeline::session::Nesting::JwsOfJwe,
         },
         device: device_terms(settings),
         same_site: match session.same_site {

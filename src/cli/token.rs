@@ -2,6 +2,7 @@
 //!
 //! The token comes from stdin, never as an argument: arguments stand in process lists and shell histories.
 
+use crate::domain::secret::Secret;
 use crate::domain::time::UnixTime;
 use crate::domain::token::jose::{Unverified, MAX_TOKEN};
 use crate::observe::clock;
@@ -10,6 +11,8 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use base64::Engine;
 use chrono::{DateTime, SecondsFormat};
 use serde_json::Value;
+use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Read, Write};
 
@@ -47,9 +50,25 @@ pub fn run(args: &Args) -> u8 {
         let _ = writeln!(io::stderr(), "doorward token inspect: the token is read from stdin, and there is none");
         return super::USAGE;
     }
-    let strict = Unverified::parse(token).map(drop).map_err(|denial| denial.detail);
-    let _ = io::stdout().write_all(report(token, strict.as_ref().err().map(AsRef::as_ref), clock::now()).as_bytes());
-    u8::from(strict.is_err())
+    let form = form(token);
+    let _ = io::stdout().write_all(report(token, &form, clock::now()).as_bytes());
+    u8::from(form.is_err())
+}
+
+/// What a strict reader takes the token for, or why for nothing. Encrypted claims stay what they are: there is no secret
+/// here to read them with.
+fn form(token: &str) -> Result<&'static str, Cow<'static, str>> {
+    let encrypted = Cell::new(false);
+    let unread = |_: &str| {
+        encrypted.set(true);
+        Some(Secret::new(b"{}".to_vec()))
+    };
+    let strict = Unverified::parse_nested(token, &unread).map(drop);
+    strict.map_err(|denial| denial.detail)?;
+    if encrypted.get() {
+        return Ok("one strictly written JWT, whose claims only the gate that encrypted them can read");
+    }
+    Ok("one strictly written JWT")
 }
 
 /// The credential without what it was copied with.
@@ -60,7 +79,7 @@ fn bare(text: &str) -> &str {
 }
 
 /// Shows what a lenient reader sees, also where a strict one refuses: that is when one needs to look.
-fn report(token: &str, refused: Option<&str>, now: UnixTime) -> String {
+fn report(token: &str, form: &Result<&'static str, Cow<'static, str>>, now: UnixTime) -> String {
     let mut parts = token.split('.');
     let (header, payload) = (parts.next().unwrap_or_default(), parts.next());
     let mut text = String::new();
@@ -73,9 +92,9 @@ fn report(token: &str, refused: Option<&str>, now: UnixTime) -> String {
             let _ = writeln!(text, "{}\n", times.join("\n"));
         }
     }
-    let _ = match refused {
-        None => writeln!(text, "form: one strictly written JWT"),
-        Some(why) => writeln!(text, "form: NOT a token that the gate would look at: {why}"),
+    let _ = match form {
+        Ok(form) => writeln!(text, "form: {form}"),
+        Err(why) => writeln!(text, "form: NOT a token that the gate would look at: {why}"),
     };
     text.push_str("NOTHING WAS VERIFIED: no signature, no issuer, no time. Anybody can have written this.\n");
     text

@@ -5,8 +5,7 @@ use clap::Parser as _;
 use serde_json::json;
 
 fn inspected(token: &str) -> String {
-    let refused = Unverified::parse(token).err().map(|denial| denial.detail);
-    report(token, refused.as_deref(), NOW)
+    report(token, &form(token), NOW)
 }
 
 #[test]
@@ -91,4 +90,14 @@ fn what_a_token_was_copied_with_is_left_out() {
 fn a_token_is_never_an_argument() {
     assert!(Command::try_parse_from(["doorward", "token", "inspect"]).is_ok());
     assert!(Command::try_parse_from(["doorward", "token", "inspect", "a.b.c"]).is_err());
+}
+
+#[test]
+fn claims_that_nobody_here_can_read_are_no_fault_of_the_token() {
+    let nested = format!("{}.{}.AAAA", b64(r#"{"alg":"ES256","cty":"JWT"}"#), b64("eyJ9..a.b.c"));
+    let shown = inspected(&nested);
+    assert!(shown.contains("only the gate that encrypted them"), "{shown}");
+    assert!(!inspected(&rs256(&claims_with(json!({})))).contains("encrypted"));
+    let unsigned = format!("{}.{}.", b64(r#"{"alg":"ES256","cty":"JWT"}"#), b64("eyJ9..a.b.c"));
+    assert!(inspected(&unsigned).contains("form: NOT a token"));
 }

@@ -137,7 +137,6 @@ fn what_is_not_available_yet_is_refused_and_never_ignored() {
     for (text, place) in [
         ("[[limit]]\nname = \"x\"", "limit (line 1)"),
         ("[server]\nverify_from = []", "server.verify_from (line 2)"),
-        ("[tokens]\nnesting = \"jws_of_jwe\"", "tokens.nesting (line 2)"),
         ("[activity]\nbuffer = 1", "activity (line 1)"),
         ("[[client]]\nid = \"x\"", "client (line 1)"),
         ("[brute_force]\nfree = 1", "brute_force (line 1)"),

@@ -6,8 +6,9 @@ mod store;
 
 pub(crate) use sign_in::is_within;
 pub use sign_in::{
-    Delivery, DeviceLevel, DeviceSettings, DeviceWeights, KeySettings, Mode, OnLimit, OnMismatch, Pages, ProviderEntry,
-    ProviderKind, Renewal, RiskTtl, Rotation, SameSite, SessionClaim, SessionSettings, SigningAlgorithm, TokenSettings,
+    Delivery, DeviceLevel, DeviceSettings, DeviceWeights, KeySettings, Mode, Nesting, OnLimit, OnMismatch, Pages,
+    ProviderEntry, ProviderKind, Renewal, RiskTtl, Rotation, SameSite, SessionClaim, SessionSettings, SigningAlgorithm,
+    TokenSettings,
 };
 pub use store::{StoreKind, StoreSettings, Topology};
 

@@ -104,6 +104,11 @@ fn spans_that_never_count_are_warned_about() {
         ),
         ("[tokens]\nrefresh_ttl = \"1m\"", "tokens.refresh_ttl (line 2): ends before the first access token"),
         ("[session]\nidle_timeout = \"13h\"", "session.idle_timeout (line 2): is longer than absolute_timeout"),
+        ("[device]\nrisk_ttl = { medium = \"14m\" }", "device.risk_ttl.medium (line 2): ends before the access token"),
+        (
+            "[tokens]\nnesting = \"jws_of_jwe\"\n[session]\nmode = \"opaque\"",
+            "tokens.nesting (line 2): says nothing: with mode = \"opaque\"",
+        ),
         ("[keys]\noverlap = \"14m\"", "keys.overlap (line 2): is shorter than tokens.access_ttl"),
     ] {
         one_warning(&format!("{text}\n{OIDC}"), start);

@@ -45,6 +45,20 @@ pub enum Purpose {
     Csrf,
     /// The keyed hash of the parts of a device.
     Device,
+    /// Claims of our own tokens that nobody else reads.
+    AccessToken,
+}
+
+/// Which secret sealed something.
+pub type KeyId = [u8; KEY_ID];
+
+/// What is sealed, taken apart: for other forms than ours of writing the same down.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'s> {
+    pub id: KeyId,
+    pub nonce: [u8; NONCE_LEN],
+    /// Ciphertext, and the tag behind it.
+    pub body: &'s [u8],
 }
 
 /// The ring of secrets, ready for use.
@@ -131,11 +145,17 @@ impl Seals {
         self.roots.iter().filter_map(|root| root.derive(&[b"mac ", purpose.label()]).ok()).collect()
     }
 
+    /// The name of the secret that seals now.
+    #[must_use]
+    pub fn current(&self) -> Option<KeyId> {
+        self.roots.first().map(|root| root.id)
+    }
+
     /// Whether the secret that seals now made this. What was not should be sealed anew before the older secret goes.
     #[must_use]
     pub fn is_current(&self, sealed: &[u8]) -> bool {
         let id = key_id(sealed);
-        id.is_some() && id == self.roots.first().map(|root| root.id)
+        id.is_some() && id == self.current()
     }
 }
 
@@ -153,6 +173,22 @@ impl RecordSeals {
     pub fn open(&self, aad: &[u8], sealed: &[u8]) -> Option<Secret> {
         let id = key_id(sealed)?;
         self.keys.iter().filter(|key| key.id == id).find_map(|key| key.open(aad, sealed))
+    }
+}
+
+impl<'s> Parts<'s> {
+    /// `None` for what no release of ours sealed.
+    #[must_use]
+    pub fn of(sealed: &'s [u8]) -> Option<Self> {
+        let id = key_id(sealed)?;
+        let nonce = sealed.get(HEAD - NONCE_LEN..HEAD)?.try_into().ok()?;
+        Some(Self { id, nonce, body: sealed.get(HEAD..)? })
+    }
+
+    /// As it is sealed.
+    #[must_use]
+    pub fn joined(&self) -> Vec<u8> {
+        [&[VERSION], self.id.as_slice(), &self.nonce, self.body].concat()
     }
 }
 
@@ -249,6 +285,7 @@ impl Purpose {
             Self::Revocation => b"revocation",
             Self::Csrf => b"csrf",
             Self::Device => b"device",
+            Self::AccessToken => b"access token",
         }
     }
 }

@@ -14,7 +14,7 @@ fn opened(seals: &Seals, purpose: Purpose, aad: &[u8], sealed: &[u8]) -> Option<
 }
 
 const NONCE: [u8; 12] = [9; 12];
-const ALL: [Purpose; 10] = [
+const ALL: [Purpose; 11] = [
     Purpose::KeyRing,
     Purpose::Session,
     Purpose::Attempt,
@@ -25,6 +25,7 @@ const ALL: [Purpose; 10] = [
     Purpose::Revocation,
     Purpose::Csrf,
     Purpose::Device,
+    Purpose::AccessToken,
 ];
 
 #[test]
@@ -133,4 +134,13 @@ proptest! {
         ours.truncate(sealed.len());
         prop_assert_eq!(seals.open(Purpose::Attempt, b"", &ours).is_some(), ours.len() == HEAD + 16);
     }
+}
+
+#[test]
+fn what_was_taken_apart_and_joined_again_is_the_same() {
+    let sealed = seals(&[1]).seal(Purpose::Session, b"", NONCE, b"hello").unwrap();
+    let parts = Parts::of(&sealed).unwrap();
+    assert_eq!((parts.nonce, parts.body.len(), Some(parts.id)), (NONCE, 5 + 16, seals(&[1]).current()));
+    assert_eq!(parts.joined(), sealed);
+    assert!(Parts::of(&sealed[..HEAD - 1]).is_none() && Parts::of(b"").is_none());
 }

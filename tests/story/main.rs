@@ -68,6 +68,8 @@ mod sign_in_routes;
 #[cfg(test)]
 mod sign_in_sessions;
 #[cfg(test)]
+mod sign_in_settings;
+#[cfg(test)]
 mod sign_in_store;
 #[cfg(test)]
 mod smoke;

@@ -20,7 +20,7 @@ table! {
         client_id: String,
         /// oidc: "env:NAME" or "file:/path"; left out, the gate is a public client.
         client_secret: ClientSecret,
-        /// oidc: what is asked for; "openid" is always among it.
+        /// oidc: what is asked for; "openid" must be among it.
         scopes: List<String> = ["openid", "profile", "email", "offline_access"],
         /// oidc: where roles stand in the id_token or in userinfo, like "realm_access.roles".
         roles_claim: String = "roles",

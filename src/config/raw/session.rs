@@ -3,7 +3,8 @@
 use super::shape::table;
 use super::value::{words, Fraction, OneOrMore};
 use crate::config::settings::{
-    Delivery, DeviceLevel, Mode, OnLimit, OnMismatch, Renewal, Rotation, SameSite, SessionClaim, SigningAlgorithm,
+    Delivery, DeviceLevel, Mode, Nesting, OnLimit, OnMismatch, Renewal, Rotation, SameSite, SessionClaim,
+    SigningAlgorithm,
 };
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ table! {
         rotation: Rotation = "always",
         /// How long a refresh token that was just replaced still counts. "30s" with cookies, "0s" with delivery "body" and at the token endpoint; "0s": every second use is theft.
         reuse_grace: Duration,
-        /// "jws_of_jwe" is not available yet.
+        /// "jws_of_jwe": signed, around claims that only the gate can read.
         nesting: Nesting = "none",
         /// What the id of the session is called in them.
         session_claim: SessionClaim = "sid",
@@ -82,7 +83,7 @@ table! {
         on_mismatch: OnMismatch = "step_up",
         /// What is compared, and how much it counts. These replace the default set.
         weights: Weights = { user_agent = 0.4, screen_resolution = 0.3, timezone = 0.2, accept_language = 0.1 },
-        /// How long renewal may go on, by risk; "0s" means to sign in again.
+        /// How long a renewal lives that nobody uses, by risk; "0s" means to sign in again.
         risk_ttl: RiskTtl = {},
     }
 }
@@ -98,7 +99,7 @@ table! {
 }
 
 table! {
-    /// How long renewal may go on, by risk.
+    /// How long a renewal lives that nobody uses, by risk.
     RiskTtl {
         /// Similarity from 0.95 on.
         low: Duration = "30d",
@@ -109,13 +110,9 @@ table! {
     }
 }
 
-words! {
-    /// How our tokens are wrapped.
-    Nesting { "none" => None } later "jws_of_jwe"
-}
-
 words! { impl SigningAlgorithm { "ES256" => Es256, "EdDSA" => EdDsa, "RS256" => Rs256 } }
 words! { impl Rotation { "always" => Always, "never" => Never } }
+words! { impl Nesting { "none" => None, "jws_of_jwe" => JwsOfJwe } }
 words! { impl SessionClaim { "sid" => Sid, "session_id" => SessionId } }
 words! { impl Mode { "jwt" => Jwt, "opaque" => Opaque } }
 words! { impl Delivery { "cookie" => Cookie, "memory" => Memory, "body" => Body } }

@@ -6,10 +6,16 @@ use crate::config::raw::session as raw;
 use crate::config::raw::shape::Field;
 use crate::config::raw::value::Fraction;
 use crate::config::settings::{DeviceSettings, DeviceWeights, RiskTtl};
+use std::time::Duration;
 
-pub(super) fn device(raw: &raw::Device, findings: &mut Findings) -> Option<DeviceSettings> {
+/// `access_ttl` is the life of the tokens that are renewed.
+pub(super) fn device(
+    raw: &raw::Device,
+    access_ttl: Option<Duration>,
+    findings: &mut Findings,
+) -> Option<DeviceSettings> {
     let weights = weights(raw.weights.value.as_ref()?, &raw.weights.place, findings);
-    let risk_ttl = raw.risk_ttl.value.as_ref().and_then(|ttl| risk_ttl(ttl, findings));
+    let risk_ttl = raw.risk_ttl.value.as_ref().and_then(|ttl| risk_ttl(ttl, access_ttl, findings));
     Some(DeviceSettings {
         level: raw.level.value?,
         on_mismatch: raw.on_mismatch.value?,
@@ -49,11 +55,17 @@ fn per_mille(fields: [&Field<Fraction>; 4]) -> Option<[u16; 4]> {
     Some(shares)
 }
 
-fn risk_ttl(raw: &raw::RiskTtl, findings: &mut Findings) -> Option<RiskTtl> {
+fn risk_ttl(raw: &raw::RiskTtl, access_ttl: Option<Duration>, findings: &mut Findings) -> Option<RiskTtl> {
     let (low, medium, high) = (raw.low.value?, raw.medium.value?, raw.high.value?);
     for (longer, shorter, field, less) in [(medium, low, &raw.medium, "low"), (high, medium, &raw.high, "medium")] {
         if longer > shorter {
             findings.mistake(&field.place, format!("is longer than {less}: more risk would last longer"));
+        }
+    }
+    for field in [&raw.low, &raw.medium, &raw.high] {
+        let span = field.value.filter(|span| field.is_given() && !span.is_zero());
+        if span.zip(access_ttl).is_some_and(|(span, access)| span < access) {
+            findings.warning(&field.place, "ends before the access token does: nothing is ever renewed");
         }
     }
     Some(RiskTtl { low, medium, high })

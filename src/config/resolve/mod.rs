@@ -55,8 +55,9 @@ fn settings(file: &File, findings: &mut Findings) -> Option<Settings> {
     let session = session::session(file, findings);
     let reach = Reach::of(file);
     let tokens = session::tokens(file, session.as_ref(), &reach, findings);
-    let keys = session::keys(file.keys.value.as_ref()?, tokens.as_ref().map(|tokens| tokens.access_ttl), findings);
-    let device = device::device(file.device.value.as_ref()?, findings);
+    let access_ttl = tokens.as_ref().map(|tokens| tokens.access_ttl);
+    let keys = session::keys(file.keys.value.as_ref()?, access_ttl, findings);
+    let device = device::device(file.device.value.as_ref()?, access_ttl, findings);
     let pages = pages::pages(file.pages.value.as_ref()?, findings);
     let providers = provider::providers(&file.provider, findings);
     let people = people_sign_in(file);

@@ -9,7 +9,7 @@ use crate::config::raw::session as raw;
 use crate::config::raw::shape::Field;
 use crate::config::raw::File;
 use crate::config::settings::{
-    is_within, Delivery, KeySettings, Mode, Renewal, SameSite, SessionSettings, TokenSettings,
+    is_within, Delivery, KeySettings, Mode, Nesting, Renewal, SameSite, SessionSettings, TokenSettings,
 };
 use std::net::IpAddr;
 use std::time::Duration;
@@ -144,8 +144,10 @@ pub(super) fn tokens(
     if raw.reuse_grace.is_given() && grace.is_none() {
         return None;
     }
-    // nesting has one possible value so far
-    raw.nesting.value?;
+    let nesting = raw.nesting.value?;
+    if nesting == Nesting::JwsOfJwe && session.is_some_and(|session| session.mode == Mode::Opaque) {
+        findings.warning(&raw.nesting.place, "says nothing: with mode = \"opaque\" there is no token to wrap");
+    }
     Some(TokenSettings {
         audience: audience?,
         access_ttl: raw.access_ttl.value?,
@@ -156,6 +158,7 @@ pub(super) fn tokens(
             Delivery::Body => Duration::ZERO,
         }),
         token_endpoint_grace: grace.unwrap_or_default(),
+        nesting,
         session_claim: raw.session_claim.value?,
     })
 }

@@ -119,7 +119,16 @@ pub struct TokenSettings {
     pub reuse_grace: Duration,
     /// Of refresh tokens at the token endpoint, whose clients have no cookie jar: zero unless the file says otherwise.
     pub token_endpoint_grace: Duration,
+    pub nesting: Nesting,
     pub session_claim: SessionClaim,
+}
+
+/// How our tokens are wrapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nesting {
+    None,
+    /// A signature around claims that only we can read.
+    JwsOfJwe,
 }
 
 /// Whether a renewal token is replaced when it is used.
@@ -188,7 +197,7 @@ pub struct DeviceWeights {
     pub accept_language: u16,
 }
 
-/// How long a renewal token lives, by the risk its device bears. Zero: sign in again. Never longer for more risk.
+/// How long a renewal token lives from when it was handed out, by the risk its device bears then. Zero: sign in again. Never longer for more risk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RiskTtl {
     pub low: Duration,

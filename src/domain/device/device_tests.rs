@@ -154,6 +154,20 @@ fn renewals_live_by_risk() {
 }
 
 #[test]
+fn devices_that_are_not_judged_have_no_say_in_how_long_a_renewal_lives() {
+    let life = |level, on_mismatch, score| {
+        let terms = Terms { level, on_mismatch, ..Terms::default() };
+        terms.renewal_life(&terms.verdict(PerMille(score)))
+    };
+    let day = Duration::from_secs(86_400);
+    assert_eq!(life(Level::Normal, OnMismatch::StepUp, 1000), Some(30 * day));
+    assert_eq!(life(Level::Normal, OnMismatch::Deny, 900), Some(7 * day));
+    assert_eq!(life(Level::Normal, OnMismatch::Logout, 800), Some(Duration::ZERO));
+    assert_eq!(life(Level::Normal, OnMismatch::Log, 0), None);
+    assert_eq!(life(Level::Off, OnMismatch::StepUp, 0), None);
+}
+
+#[test]
 fn the_fingerprint_is_one_value_for_the_whole_device() {
     let fingerprint = device(&ALL).prints(&key()).fingerprint();
     assert!(fingerprint.len() == 64 && fingerprint.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)));

@@ -89,6 +89,14 @@ impl Terms {
         self.verdict(scores.max().unwrap_or_default())
     }
 
+    /// How long a renewal lives that is handed out on this verdict; nothing at all: sign in again. `None`: devices
+    /// have no say in it.
+    #[must_use]
+    pub fn renewal_life(&self, verdict: &Verdict) -> Option<Duration> {
+        let judges = self.level != Level::Off && self.on_mismatch != OnMismatch::Log;
+        judges.then(|| self.risk_ttl.of(verdict.risk_level))
+    }
+
     /// What a similarity of `score` means.
     #[must_use]
     pub fn verdict(&self, score: PerMille) -> Verdict {

@@ -244,6 +244,14 @@ fn present_predecessor(family: &mut Family, shown: &Presentation, rules: &Rules,
 }
 
 impl Rules {
+    /// The same for a renewal that lives for `life` at most: counted from the renewal, so that each one begins anew.
+    /// Nothing at all would end the family for its owner, too; whoever is refused is not told so by the family.
+    #[must_use]
+    pub fn within(self, life: Option<Duration>) -> Self {
+        let life = life.filter(|life| !life.is_zero());
+        Self { idle: life.map_or(self.idle, |life| self.idle.min(life)), ..self }
+    }
+
     fn may_bounce(&self, shown: &Presentation) -> bool {
         !self.grace.is_zero() && shown.transport == Transport::Cookie && !shown.bounced
     }

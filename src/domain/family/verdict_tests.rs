@@ -169,3 +169,16 @@ fn nobody_confirms_a_generation_that_was_never_made() {
     assert_eq!(present(&mut family, &cookie(0), &RULES, at(100)), Verdict::Rotated(1));
     assert_eq!(present(&mut family, &cookie(0), &RULES, at(200)), Verdict::Reissued(1));
 }
+
+#[test]
+fn a_renewal_that_may_live_for_less_ends_the_family_sooner_and_never_later() {
+    let hours = |hours: u64| Some(Duration::from_secs(hours * 3_600));
+    assert_eq!(RULES.within(None), RULES);
+    assert_eq!(RULES.within(hours(2)), RULES, "idle comes first");
+    assert_eq!(RULES.within(Some(Duration::ZERO)), RULES, "whoever is refused ends nothing");
+    let short = RULES.within(Some(Duration::from_secs(600)));
+    let mut family = family();
+    assert_eq!(present(&mut family, &cookie(0), &short, at(100)), Verdict::Rotated(1));
+    assert_eq!(present(&mut family, &cookie(1), &short, at(699)), Verdict::Rotated(2), "counted from the renewal");
+    assert_eq!(present(&mut family, &cookie(2), &short, at(1_299)), Verdict::Expired);
+}

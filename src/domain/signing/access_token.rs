@@ -1,6 +1,8 @@
 //! Our access tokens: JWTs by the profile of RFC 9068, with what our own gate wants to know besides.
 
+use super::jwe::{self, Fresh};
 use super::key::{CannotSign, Signer};
+use crate::domain::seal::Seals;
 use crate::domain::time::UnixTime;
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
@@ -82,10 +84,23 @@ impl AccessToken<'_> {
     /// # Errors
     /// [`CannotSign`], which is not known to happen.
     pub fn sign(&self, signer: &Signer) -> Result<String, CannotSign> {
+        signer.access_token(&self.payload()?)
+    }
+
+    /// The signed token, with claims that only `seals` can read.
+    ///
+    /// # Errors
+    /// As [`AccessToken::sign`].
+    pub fn sign_encrypted(&self, signer: &Signer, seals: &Seals, fresh: &Fresh) -> Result<String, CannotSign> {
+        let encrypted = jwe::encrypt(seals, fresh, &self.payload()?).map_err(|_| CannotSign)?;
+        signer.nested_token(&encrypted)
+    }
+
+    fn payload(&self) -> Result<Vec<u8>, CannotSign> {
         // an ordinary token has some 600 bytes
         let mut payload = Vec::with_capacity(1024);
         serde_json::to_writer(&mut payload, self).map_err(|_| CannotSign)?;
-        signer.access_token(&payload)
+        Ok(payload)
     }
 }
 

@@ -6,6 +6,7 @@ use super::super::Algorithm;
 use super::*;
 use crate::domain::denial::{Code, Denial};
 use crate::domain::principal::Principal;
+use crate::domain::secret::Secret;
 use crate::domain::token::jose::{Kind, Unverified};
 use crate::domain::token::keys::KeySet;
 use crate::domain::token::verify::{verify, Rejection};
@@ -147,4 +148,69 @@ fn ends_at_its_end_and_five_seconds_of_other_clocks() {
     assert_eq!(read(&text, &keys, SessionClaim::Sid).unwrap().expires, UnixTime(START.0 + 5));
     let text = token(&audience, &[], UnixTime(START.0 - 905), minutes(15)).sign(&signer).unwrap();
     assert_eq!(read(&text, &keys, SessionClaim::Sid).unwrap_err().code, Code::TokenExpired);
+}
+
+fn seals(fill: u8) -> Seals {
+    Seals::new(&[Secret::new(vec![fill; 32])]).unwrap()
+}
+
+fn encrypted(signer: &Signer) -> String {
+    let (audience, roles) = (audience(), roles());
+    let fresh = Fresh { salt: [3; jwe::SALT], nonce: [4; 12] };
+    token(&audience, &roles, START, minutes(15)).sign_encrypted(signer, &seals(1), &fresh).unwrap()
+}
+
+fn read_with(text: &str, keys: &KeySet, seals: &Seals) -> Result<Principal, Denial> {
+    let unverified = Unverified::parse_nested(text, &|inside| jwe::decrypt(seals, inside))?;
+    let terms = own::terms(ISSUER, &audience(), SessionClaim::Sid);
+    let verified = verify(&unverified, &terms, keys, START).map_err(Rejection::into_denial)?;
+    own::principal(verified, unverified.unverified_kind())
+}
+
+#[test]
+fn encrypted_claims_are_read_by_us_and_by_nobody_else() {
+    for algorithm in Algorithm::ALL {
+        let (signer, keys) = signing(algorithm);
+        let text = encrypted(&signer);
+        let plain = token(&audience(), &roles(), START, minutes(15)).sign(&signer).unwrap();
+        let ours = read_with(&text, &keys, &seals(1)).unwrap();
+        assert_eq!(ours.subject, read(&plain, &keys, SessionClaim::Sid).unwrap().subject);
+        assert_eq!(read_with(&text, &keys, &seals(2)).unwrap_err().code, Code::TokenInvalid, "another secret");
+        assert_eq!(Unverified::parse(&text).unwrap_err().code, Code::TokenInvalid, "whoever has no secret at all");
+        assert!(read_with(&plain, &keys, &seals(1)).is_ok(), "a token from before still counts");
+        let header = URL_SAFE_NO_PAD.decode(text.split('.').next().unwrap()).unwrap();
+        let header: Value = serde_json::from_slice(&header).unwrap();
+        assert_eq!((&header["typ"], &header["cty"]), (&json!("at+jwt"), &json!("JWT")));
+    }
+}
+
+#[test]
+fn what_is_inside_counts_only_within_our_own_signature() {
+    let ((ours, keys), (others, _)) = (signing(Algorithm::Es256), signing(Algorithm::EdDsa));
+    let text = encrypted(&ours);
+    let parts: Vec<&str> = text.split('.').collect();
+    let inside = String::from_utf8(URL_SAFE_NO_PAD.decode(parts[1]).unwrap()).unwrap();
+    let forged = [
+        others.nested_token(&inside).unwrap(),
+        // by us, but not as what it is
+        ours.access_token(inside.as_bytes()).unwrap(),
+        ours.nested_token("a.b.c.d.e").unwrap(),
+        ours.nested_token("").unwrap(),
+        inside.clone(),
+        format!("{}.{}.", parts[0], parts[1]),
+        format!("{}.{}.{}", URL_SAFE_NO_PAD.encode(r#"{"alg":"none","cty":"JWT"}"#), parts[1], parts[2]),
+        format!("{}.{}.{}", URL_SAFE_NO_PAD.encode(r#"{"alg":"dir","enc":"A256GCM"}"#), parts[1], parts[2]),
+        format!("{}.{}A.{}", parts[0], parts[1], parts[2]),
+    ];
+    for text in forged {
+        assert_eq!(read_with(&text, &keys, &seals(1)).unwrap_err().code, Code::TokenInvalid, "{text}");
+    }
+}
+
+#[test]
+fn a_token_beyond_all_bounds_is_not_even_decrypted() {
+    let (signer, _) = signing(Algorithm::Es256);
+    let text = signer.nested_token(&"A".repeat(16 * 1024)).unwrap();
+    let never = |_: &str| -> Option<Secret> { panic!("it was opened") };
+    assert_eq!(Unverified::parse_nested(&text, &never).unwrap_err().code, Code::TokenInvalid);
 }

@@ -61,6 +61,8 @@ pub struct Signer {
     kid: Kid,
     /// Base64url of the JOSE header of every token this key signs, and the dot behind it.
     header: String,
+    /// The same where the claims are encrypted.
+    nested: String,
     pair: Pair,
 }
 
@@ -125,8 +127,12 @@ impl Signer {
     pub fn new(kid: &Kid, algorithm: Algorithm, private: &Secret) -> Result<Self, BadKey> {
         let pair = Pair::parse(algorithm, private)?;
         // neither name needs escaping: one is ours, the other base64url
-        let header = format!(r#"{{"alg":"{}","kid":"{}","typ":"at+jwt"}}"#, algorithm.name(), kid.as_str());
-        Ok(Self { kid: kid.clone(), header: URL_SAFE_NO_PAD.encode(header) + ".", pair })
+        let header = |further: &str| {
+            let said = format!(r#"{{"alg":"{}","kid":"{}","typ":"at+jwt"{further}}}"#, algorithm.name(), kid.as_str());
+            URL_SAFE_NO_PAD.encode(said) + "."
+        };
+        // what is inside is a JWT again (RFC 7519 section 5.2)
+        Ok(Self { kid: kid.clone(), header: header(""), nested: header(r#","cty":"JWT""#), pair })
     }
 
     /// The compact JWS (RFC 7515 section 7.1) of `payload`, marked as an access token (RFC 9068 section 2.1).
@@ -134,9 +140,21 @@ impl Signer {
     /// # Errors
     /// [`CannotSign`], which is not known to happen.
     pub fn access_token(&self, payload: &[u8]) -> Result<String, CannotSign> {
+        self.signed(&self.header, payload)
+    }
+
+    /// The same of claims that were encrypted: a nested JWT (RFC 7519 section 5.2).
+    ///
+    /// # Errors
+    /// [`CannotSign`], which is not known to happen.
+    pub fn nested_token(&self, encrypted: &str) -> Result<String, CannotSign> {
+        self.signed(&self.nested, encrypted.as_bytes())
+    }
+
+    fn signed(&self, header: &str, payload: &[u8]) -> Result<String, CannotSign> {
         // four characters for three bytes, and the largest signature is 256 bytes
-        let mut token = String::with_capacity(self.header.len() + payload.len() / 3 * 4 + 4 + 1 + 344);
-        token.push_str(&self.header);
+        let mut token = String::with_capacity(header.len() + payload.len() / 3 * 4 + 4 + 1 + 344);
+        token.push_str(header);
         URL_SAFE_NO_PAD.encode_string(payload, &mut token);
         let signature = self.pair.sign(token.as_bytes())?;
         token.push('.');

@@ -5,6 +5,7 @@
 
 use super::json;
 use crate::domain::denial::{Code, Denial};
+use crate::domain::secret::Secret;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::Engine;
 use jsonwebtoken::Algorithm;
@@ -43,13 +44,24 @@ pub enum Kind {
 
 type KindOf = fn(&Map<String, Value>) -> Result<Kind, Denial>;
 
+/// Decrypts a JWE that stands where claims are expected; `None` for what is not for us.
+pub type Open<'o> = dyn Fn(&str) -> Option<Secret> + 'o;
+
 impl<'a> Unverified<'a> {
     /// Reads `token`, the bare credential without its scheme.
     ///
     /// # Errors
     /// `token_invalid` for whatever is not exactly one signed JWT with an ordinary header.
     pub fn parse(token: &'a str) -> Result<Self, Denial> {
-        Self::read(token, kind_of)
+        Self::read(token, kind_of, &|_| None)
+    }
+
+    /// Reads `token`, whose claims may be encrypted (RFC 7519 section 5.2): `open` gives those that are for us.
+    ///
+    /// # Errors
+    /// As [`Unverified::parse`].
+    pub fn parse_nested(token: &'a str, open: &Open<'_>) -> Result<Self, Denial> {
+        Self::read(token, kind_of, open)
     }
 
     /// Reads a logout token (OpenID Connect Back-Channel Logout 1.0 section 2.4), which may say in `typ` that it is one.
@@ -57,10 +69,10 @@ impl<'a> Unverified<'a> {
     /// # Errors
     /// As [`Unverified::parse`].
     pub fn parse_logout(token: &'a str) -> Result<Self, Denial> {
-        Self::read(token, logout_kind)
+        Self::read(token, logout_kind, &|_| None)
     }
 
-    fn read(token: &'a str, kind_of: KindOf) -> Result<Self, Denial> {
+    fn read(token: &'a str, kind_of: KindOf, open: &Open<'_>) -> Result<Self, Denial> {
         if token.len() > MAX_TOKEN {
             return Err(invalid("the token is longer than 16 KiB"));
         }
@@ -71,8 +83,7 @@ impl<'a> Unverified<'a> {
         }
         let header =
             json::parse_object(&decode(header)?).map_err(|_| invalid("the header is no strict JSON object"))?;
-        let claims =
-            json::parse_object(&decode(payload)?).map_err(|_| invalid("the payload is no strict JSON object"))?;
+        let claims = claims_of(&header, &decode(payload)?, open)?;
         decode(signature)?;
         if let Some(name) = FORBIDDEN.into_iter().find(|name| header.contains_key(*name)) {
             return Err(Denial::new(Code::TokenInvalid, format!("the header has \"{name}\"")));
@@ -142,6 +153,20 @@ pub fn algorithm(name: &str) -> Option<Algorithm> {
 /// Unpadded base64url of which there is only one for the same bytes: no padding, no white space, unused bits zero.
 fn decode(part: &str) -> Result<Vec<u8>, Denial> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| invalid("a part is not canonical base64url"))
+}
+
+/// The claims, which may stand in a JWE where the header says so. What opens there was encrypted by whoever opens it, so
+/// reading it before the signature is checked lets in nothing that the check would keep out.
+fn claims_of(header: &Map<String, Value>, payload: &[u8], open: &Open<'_>) -> Result<Map<String, Value>, Denial> {
+    let nested = header.get("cty").and_then(Value::as_str).is_some_and(|cty| cty.eq_ignore_ascii_case("JWT"));
+    let not_json = invalid("the payload is no strict JSON object");
+    // a JWE is base64url and dots
+    if !nested || payload.starts_with(b"{") {
+        return json::parse_object(payload).map_err(|_| not_json);
+    }
+    let inside = std::str::from_utf8(payload).ok().and_then(open);
+    let inside = inside.ok_or_else(|| invalid("the claims are encrypted, and not for us"))?;
+    json::parse_object(inside.expose()).map_err(|_| not_json)
 }
 
 /// Names are compared exactly: `none`, `None` and `rs256` name nothing.

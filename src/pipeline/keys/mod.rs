@@ -20,7 +20,7 @@ use crate::domain::signing::document::Unreadable;
 use crate::domain::signing::jwks::Jwks;
 use crate::domain::signing::key::CannotSign;
 use crate::domain::signing::ring::{NoKey, Refused, State};
-use crate::domain::signing::{AccessToken, Algorithm, Change, FreshKey, Mode, Ring, Schedule};
+use crate::domain::signing::{AccessToken, Algorithm, Change, FreshKey, Mode, Ring, Schedule, Signer};
 use crate::domain::time::UnixTime;
 use crate::ports::store::{StoreError, Vault};
 use crate::ports::{KeySource, Keys, Looked};
@@ -177,12 +177,24 @@ impl SigningRing {
     /// # Errors
     /// There is no key, or the token outlives what its key has promised: then the next tick promises more.
     pub fn sign(&self, token: &AccessToken<'_>) -> Result<String, SignError> {
+        self.sign_as(token, |signer| token.sign(signer))
+    }
+
+    /// The same for a token that is written in another form.
+    ///
+    /// # Errors
+    /// As [`sign`](Self::sign).
+    pub fn sign_as(
+        &self,
+        token: &AccessToken<'_>,
+        write: impl FnOnce(&Signer) -> Result<String, CannotSign>,
+    ) -> Result<String, SignError> {
         let live = self.live.load();
         let (signer, longest) = live.signer.as_ref().ok_or(SignError::NoKey)?;
         if token.exp.since(token.iat) > *longest {
             return Err(SignError::TooLong);
         }
-        Ok(token.sign(signer)?)
+        Ok(write(signer)?)
     }
 
     /// The longest life of a token that [`sign`](Self::sign) takes at this moment; nothing before the first key.

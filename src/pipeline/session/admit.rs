@@ -3,7 +3,7 @@
 use super::issue::Given;
 use super::{family_of, random, House, Issued, Mode, Place, ProviderTokens, Record, Renewal};
 use crate::domain::denial::{Code, Denial};
-use crate::domain::device::Device;
+use crate::domain::device::{Device, PerMille};
 use crate::domain::oidc::Identity;
 use crate::domain::principal::SourceName;
 use crate::domain::session::handle::Handle;
@@ -203,7 +203,10 @@ impl House {
 
     fn family_lifetimes(&self) -> Lifetimes {
         let absolute = self.terms.lifetimes.absolute.min(self.terms.refresh_ttl);
-        Lifetimes { idle: self.terms.family.idle, absolute }
+        // The device that signs in is the one it is compared with from now on.
+        let verdict = self.terms.device.verdict(PerMille::ALL);
+        let rules = self.terms.family.within(self.terms.device.renewal_life(&verdict));
+        Lifetimes { idle: rules.idle, absolute }
     }
 
     fn record(&self, arrived: Arrived<'_>) -> Record {

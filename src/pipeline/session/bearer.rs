@@ -7,7 +7,9 @@ use super::recognise::Asking;
 use super::House;
 use crate::domain::denial::{Code, Denial};
 use crate::domain::principal::AuthMethod;
+use crate::domain::signing::jwe;
 use crate::domain::time::UnixTime;
+use crate::domain::token::jose::Unverified;
 use crate::pipeline::cache::Verified;
 use crate::ports::{Credential, KeySource};
 
@@ -22,6 +24,14 @@ impl House {
     #[must_use]
     pub fn is_current(&self, verified: &Verified) -> bool {
         self.ground.ring.generation() == verified.generation
+    }
+
+    /// Reads a token that may be ours. Both forms count, whatever `tokens.nesting` says today: tokens outlive a reload.
+    ///
+    /// # Errors
+    /// `token_invalid`: it is not exactly one signed JWT, or its claims are encrypted for somebody else.
+    pub fn unverified<'t>(&self, token: &'t str) -> Result<Unverified<'t>, Denial> {
+        Unverified::parse_nested(token, &|inside| jwe::decrypt(&self.ground.seals, inside))
     }
 
     /// What a bearer token of ours says.

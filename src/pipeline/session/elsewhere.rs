@@ -98,9 +98,7 @@ impl House {
             Elsewhere { denial, ends: true } => Renewed::Ended(denial),
             Elsewhere { denial, ends: false } => Renewed::Refused(denial),
         })?;
-        let terms = &self.terms.device;
-        let counts = terms.level != Level::Off && terms.on_mismatch != OnMismatch::Log;
-        if counts && terms.risk_ttl.of(verdict.risk_level).is_zero() {
+        if self.terms.device.renewal_life(&verdict).is_some_and(|life| life.is_zero()) {
             let high = verdict.risk_level == Risk::High;
             let words = if high { "another device renews" } else { "renewing needs a sign-in" };
             return Err(Renewed::Refused(Denial::new(Code::StepUpRequired, words)));

@@ -257,6 +257,7 @@ pub(crate) fn terms(mode: Mode) -> Terms {
         refresh_ttl: absolute,
         audience: vec!["https://app.test".to_owned()],
         session_claim: SessionClaim::Sid,
+        nesting: super::Nesting::None,
         device: device::Terms {
             level: Level::Normal,
             on_mismatch: device::OnMismatch::StepUp,

@@ -1,6 +1,6 @@
 //! What a browser is given: an access token and the renewal token that goes with it, or a handle.
 
-use super::{House, Place, Record};
+use super::{random, Ground, House, Nesting, Place, Record};
 use crate::domain::cookies::{CookiePlan, Name, OurCookies, Parity, Unfit};
 use crate::domain::denial::{Code, Denial};
 use crate::domain::device::Prints;
@@ -9,6 +9,7 @@ use crate::domain::secret::Secret;
 use crate::domain::session::handle::Handle;
 use crate::domain::session::{Millis, Times};
 use crate::domain::signing::access_token::{AccessToken, Audience};
+use crate::domain::signing::jwe::Fresh;
 use crate::domain::time::UnixTime;
 use http::HeaderValue;
 use std::fmt;
@@ -74,7 +75,14 @@ impl House {
         generation: Option<u32>,
         span: (UnixTime, UnixTime),
     ) -> Result<String, Denial> {
-        let signed = self.say(session, generation, span, |token| self.ground.ring.sign(token));
+        let Ground { ring, seals, .. } = &*self.ground;
+        let signed = self.say(session, generation, span, |token| match self.terms.nesting {
+            Nesting::None => ring.sign(token),
+            Nesting::JwsOfJwe => {
+                let fresh = Fresh { salt: random(), nonce: random() };
+                ring.sign_as(token, |signer| token.sign_encrypted(signer, seals, &fresh))
+            }
+        });
         signed.map_err(|error| Denial::new(Code::StoreUnavailable, error.to_string()))
     }
 

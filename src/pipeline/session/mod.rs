@@ -76,6 +76,8 @@ pub struct Terms {
     pub refresh_ttl: Duration,
     pub audience: Vec<String>,
     pub session_claim: SessionClaim,
+    /// Whether the claims of access tokens are encrypted.
+    pub nesting: Nesting,
     pub device: device::Terms,
     pub same_site: SameSite,
     pub cookie_domain: Option<String>,
@@ -90,6 +92,15 @@ pub enum Mode {
     Jwt,
     /// The cookie is a handle; only the store knows whose.
     Opaque,
+}
+
+/// `tokens.nesting`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nesting {
+    /// Signed claims, which whoever holds the token can read.
+    None,
+    /// Signed, around claims that only we can read.
+    JwsOfJwe,
 }
 
 /// `session.renewal`.
@@ -209,6 +220,9 @@ impl House {
 
 #[cfg(test)]
 pub(crate) mod fixture;
+
+#[cfg(test)]
+mod device_tests;
 
 /// OpenID providers by their configured names.
 pub type Providers = HashMap<SourceName, Arc<dyn Provider>>;

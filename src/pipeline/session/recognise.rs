@@ -14,7 +14,6 @@ use crate::domain::principal::{AuthMethod, Principal};
 use crate::domain::session::{FamilyId, SessionId, UserHash};
 use crate::domain::signing::own;
 use crate::domain::time::UnixTime;
-use crate::domain::token::jose::Unverified;
 use crate::domain::token::verify::{verify, Rejection};
 use crate::pipeline::cache::{SessionFacts, Verified};
 use crate::pipeline::permit::{Caller, Memory};
@@ -210,7 +209,7 @@ impl House {
 
     /// What an access token of ours says, its signature and terms checked.
     pub(super) async fn read(&self, token: &str, now: UnixTime) -> Result<Verified, Denial> {
-        let unverified = Unverified::parse(token)?;
+        let unverified = self.unverified(token)?;
         let check = |keys: &Keys| self.read_with((token, &unverified), keys, now);
         // Another replica may sign with a key that we have not seen yet.
         let away = || Denial::new(Code::StoreUnavailable, "an unknown key, and our signing keys cannot be looked at");
@@ -278,13 +277,24 @@ impl House {
         let tokens = Parity::BOTH.into_iter().filter_map(|parity| held.renewal(parity));
         let ours: Vec<Said> = tokens.filter_map(|token| self.ground.macs.parse(token)).collect();
         let first = ours.first()?;
-        let wanted = match named_family(held) {
+        let wanted = match self.named_family(held) {
             Named::Family(family) => family,
             Named::Nothing => return None,
             Named::Unknown if ours.iter().all(|said| said.family == first.family) => first.family,
             Named::Unknown => return None,
         };
         ours.into_iter().filter(|said| said.family == wanted).max_by_key(|said| said.generation)
+    }
+
+    /// The family an access token names, alive or not. Nobody has checked the token: it only chooses among renewal tokens
+    /// whose MAC was checked, and all of them are the browser's own to present.
+    fn named_family(&self, held: &OurCookies<'_>) -> Named {
+        let SessionCookie::Value(token) = held.session() else { return Named::Unknown };
+        let Ok(unverified) = self.unverified(&token) else { return Named::Unknown };
+        match unverified.unverified_claims().get("fid") {
+            None => Named::Nothing,
+            Some(fid) => fid.as_str().and_then(FamilyId::parse).map_or(Named::Unknown, Named::Family),
+        }
     }
 
     /// What a renewal token that came some other way says, if we made it.
@@ -339,17 +349,6 @@ impl House {
         self.ground.revocations.revoke_session(id, why).await;
         // Revoked it is already; a record that stays behind ends by itself.
         let _ = self.ground.store.end(user, id).await;
-    }
-}
-
-/// The family an access token names, alive or not. Nobody has checked the token: it only chooses among renewal tokens
-/// whose MAC was checked, and all of them are the browser's own to present.
-fn named_family(held: &OurCookies<'_>) -> Named {
-    let SessionCookie::Value(token) = held.session() else { return Named::Unknown };
-    let Ok(unverified) = Unverified::parse(&token) else { return Named::Unknown };
-    match unverified.unverified_claims().get("fid") {
-        None => Named::Nothing,
-        Some(fid) => fid.as_str().and_then(FamilyId::parse).map_or(Named::Unknown, Named::Family),
     }
 }
 

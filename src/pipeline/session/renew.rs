@@ -56,6 +56,10 @@ pub(super) type Flight = (FamilyId, u32, bool, bool, Device);
 impl House {
     /// Renews the session of `renewing`. Whoever asks meanwhile, on this replica, gets the same answer.
     pub async fn renew(self: &Arc<Self>, renewing: Renewing) -> Renewed {
+        // A family may be left from before the file said so.
+        if self.terms.renewal == super::Renewal::Off {
+            return self.ended("expired", Code::SessionExpired, "sessions are not renewed");
+        }
         let Renewing { said, device, bounced, transport, .. } = &renewing;
         let key = (said.family, said.generation, *bounced, *transport == Transport::Body, device.clone());
         let house = Arc::clone(self);
@@ -104,8 +108,9 @@ impl House {
             bounced: renewing.bounced,
             transport: renewing.transport,
         };
-        let rules = &self.terms.family;
-        let ruling = match self.ground.store.present(place.user, renewing.said.family, &shown, rules).await {
+        let life = self.terms.device.renewal_life(&verdict);
+        let rules = self.terms.family.within(life);
+        let ruling = match self.ground.store.present(place.user, renewing.said.family, &shown, &rules).await {
             Ok(Some(ruling)) => ruling,
             Ok(None) => return self.ended("unknown", Code::SessionExpired, "the store knows no such family"),
             Err(error) => return Renewed::CannotTell(error.into()),
