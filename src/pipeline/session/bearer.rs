@@ -12,6 +12,7 @@ use crate::domain::time::UnixTime;
 use crate::domain::token::jose::Unverified;
 use crate::pipeline::cache::Verified;
 use crate::ports::{Credential, KeySource};
+use std::sync::Arc;
 
 impl House {
     /// Whether tokens with this `iss` are ours.
@@ -39,14 +40,18 @@ impl House {
     /// # Errors
     /// As for any other token.
     pub async fn read_bearer(&self, token: &str, now: UnixTime) -> Result<Verified, Denial> {
-        let read = self.read(token, now).await.map_err(|denial| match denial.code {
-            Code::SessionExpired => Denial { code: Code::TokenExpired, ..denial },
-            _ => denial,
-        });
-        let mut verified = read?;
+        let mut verified = self.read(token, now).await.map_err(expired)?;
         verified.principal.method = AuthMethod::Bearer;
         verified.identity = self.identity.values(&verified.principal);
         Ok(verified)
+    }
+
+    /// The same for our own endpoints, where it makes no difference how a token came: what was seen is remembered.
+    ///
+    /// # Errors
+    /// As for any other token.
+    pub async fn know_bearer(&self, token: &str, now: UnixTime) -> Result<Arc<Verified>, Denial> {
+        self.read_once(token, now).await.map(|(verified, _)| verified).map_err(expired)
     }
 
     /// Whether the session behind a bearer token of ours goes on, and is still where it began.
@@ -64,5 +69,13 @@ impl House {
     /// Whether more than this one token has ended: another one of its session would not help.
     fn is_over(&self, verified: &Verified) -> bool {
         self.ground.revocations.refuses(&Credential { jti: None, ..verified.credential() })
+    }
+}
+
+/// Whoever sends a token can get another one; that the session has ended nobody has said.
+fn expired(denial: Denial) -> Denial {
+    match denial.code {
+        Code::SessionExpired => Denial { code: Code::TokenExpired, ..denial },
+        _ => denial,
     }
 }

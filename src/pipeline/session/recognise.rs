@@ -160,12 +160,17 @@ impl House {
     /// The same, revoked or not.
     async fn named(&self, held: &OurCookies<'_>, now: UnixTime) -> Live {
         let SessionCookie::Value(token) = held.session() else { return Err(ended("no access token")) };
-        let (verified, memory) = match self.cache.find(&token) {
+        self.read_once(&token, now).await
+    }
+
+    /// What an unexpired access token of ours says, from memory where it was seen before. It may have been revoked.
+    pub(super) async fn read_once(&self, token: &str, now: UnixTime) -> Live {
+        let (verified, memory) = match self.cache.find(token) {
             Some(seen) if seen.generation == self.ground.ring.generation() => (seen, Memory::Hit),
             stale => {
                 let memory = if stale.is_some() { Memory::Stale } else { Memory::Miss };
                 // Boxed: once a token and key set, and large for a future that every request carries.
-                let verified = Arc::new(Box::pin(self.read(&token, now)).await?);
+                let verified = Arc::new(Box::pin(self.read(token, now)).await?);
                 self.cache.remember(Arc::clone(&verified));
                 (verified, memory)
             }
