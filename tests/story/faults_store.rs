@@ -31,7 +31,7 @@ impl Fault {
     fn begin(self, redis: &mut Redis) {
         match self {
             Self::Killed => redis.kill(),
-            Self::Frozen => redis.signal("STOP"),
+            Self::Frozen => redis.pause(),
             Self::OutOfMemory => redis.set("maxmemory", "1"),
             Self::Demoted => assert!(redis.cli(&["replicaof", "127.0.0.1", "1"]).contains("OK")),
             Self::TooFewReplicas => redis.set("min-replicas-to-write", "1"),
@@ -41,7 +41,7 @@ impl Fault {
     fn end(self, redis: &mut Redis) {
         match self {
             Self::Killed => redis.restart(),
-            Self::Frozen => redis.signal("CONT"),
+            Self::Frozen => redis.resume(),
             Self::OutOfMemory => redis.set("maxmemory", "0"),
             Self::Demoted => assert!(redis.cli(&["replicaof", "no", "one"]).contains("OK")),
             Self::TooFewReplicas => redis.set("min-replicas-to-write", "0"),

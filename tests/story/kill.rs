@@ -167,7 +167,7 @@ fn a_session_that_nobody_uses_takes_its_socket_with_it() {
 fn an_opaque_session_that_nobody_uses_takes_its_socket_with_it_too() {
     let short = "[tokens]\naccess_ttl = \"1s\"\n\n[session]\nmode = \"opaque\"\nidle_timeout = \"3s\"\n\n";
     let gate = start(&["alice"], &Backend::echo().upstream("app"), short);
-    let mut socket = Browser::sign_in(&gate, "alice").socket(&gate);
+    let mut socket = socket_of(&signed_in(&gate, "alice"), &gate);
     assert_eq!(closed(&mut socket), (CloseCode::Policy, "session_expired".to_owned()));
 }
 

@@ -1,10 +1,10 @@
 //! The store is away: who signs in, who goes on, and who does not.
 
-use super::admin::{api, TOKEN};
 use super::support::backend::Backend;
 use super::support::browser::{set_cookies, Browser};
 use super::support::eventually;
 use super::support::gate::Gate;
+use super::support::operator::{api, TOKEN};
 use super::support::people::{self, LOCAL, ROUTES};
 use super::support::provider::Provider;
 use super::support::redis::Redis;

@@ -1,11 +1,11 @@
 //! What was revoked stays revoked over a crash: with the store in this process, and with one that is away.
 
-use super::admin::{api, json_of, TOKEN};
 use super::support::backend::Backend;
-use super::support::browser::Browser;
+use super::support::browser::{json as json_of, Browser};
 use super::support::eventually;
 use super::support::gate::Gate;
 use super::support::issuer::{self, HS256, SECRET};
+use super::support::operator::{api, TOKEN};
 use super::support::people::{self, LOCAL, ROUTES};
 use super::support::redis::Redis;
 use serde_json::json;

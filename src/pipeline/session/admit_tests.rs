@@ -58,7 +58,7 @@ async fn signing_out_counts_also_for_a_token_without_a_record() {
     let facts = other.session().unwrap();
     town.store.comes_back();
     assert_ne!(place.id, facts.id);
-    town.house.sign_out(facts.user, facts.id).await.unwrap();
+    town.house.sign_out(Place { user: facts.user, id: facts.id }, None).await.unwrap();
     assert_eq!(code(town.ask(&jar).await.unwrap_err()), Code::SessionTerminated);
 }
 

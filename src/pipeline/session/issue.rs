@@ -75,14 +75,19 @@ impl House {
         generation: Option<u32>,
         span: (UnixTime, UnixTime),
     ) -> Result<String, Denial> {
+        self.say(session, generation, span, |token| self.mint(token))
+    }
+
+    /// Signs what a token says, in the form that `tokens.nesting` asks for.
+    pub(super) fn mint(&self, token: &AccessToken<'_>) -> Result<String, Denial> {
         let Ground { ring, seals, .. } = &*self.ground;
-        let signed = self.say(session, generation, span, |token| match self.terms.nesting {
+        let signed = match self.terms.nesting {
             Nesting::None => ring.sign(token),
             Nesting::JwsOfJwe => {
                 let fresh = Fresh { salt: random(), nonce: random() };
                 ring.sign_as(token, |signer| token.sign_encrypted(signer, seals, &fresh))
             }
-        });
+        };
         signed.map_err(|error| Denial::new(Code::StoreUnavailable, error.to_string()))
     }
 

@@ -82,10 +82,9 @@ impl House {
         let exp = verified.principal.claims.get("exp").and_then(Value::as_u64);
         let ends = exp.map_or(verified.principal.expires, UnixTime);
         let minted_at = facts.minted_at.map_or_else(|| "0-0".to_owned(), |position| position.to_string());
-        let signed = self.say((&record, place), facts.generation, (facts.issued, ends), |token| {
-            self.ground.ring.sign(&AccessToken { rv: &minted_at, ..token.clone() })
-        });
-        let token = signed.map_err(|error| Denial::new(Code::StoreUnavailable, error.to_string()))?;
+        let token = self.say((&record, place), facts.generation, (facts.issued, ends), |token| {
+            self.mint(&AccessToken { rv: &minted_at, ..token.clone() })
+        })?;
         let keep = times.absolute.since(Millis::from(asking.now));
         let lines = self.cookies(asking.authority, asking.proto).set_session(&token, keep, held);
         lines.map_err(|error| Denial::new(Code::Internal, error.to_string()))
@@ -99,7 +98,7 @@ impl House {
             Renewed::Issued { issued, .. } => {
                 issued.cookies(&self.cookies(asking.authority, asking.proto), held).unwrap_or_default()
             }
-            Renewed::Back(_) | Renewed::Ended(_) | Renewed::CannotTell(_) => Vec::new(),
+            Renewed::Back(_) | Renewed::Refused(_) | Renewed::Ended(_) | Renewed::CannotTell(_) => Vec::new(),
         }
     }
 }

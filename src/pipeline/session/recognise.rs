@@ -14,6 +14,7 @@ use crate::domain::principal::{AuthMethod, Principal};
 use crate::domain::session::{FamilyId, SessionId, UserHash};
 use crate::domain::signing::own;
 use crate::domain::time::UnixTime;
+use crate::domain::token::jose::Unverified;
 use crate::domain::token::verify::{verify, Rejection};
 use crate::pipeline::cache::{SessionFacts, Verified};
 use crate::pipeline::permit::{Caller, Memory};

@@ -103,9 +103,9 @@ async fn a_late_answer_to_a_script_does_not_take_the_cookies_of_the_session_that
         let town = Town::new(mode).await;
         let former = town.sign_in("alice").await;
         let facts = town.ask(&former).await.unwrap();
-        let place = facts.session().map(|facts| (facts.user, facts.id)).unwrap();
+        let place = facts.session().map(|facts| Place { user: facts.user, id: facts.id }).unwrap();
         // As signing in anew does.
-        town.house.end(place.0, place.1).await.unwrap();
+        town.house.end(place, None).await.unwrap();
         for seconds in [0, later] {
             town.pass(seconds);
             let (mut late, mut page) = (Vec::new(), Vec::new());

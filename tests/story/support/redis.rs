@@ -47,8 +47,7 @@ impl Redis {
         format!("[store]\nurl = \"redis://127.0.0.1:{}\"\ntimeout = {timeout:?}\n\n", self.port)
     }
 
-    /// `STOP` freezes the process, `CONT` lets it go on.
-    pub(crate) fn signal(&self, name: &str) {
+    fn signal(&self, name: &str) {
         assert!(Command::new("kill").args(["-s", name, &self.process.id().to_string()]).status().unwrap().success());
     }
 
@@ -64,10 +63,6 @@ impl Redis {
 
     pub(crate) fn resume(&self) {
         self.signal("CONT");
-    }
-
-    fn signal(&self, name: &str) {
-        assert!(Command::new("kill").args(["-s", name, &self.process.id().to_string()]).status().unwrap().success());
     }
 
     pub(crate) fn kill(&mut self) {
