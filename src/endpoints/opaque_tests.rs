@@ -143,6 +143,33 @@ async fn signing_in_again_changes_the_handle_and_ends_the_old_session() {
 }
 
 #[tokio::test]
+async fn a_store_that_stumbles_at_a_new_sign_in_does_not_keep_the_old_session_alive() {
+    for missed in ["load", "end"] {
+        let town = Town::new(Mode::Opaque).await;
+        let visit = Visit::new(&town);
+        let old = visit.sign_in("").await;
+        town.store.misses(missed);
+        let new = visit.sign_in(&old).await;
+        assert_eq!(visit.get("/me", &old).await.status, StatusCode::UNAUTHORIZED, "{missed}");
+        assert_eq!(visit.get("/me", &new).await.status, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn a_sign_in_that_comes_to_nothing_takes_nothing_away() {
+    let town = Town::new(Mode::Opaque).await;
+    let visit = Visit::new(&town);
+    let jar = visit.sign_in("").await;
+    let form = String::from_utf8(visit.get("/login", &jar).await.body.to_vec()).unwrap();
+    let csrf = form.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    town.store.goes_away();
+    let reply = visit.post("/login", &jar, &format!("username=alice&password=secret&csrf={csrf}")).await;
+    assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
+    town.store.comes_back();
+    assert_eq!(visit.get("/me", &jar).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn whoever_signs_out_is_out_at_once() {
     let town = Town::new(Mode::Opaque).await;
     let visit = Visit::new(&town);

@@ -13,7 +13,7 @@ use crate::domain::oidc::id_token::{IdToken, Occasion, Terms};
 use crate::domain::oidc::Identity;
 use crate::domain::seal::Purpose;
 use crate::pipeline::own::Reply;
-use crate::pipeline::session::{random, Arrived, ProviderTokens, Refused, SignedIn};
+use crate::pipeline::session::{random, Arrived, Place, ProviderTokens, Refused, SignedIn};
 use crate::ports::provider::{with_keys, Provider, ProviderError, Tokens};
 use crate::web::{self, Bounced, Chooser, Onward, ProviderDown};
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -78,6 +78,7 @@ impl Own {
             redirect_uri: format!("{}{}/callback/{}", asked.origin.as_str(), self.prefix, way.name.as_str()),
             return_to: destination,
             max_age: None,
+            former: self.house.place(&asked.held, asked.request.now).await.ok().flatten().map(|at| (at.user, at.id)),
         };
         let attempt = Attempt::begin(wish, &[random(), random(), random()], asked.request.now);
         let asking = Asking { prompt: None, acr_values: &[], login_hint: None };
@@ -125,7 +126,8 @@ impl Own {
             ip: asked.request.client.ip,
             now: asked.request.now,
         };
-        let reply = self.admit(asked, arrived, &attempt.return_to).await?;
+        let former = attempt.former.map(|(user, id)| Place { user, id });
+        let reply = self.admit(asked, arrived, (&attempt.return_to, former)).await?;
         Ok(with_cookies(reply, [asked.plan.clear(Name::Attempt(id))]))
     }
 
@@ -139,17 +141,43 @@ impl Own {
         Ok((id, attempt))
     }
 
-    /// Somebody has proved who they are: their session, and where they wanted to go.
-    pub(super) async fn admit(&self, asked: &Asked<'_>, arrived: Arrived<'_>, to: &str) -> Result<Reply, Denial> {
-        // The browser's former session ends with this one: two in one browser are one that nobody sees.
-        if let Ok(Some(place)) = self.house.place(&asked.held, asked.request.now).await {
-            // Should the store be away, nothing follows anyway.
-            let _ = self.house.end(place.user, place.id).await;
-        }
+    /// Somebody has proved who they are: their session, and where they wanted to go. `former` is what the browser held
+    /// when they set out.
+    pub(super) async fn admit(
+        &self,
+        asked: &Asked<'_>,
+        arrived: Arrived<'_>,
+        (to, former): (&str, Option<Place>),
+    ) -> Result<Reply, Denial> {
+        // The browser's former session ends with this one: two in one browser are one that nobody sees. It ends first,
+        // for its place may be the one that is needed.
+        let ended = self.end_former(asked, former).await;
         match self.house.admit(arrived).await {
-            Ok(signed_in) => self.welcome(asked, &signed_in, to),
+            Ok(signed_in) => {
+                if ended.is_err() {
+                    self.retire_former(asked, former).await;
+                }
+                self.welcome(asked, &signed_in, to)
+            }
             Err(Refused::Full(full)) => self.too_many(asked, &full, to).await,
             Err(Refused::Denied(denial)) => Err(denial),
+        }
+    }
+
+    async fn end_former(&self, asked: &Asked<'_>, former: Option<Place>) -> Result<(), Denial> {
+        let held = self.house.place(&asked.held, asked.request.now).await?;
+        if let Some(place) = held.or(former) {
+            self.house.end(place.user, place.id).await?;
+        }
+        Ok(())
+    }
+
+    /// Once more, now that there is another session: the store was away for a moment. Before, that was no reason to take
+    /// away the only one there was; now what cannot be deleted is revoked at least.
+    async fn retire_former(&self, asked: &Asked<'_>, former: Option<Place>) {
+        let held = self.house.place(&asked.held, asked.request.now).await.ok().flatten();
+        if let Some(place) = held.or(former) {
+            let _ = self.house.sign_out(place.user, place.id).await;
         }
     }
 

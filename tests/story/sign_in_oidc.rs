@@ -306,3 +306,19 @@ fn an_id_that_two_providers_share_is_two_people() {
     assert_eq!(theirs.who(), "alice");
     assert!(set_cookies(&theirs.get("/app/x")).is_empty());
 }
+
+#[test]
+fn a_strict_cookie_that_stayed_behind_at_the_provider_leaves_no_session_behind() {
+    let (backend, provider) = (Backend::echo(), Provider::start());
+    let gate = house(&backend, &provider, "[session.cookie]\nsame_site = \"strict\"\n");
+    let mut browser = Browser::new(&gate);
+    assert_eq!(sign_in(&mut browser, &provider, "alice").status, 200, "a page leads on");
+    let mut former = browser.clone();
+    let asked = leave(&mut browser, "/app/x");
+    // What a browser holds back on its way from another site.
+    browser.jar.retain(|name, _| name.starts_with("doorward-l-"));
+    assert_eq!(come_back(&mut browser, &provider.consent(&asked, "alice")).status, 200);
+    assert_eq!(former.get("/app/x").verdict(), "401 session_terminated");
+    let listed = json(&browser.get("/.auth/sessions"));
+    assert_eq!(listed["sessions"].as_array().map(Vec::len), Some(1), "{listed}");
+}

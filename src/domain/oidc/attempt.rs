@@ -6,6 +6,7 @@
 use super::unguessable::Unguessable;
 use crate::domain::principal::SourceName;
 use crate::domain::secret::Secret;
+use crate::domain::session::{SessionId, UserHash};
 use crate::domain::time::UnixTime;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::Engine;
@@ -16,7 +17,7 @@ use std::time::Duration;
 pub const ATTEMPT_LIFE: Duration = Duration::from_secs(600);
 
 /// Another number makes what older versions wrote unreadable, and so the attempt is begun again.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 
 #[derive(Clone, Debug)]
 pub struct Attempt {
@@ -34,6 +35,9 @@ pub struct Attempt {
     pub redirect_uri: String,
     /// Where the browser goes in the end, already checked.
     pub return_to: String,
+    /// The session that this sign-in replaces. A provider brings the browser back from another site, and then it may
+    /// not show the cookies that say so.
+    pub former: Option<(UserHash, SessionId)>,
 }
 
 /// What is known when somebody wants to sign in.
@@ -43,6 +47,7 @@ pub struct Wish {
     pub redirect_uri: String,
     pub return_to: String,
     pub max_age: Option<Duration>,
+    pub former: Option<(UserHash, SessionId)>,
 }
 
 impl Attempt {
@@ -59,6 +64,7 @@ impl Attempt {
             max_age: wish.max_age,
             redirect_uri: wish.redirect_uri,
             return_to: wish.return_to,
+            former: wish.former,
         }
     }
 
@@ -67,6 +73,7 @@ impl Attempt {
     pub fn to_bytes(&self) -> Secret {
         let max_age = self.max_age.map(|age| age.as_secs().to_string()).unwrap_or_default();
         let created = self.created.0.to_string();
+        let former = self.former.map(|(user, id)| format!("{user} {id}")).unwrap_or_default();
         // one field a line; `return_to` is last, so that whatever stands in it stays in it
         let fields = [
             VERSION,
@@ -76,6 +83,7 @@ impl Attempt {
             self.verifier.expose(),
             &created,
             &max_age,
+            &former,
             &self.redirect_uri,
             &self.return_to,
         ];
@@ -85,7 +93,7 @@ impl Attempt {
     /// What [`Attempt::to_bytes`] wrote.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let mut fields = std::str::from_utf8(bytes).ok()?.splitn(9, '\n');
+        let mut fields = std::str::from_utf8(bytes).ok()?.splitn(10, '\n');
         if fields.next()? != VERSION {
             return None;
         }
@@ -98,6 +106,13 @@ impl Attempt {
             max_age: match fields.next()? {
                 "" => None,
                 seconds => Some(Duration::from_secs(seconds.parse().ok()?)),
+            },
+            former: match fields.next()? {
+                "" => None,
+                names => {
+                    let (user, id) = names.split_once(' ')?;
+                    Some((UserHash::parse(user)?, SessionId::parse(id)?))
+                }
             },
             redirect_uri: fields.next()?.to_owned(),
             return_to: fields.next()?.to_owned(),
@@ -136,11 +151,12 @@ mod tests {
         {
             let mut before = attempt();
             (before.max_age, before.return_to) = (max_age, return_to.to_owned());
+            before.former = max_age.map(|_| (UserHash::from_bytes([7; 16]), SessionId::from_bytes([8; 16])));
             let after = Attempt::from_bytes(before.to_bytes().expose()).unwrap();
             assert_eq!(after.provider, before.provider);
             assert!(after.state.matches(before.state.expose()) && after.nonce.matches(before.nonce.expose()));
             assert!(after.verifier.matches(before.verifier.expose()));
-            assert_eq!((after.created, after.max_age), (before.created, max_age));
+            assert_eq!((after.created, after.max_age, after.former), (before.created, max_age, before.former));
             assert_eq!(
                 (after.redirect_uri.as_str(), after.return_to.as_str()),
                 (before.redirect_uri.as_str(), return_to)
@@ -163,8 +179,8 @@ mod tests {
     #[test]
     fn what_an_attempt_did_not_write_is_not_read() {
         let text = String::from_utf8(attempt().to_bytes().expose().to_vec()).unwrap();
-        let other_version = text.replacen('1', "2", 1);
-        let short = text.lines().take(8).collect::<Vec<_>>().join("\n");
+        let other_version = text.replacen('2', "1", 1);
+        let short = text.lines().take(9).collect::<Vec<_>>().join("\n");
         let no_time = text.replace(&NOW.0.to_string(), "yesterday");
         for wrong in [other_version.as_str(), &short, &no_time, "", "1", "\u{0}"] {
             assert!(Attempt::from_bytes(wrong.as_bytes()).is_none(), "{wrong:?}");

@@ -51,6 +51,7 @@ pub(crate) fn attempt() -> Attempt {
         redirect_uri: "https://app.example.com/.auth/callback/id".to_owned(),
         return_to: "/reports?year=2026".to_owned(),
         max_age: None,
+        former: None,
     };
     Attempt::begin(wish, &[[1; 32], [2; 32], [3; 32]], NOW)
 }

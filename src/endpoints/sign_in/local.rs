@@ -56,7 +56,7 @@ impl Own {
                     ip: asked.request.client.ip,
                     now: asked.request.now,
                 };
-                return self.admit(asked, arrived, &destination).await;
+                return self.admit(asked, arrived, (&destination, None)).await;
             }
             Err(users::Refused::Wrong) => Problem::WrongCredentials,
             Err(users::Refused::Blocked { again_in }) => Problem::TooManyFailures { wait: again_in },

@@ -72,7 +72,12 @@ impl Town {
         let time = Arc::new(AtomicU64::new(START * 1000));
         let read = Arc::clone(&time);
         let memory = Memory::new(Clock::new(move || Millis(read.load(Ordering::SeqCst))), Bounds::default());
-        let store = Arc::new(Frail { inner: memory, down: AtomicBool::new(false), asked: Mutex::default() });
+        let store = Arc::new(Frail {
+            inner: memory,
+            down: AtomicBool::new(false),
+            asked: Mutex::default(),
+            deaf: Mutex::default(),
+        });
         let (users, provider) = (Arc::<File>::default(), Arc::<Distant>::default());
         users.says("alice", &["admin"]);
         let ground = ground(&store).await;
@@ -266,6 +271,7 @@ pub(crate) struct Frail {
     pub(crate) inner: Memory,
     pub(crate) down: AtomicBool,
     asked: Mutex<Vec<&'static str>>,
+    deaf: Mutex<Option<&'static str>>,
 }
 
 impl Frail {
@@ -277,11 +283,17 @@ impl Frail {
         self.down.store(false, Ordering::SeqCst);
     }
 
+    /// The next `question` of this kind is not answered.
+    pub(crate) fn misses(&self, question: &'static str) {
+        *self.deaf.lock() = Some(question);
+    }
+
     /// Between a question and its answer others run.
     async fn hear(&self, question: &'static str) -> Result<(), StoreError> {
         self.asked.lock().push(question);
         yield_now().await;
-        if self.down.load(Ordering::SeqCst) {
+        let missed = self.deaf.lock().take_if(|deaf| *deaf == question).is_some();
+        if missed || self.down.load(Ordering::SeqCst) {
             return Err(StoreError("it is away".to_owned()));
         }
         Ok(())
