@@ -6,7 +6,7 @@ use crate::domain::denial::{Code, Denial};
 use crate::domain::session::{Millis, SessionId};
 use crate::domain::time::UnixTime;
 use crate::pipeline::own::Reply;
-use crate::pipeline::session::{Listed, Recognised};
+use crate::pipeline::session::{Listed, Place, Recognised};
 use crate::pipeline::Caller;
 use crate::web::{Ended, SessionRow, Sessions};
 use http::StatusCode;
@@ -53,11 +53,11 @@ impl Own {
         };
         let (user, current) = whose(&recognised)?;
         let ended = if id == OTHERS {
-            self.house.end_others(user, Some(current)).await?;
+            self.house.end_others(user, Some(current), asked.request.client.ip).await?;
             "others"
         } else {
             let id = SessionId::parse(id).ok_or_else(|| Denial::new(Code::NoRoute, "no session of that name"))?;
-            if !self.house.end(user, id).await? {
+            if !self.house.end(Place { user, id }, asked.request.client.ip).await? {
                 return Err(Denial::new(Code::NoRoute, "no session of that name"));
             }
             if id == current {

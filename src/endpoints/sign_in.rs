@@ -167,7 +167,7 @@ impl Own {
     async fn end_former(&self, asked: &Asked<'_>, former: Option<Place>) -> Result<(), Denial> {
         let held = self.house.place(&asked.held, asked.request.now).await?;
         if let Some(place) = held.or(former) {
-            self.house.end(place.user, place.id).await?;
+            self.house.end(place, asked.request.client.ip).await?;
         }
         Ok(())
     }
@@ -177,7 +177,7 @@ impl Own {
     async fn retire_former(&self, asked: &Asked<'_>, former: Option<Place>) {
         let held = self.house.place(&asked.held, asked.request.now).await.ok().flatten();
         if let Some(place) = held.or(former) {
-            let _ = self.house.sign_out(place.user, place.id).await;
+            let _ = self.house.sign_out(place, asked.request.client.ip).await;
         }
     }
 

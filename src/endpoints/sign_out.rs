@@ -37,10 +37,10 @@ impl Own {
         let record = self.house.look(place).await.ok().flatten().map(|(record, _)| record);
         let all = asked.query("all").as_deref() == Some("true") || asked.form("all").as_deref() == Some("true");
         if all {
-            self.house.end_others(place.user, None).await?;
+            self.house.end_others(place.user, None, asked.request.client.ip).await?;
         }
         // Here it is revoked, and others are told as soon as the store is back: whoever signs out is signed out.
-        if let Err(denial) = self.house.sign_out(place.user, place.id).await {
+        if let Err(denial) = self.house.sign_out(place, asked.request.client.ip).await {
             tracing::warn!("signed out, but the record stays for now: {}", denial.detail);
         }
         let at_provider = match &record {

@@ -25,3 +25,19 @@ fn what_our_own_endpoints_refuse_is_in_the_books_and_nowhere_else() {
     }
     assert!(gate.metric("doorward_requests_total{route=\"none\",decision=\"refused\",code=\"401\"}") >= 1.0);
 }
+
+#[test]
+fn whoever_comes_and_goes_is_written_down_with_their_address() {
+    let gate = people::setup()
+        .server("trusted_proxies = [\"127.0.0.0/8\"]")
+        .start(&[people::LOCAL, &Backend::echo().upstream("app"), people::ROUTES].concat());
+    let mut browser = Browser::new(&gate);
+    browser.device.push_str("X-Forwarded-For: 192.0.2.9\r\n");
+    assert_eq!(browser.sign_in("alice").status, 303);
+    let session = browser.session();
+    assert_eq!(browser.post("/.auth/logout").status, 204);
+    for event in ["sign_in", "sign_out"] {
+        let line = gate.journal.wait(|line| line["event"] == event);
+        assert_eq!((&line["client_ip"], &line["session"]), (&"192.0.2.9".into(), &session.as_str().into()), "{line}");
+    }
+}

@@ -8,7 +8,7 @@ use crate::domain::secret::Secret;
 use crate::domain::session::{Millis, SessionId};
 use crate::domain::time::UnixTime;
 use crate::pipeline::own::Reply;
-use crate::pipeline::session::{random, Arrived, Full, Refused};
+use crate::pipeline::session::{random, Arrived, Full, Place, Refused};
 use crate::ports::users;
 use crate::ports::SessionEvent;
 use crate::web::{Hidden, Problem, SignIn, TooManySessions};
@@ -144,8 +144,9 @@ impl Own {
         }
         let chosen = asked.form("session").and_then(|id| SessionId::parse(&id));
         let chosen = chosen.ok_or_else(|| Denial::new(Code::BadRequest, "no session was chosen"))?;
-        self.house.end(full.user, chosen).await?;
-        match self.house.admit_record(full, asked.request.now).await {
+        let from = asked.request.client.ip;
+        self.house.end(Place { user: full.user, id: chosen }, from).await?;
+        match self.house.admit_record(full, from, asked.request.now).await {
             Ok(signed_in) => self.welcome(asked, &signed_in, &destination),
             Err(Refused::Full(full)) => self.too_many(asked, &full, &destination).await,
             Err(Refused::Denied(denial)) => Err(denial),

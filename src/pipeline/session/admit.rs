@@ -88,13 +88,13 @@ impl House {
     /// [`Refused`]; a store that cannot be asked is 503, and the user tries again.
     pub async fn admit(&self, arrived: Arrived<'_>) -> Result<SignedIn, Refused> {
         let user = UserHash::of(arrived.provider, &arrived.identity.subject);
-        let (now, provider_sid) = (arrived.now, arrived.identity.idp_sid.clone());
-        self.admit_record(Full { user, provider_sid, record: self.record(arrived) }, now).await
+        let (from, now, provider_sid) = (arrived.ip, arrived.now, arrived.identity.idp_sid.clone());
+        self.admit_record(Full { user, provider_sid, record: self.record(arrived) }, from, now).await
     }
 
     /// # Errors
     /// As [`House::admit`].
-    pub async fn admit_record(&self, full: Full, now: UnixTime) -> Result<SignedIn, Refused> {
+    pub async fn admit_record(&self, full: Full, from: Option<IpAddr>, now: UnixTime) -> Result<SignedIn, Refused> {
         let record = &full.record;
         // A block that was just made elsewhere, and a revocation of this very user: both stand before this sign-in. While
         // the store is away no session is made either, so there is nothing to get wrong.
@@ -129,7 +129,7 @@ impl House {
             session: Some(place.id),
             provider: &record.provider,
             subject: &record.subject,
-            client: None,
+            client: from,
             detail: &record.device,
         });
         Ok(SignedIn { place, issued, record: full.record })

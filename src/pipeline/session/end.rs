@@ -8,6 +8,7 @@ use crate::domain::secret::Secret;
 use crate::domain::session::{ProviderSid, SessionId, Times, UserHash};
 use crate::ports::store::Stored;
 use crate::ports::{RevokedFor, SessionEvent};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// One session, as its user is shown it.
@@ -44,15 +45,16 @@ impl House {
     }
 
     /// Ends one session of `user`. `false`: they have none of that name, and nothing was done; for names are public, and
-    /// nobody may end a session that is not theirs by naming it.
+    /// nobody may end a session that is not theirs by naming it. `from` is where that was asked for.
     ///
     /// # Errors
     /// 503: the store cannot be asked.
-    pub async fn end(self: &Arc<Self>, user: UserHash, id: SessionId) -> Result<bool, Denial> {
-        let Some((record, _)) = self.look(Place { user, id }).await? else { return Ok(false) };
+    pub async fn end(self: &Arc<Self>, place: Place, from: Option<IpAddr>) -> Result<bool, Denial> {
+        let Place { user, id } = place;
+        let Some((record, _)) = self.look(place).await? else { return Ok(false) };
         self.ground.revocations.revoke_session(id, RevokedFor::SignOut).await;
         let ended = self.ground.store.end(user, id).await;
-        self.noted_end(&record, id);
+        self.noted_end(&record, id, from);
         self.give_back(record);
         // Revoked it is already, should the record have stayed.
         Ok(ended.map(|_| true)?)
@@ -63,11 +65,11 @@ impl House {
     ///
     /// # Errors
     /// 503: other replicas may not have heard of it.
-    pub async fn sign_out(self: &Arc<Self>, user: UserHash, id: SessionId) -> Result<(), Denial> {
-        match self.end(user, id).await {
+    pub async fn sign_out(self: &Arc<Self>, place: Place, from: Option<IpAddr>) -> Result<(), Denial> {
+        match self.end(place, from).await {
             Ok(_) => Ok(()),
             Err(denial) => {
-                self.ground.revocations.revoke_session(id, RevokedFor::SignOut).await;
+                self.ground.revocations.revoke_session(place.id, RevokedFor::SignOut).await;
                 Err(denial)
             }
         }
@@ -77,10 +79,15 @@ impl House {
     ///
     /// # Errors
     /// As [`House::end`].
-    pub async fn end_others(self: &Arc<Self>, user: UserHash, kept: Option<SessionId>) -> Result<(), Denial> {
-        for listed in self.list(user).await? {
-            if Some(listed.id) != kept {
-                self.end(user, listed.id).await?;
+    pub async fn end_others(
+        self: &Arc<Self>,
+        user: UserHash,
+        kept: Option<SessionId>,
+        from: Option<IpAddr>,
+    ) -> Result<(), Denial> {
+        for Listed { id, .. } in self.list(user).await? {
+            if Some(id) != kept {
+                self.end(Place { user, id }, from).await?;
             }
         }
         Ok(())
@@ -121,13 +128,13 @@ impl House {
         }
     }
 
-    fn noted_end(&self, record: &Record, id: SessionId) {
+    fn noted_end(&self, record: &Record, id: SessionId, from: Option<IpAddr>) {
         self.ground.events.noted(&SessionEvent {
             name: "sign_out",
             session: Some(id),
             provider: &record.provider,
             subject: &record.subject,
-            client: None,
+            client: from,
             detail: "",
         });
     }
