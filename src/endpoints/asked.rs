@@ -1,7 +1,8 @@
 //! A request to one of our endpoints, read once.
 
 use super::Own;
-use crate::domain::cookies::{CookiePlan, OurCookies};
+use crate::domain::cookies::{CookiePlan, OurCookies, SessionCookie};
+use crate::domain::credential::{presented, Presented};
 use crate::domain::csrf::{self, Cause, Csrf, Friends};
 use crate::domain::denial::{Code, Denial};
 use crate::domain::device::Device;
@@ -9,10 +10,13 @@ use crate::domain::navigation::wants_page;
 use crate::domain::origins::Origin;
 use crate::domain::return_to::Destinations;
 use crate::pipeline::own::OwnRequest;
+use crate::pipeline::permit::Memory;
 use crate::pipeline::session::{Asking, Recognised, Turned};
+use crate::pipeline::Caller;
 use http::header::ACCEPT;
 use http::Method;
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// How many fields of a form or query are read. None of ours has half as many.
 const MOST_FIELDS: usize = 32;
@@ -72,13 +76,30 @@ impl<'r> Asked<'r> {
         csrf::check(&cause, Csrf::Strict, &friends)
     }
 
+    /// As [`Asked::check_cause`], where a bearer token may stand for the cookie: no browser sends one of its own accord.
+    pub(super) fn check_cause_of_cookies(&self, own: &Own) -> Result<(), Denial> {
+        match self.bearer()? {
+            Some(_) => Ok(()),
+            None => self.check_cause(own),
+        }
+    }
+
+    /// The token of a client that keeps its tokens itself. The renewal cookie beside it is no credential of a request.
+    pub(super) fn bearer(&self) -> Result<Option<&'r str>, Denial> {
+        let Presented::Bearer(token) = presented(&self.request.headers)? else { return Ok(None) };
+        if self.held.session() != SessionCookie::Absent {
+            return Err(Denial::new(Code::ConflictingCredentials, "a session cookie beside a bearer token"));
+        }
+        Ok(Some(token))
+    }
+
     /// Where a sign-in leads, checked; without a wish to the root.
     pub(super) fn destination(&self, own: &Own, wish: Option<&str>) -> Result<String, Denial> {
         let destinations = Destinations { own: self.origin, listed: &own.destinations, prefix: &own.prefix };
         destinations.check(wish.filter(|wish| !wish.is_empty()).unwrap_or("/"))
     }
 
-    /// Who is asking, renewed on the way where that is due.
+    /// Who is asking, by cookie or by our own access token; with cookies renewed on the way where that is due.
     pub(super) async fn recognise(&self, own: &Own) -> Result<Recognised, Turned> {
         let request = self.request;
         let asking = Asking {
@@ -93,8 +114,15 @@ impl<'r> Asked<'r> {
             renews: own.house.renews_unseen(),
             now: request.now,
         };
+        let away = |denial| Turned::Away(denial, Vec::new());
+        if let Some(token) = self.bearer().map_err(away)? {
+            let verified = own.house.read_bearer(token, request.now).map_err(away)?;
+            own.house.check_bearer(&verified, &asking).await.map_err(away)?;
+            let caller = Caller::Known { verified: Arc::new(verified), memory: Memory::Miss };
+            return Ok(Recognised { caller, cookies: Vec::new() });
+        }
         let recognised = own.house.recognise(&self.held, &asking).await?;
-        recognised.ok_or_else(|| Turned::Away(Denial::new(Code::Unauthenticated, "no session"), Vec::new()))
+        recognised.ok_or_else(|| away(Denial::new(Code::Unauthenticated, "no session")))
     }
 }
 

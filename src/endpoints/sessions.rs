@@ -3,7 +3,7 @@
 use super::reply::{empty, json, page, see_other, turned, with_cookies};
 use super::{Asked, Own};
 use crate::domain::denial::{Code, Denial};
-use crate::domain::session::{Millis, SessionId};
+use crate::domain::session::{Millis, SessionId, UserHash};
 use crate::domain::time::UnixTime;
 use crate::pipeline::own::Reply;
 use crate::pipeline::session::{Listed, Place, Recognised};
@@ -46,7 +46,7 @@ impl Own {
 
     /// `DELETE /sessions/{id}` and `POST /sessions/{id}/revoke`
     pub(super) async fn end_session(&self, asked: &Asked<'_>, id: &str) -> Result<Reply, Denial> {
-        asked.check_cause(self)?;
+        asked.check_cause_of_cookies(self)?;
         let recognised = match asked.recognise(self).await {
             Ok(recognised) => recognised,
             Err(away) => return Ok(turned(self, asked, away)),
@@ -102,7 +102,7 @@ impl Own {
     }
 }
 
-fn whose(recognised: &Recognised) -> Result<(crate::domain::session::UserHash, SessionId), Denial> {
+pub(super) fn whose(recognised: &Recognised) -> Result<(UserHash, SessionId), Denial> {
     match &recognised.caller {
         Caller::Known { verified, .. } => verified.session().map(|facts| (facts.user, facts.id)),
         Caller::Anonymous => None,

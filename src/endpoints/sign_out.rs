@@ -1,13 +1,14 @@
 //! Signing out: here, everywhere, and because the provider says so.
 
-use super::reply::{empty, json, page, see_other, with_cookies};
-use super::{Asked, Holds, Own};
+use super::reply::{empty, json, page, see_other, turned, with_cookies};
+use super::sessions::whose;
+use super::{Asked, Delivery, Holds, Own};
 use crate::domain::denial::{Code, Denial};
 use crate::domain::oidc::logout::{end_session_url, LogoutToken, SignOut as AtProvider};
 use crate::domain::principal::SourceName;
 use crate::domain::secret::Secret;
 use crate::pipeline::own::Reply;
-use crate::pipeline::session::{random, Record};
+use crate::pipeline::session::{random, Place, Record};
 use crate::ports::provider::with_keys;
 use crate::ports::store::Nonce;
 use crate::web::{SignOut, SignedOut};
@@ -27,11 +28,24 @@ impl Own {
         Ok(page(self, StatusCode::OK, &SignOut { site: &self.site, name }, &targets))
     }
 
-    /// `POST /logout`: the session of these cookies, or with `?all=true` all of its user's.
+    /// `POST /logout`: the session of these cookies or of this token, or with `?all=true` all of its user's.
     pub(super) async fn sign_out(&self, asked: &Asked<'_>) -> Result<Reply, Denial> {
-        asked.check_cause(self)?;
+        let by_token = asked.bearer()?.is_some();
+        // A browser without a session is signed out; a program that forgot its token must not believe that it is.
+        if self.delivery == Delivery::Body && !by_token && !asked.held.holds_session() && !asked.wants_page() {
+            return Err(Denial::new(Code::Unauthenticated, "nothing to tell whose session shall end"));
+        }
+        asked.check_cause_of_cookies(self)?;
         let clear = asked.plan.clear_session(&asked.held);
-        let Some(place) = self.house.place(&asked.held, asked.request.now).await? else {
+        let place = if by_token {
+            match asked.recognise(self).await {
+                Ok(recognised) => whose(&recognised).map(|(user, id)| Some(Place { user, id }))?,
+                Err(away) => return Ok(turned(self, asked, away)),
+            }
+        } else {
+            self.house.place(&asked.held, asked.request.now).await?
+        };
+        let Some(place) = place else {
             return Ok(with_cookies(self.signed_out(asked, None)?, clear));
         };
         let record = self.house.look(place).await.ok().flatten().map(|(record, _)| record);

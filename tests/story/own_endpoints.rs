@@ -2,7 +2,25 @@
 
 use super::support::backend::Backend;
 use super::support::browser::{json, Browser, SCRIPT};
+use super::support::client::Response;
+use super::support::gate::Gate;
 use super::support::people;
+use serde_json::Value;
+
+const BODY: &str = "[session]\ndelivery = \"body\"\n";
+/// What a program says of itself: next to nothing.
+const PROGRAM: &str = "Accept: application/json\r\n";
+
+/// The tokens of a client without a cookie jar in which `name` has signed in.
+fn tokens(gate: &Gate, name: &str) -> (String, String) {
+    let told: Value = json(&Browser::new(gate).sign_in(name));
+    let text = |name: &str| told[name].as_str().unwrap().to_owned();
+    (text("access_token"), text("refresh_token"))
+}
+
+fn ask_as(gate: &Gate, method: &str, path: &str, token: &str) -> Response {
+    Browser::new(gate).ask(method, path, &format!("{PROGRAM}Authorization: Bearer {token}\r\n"), "")
+}
 
 #[test]
 fn what_our_own_endpoints_refuse_is_in_the_books_and_nowhere_else() {
@@ -40,4 +58,57 @@ fn whoever_comes_and_goes_is_written_down_with_their_address() {
         let line = gate.journal.wait(|line| line["event"] == event);
         assert_eq!((&line["client_ip"], &line["session"]), (&"192.0.2.9".into(), &session.as_str().into()), "{line}");
     }
+}
+
+#[test]
+fn a_client_that_holds_its_tokens_sees_itself_and_ends_its_sessions() {
+    let gate = people::house(&Backend::echo(), BODY);
+    let ((one, _), (two, _), (bob, _)) = (tokens(&gate, "alice"), tokens(&gate, "alice"), tokens(&gate, "bob"));
+    let me = json(&ask_as(&gate, "GET", "/.auth/me", &one));
+    assert_eq!((me["sub"].as_str(), me["provider"].as_str()), (Some("alice"), Some("local")));
+    let listed = json(&ask_as(&gate, "GET", "/.auth/sessions", &one));
+    let [first, second] = listed["sessions"].as_array().unwrap().as_slice() else { panic!("{listed}") };
+    assert_eq!((&first["id"], &first["current"], &second["current"]), (&me["session"], &true.into(), &false.into()));
+
+    let others = format!("/.auth/sessions/{}", second["id"].as_str().unwrap());
+    assert_eq!(ask_as(&gate, "DELETE", &others, &bob).verdict(), "404 no_route", "it is not bob's to end");
+    assert_eq!(ask_as(&gate, "DELETE", &others, &one).status, 200);
+    assert_eq!(ask_as(&gate, "GET", "/.auth/me", &two).verdict(), "401 session_terminated");
+    assert_eq!(ask_as(&gate, "POST", "/.auth/logout", &one).status, 204);
+    assert_eq!(ask_as(&gate, "GET", "/.auth/me", &one).verdict(), "401 session_terminated");
+    assert_eq!(ask_as(&gate, "POST", "/.auth/logout", &one).verdict(), "401 session_terminated");
+    assert_eq!(ask_as(&gate, "GET", "/.auth/me", &bob).status, 200);
+}
+
+#[test]
+fn nobody_is_told_that_they_are_signed_out_who_did_not_say_who_they_are() {
+    let gate = people::house(&Backend::echo(), BODY);
+    let (token, _) = tokens(&gate, "alice");
+    assert_eq!(Browser::new(&gate).ask("POST", "/.auth/logout", PROGRAM, "").verdict(), "401 unauthenticated");
+    let forged = format!("{}AAAA", token.rsplit_once('.').unwrap().0.to_owned() + ".");
+    assert_eq!(ask_as(&gate, "POST", "/.auth/logout", &forged).verdict(), "401 token_invalid");
+    assert_eq!(ask_as(&gate, "GET", "/.auth/me", &token).status, 200);
+
+    let gate = people::house(&Backend::echo(), "");
+    assert_eq!(Browser::new(&gate).post("/.auth/logout").status, 204, "a browser without a session is signed out");
+    let mut browser = Browser::signed_in(&gate, "alice");
+    let token = browser.cookie("doorward").unwrap().to_owned();
+    let both = format!("{SCRIPT}Authorization: Bearer {token}\r\n");
+    for (method, path) in [("GET", "/.auth/me"), ("POST", "/.auth/logout"), ("DELETE", "/.auth/sessions/others")] {
+        assert_eq!(browser.ask(method, path, &both, "").verdict(), "400 conflicting_credentials", "{path}");
+    }
+    assert_eq!(browser.get("/.auth/me").status, 200);
+}
+
+#[test]
+fn a_copied_token_is_no_more_than_a_copied_cookie() {
+    let gate = people::house(&Backend::echo(), BODY);
+    let (token, _) = tokens(&gate, "alice");
+    let mut thief = Browser::new(&gate);
+    thief.device = "User-Agent: curl/8.0\r\nAccept-Language: zz\r\n".to_owned();
+    for (method, path) in [("GET", "/.auth/me"), ("GET", "/.auth/sessions"), ("POST", "/.auth/logout")] {
+        let answer = thief.ask(method, path, &format!("{PROGRAM}Authorization: Bearer {token}\r\n"), "");
+        assert_eq!(answer.verdict(), "401 step_up_required", "{path}");
+    }
+    assert_eq!(ask_as(&gate, "GET", "/.auth/me", &token).status, 200);
 }
