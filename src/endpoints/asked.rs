@@ -53,6 +53,12 @@ impl<'r> Asked<'r> {
         field(&self.request.body, name)
     }
 
+    /// All values of a field of the form: of what may stand there once, two are a mistake.
+    pub(super) fn form_all(&self, name: &str) -> Vec<Cow<'r, str>> {
+        let fields = form_urlencoded::parse(&self.request.body).take(MOST_FIELDS);
+        fields.filter(|(known, _)| known == name).map(|(_, value)| value).collect()
+    }
+
     /// A script, rather than a person or a form of ours.
     pub(super) fn wants_json(&self) -> bool {
         let accept = self.request.headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();

@@ -21,7 +21,7 @@ impl Own {
             return Err(Denial::new(Code::MethodNotAllowed, "a document is only read"));
         }
         let issuer = self.house.origins.issuer().as_str();
-        let offered = Offered::default();
+        let offered = Offered { revocation: true, ..Offered::default() };
         match name {
             "jwks.json" => Ok(self.jwks(asked)),
             "openid-configuration" => {

@@ -3,6 +3,7 @@
 mod asked;
 mod documents;
 mod reply;
+mod revoke;
 mod session;
 mod sessions;
 mod sign_in;
@@ -96,6 +97,7 @@ impl Own {
             ("logout", None, None, None) if get => self.ask_to_sign_out(asked).await,
             ("logout", None, None, None) if post => self.sign_out(asked).await,
             ("backchannel-logout", Some(provider), None, None) if post => self.sign_out_by(asked, provider).await,
+            ("revoke", None, None, None) if post => self.revoke(asked).await,
             ("me", None, None, None) if get => self.me(asked).await,
             ("sessions", None, None, None) if get => self.sessions(asked).await,
             ("sessions", Some(id), None, None) if asked.request.method == Method::DELETE => {
@@ -115,7 +117,7 @@ impl Own {
     }
 }
 
-const KNOWN: [&str; 7] = ["login", "callback", "refresh", "logout", "backchannel-logout", "me", "sessions"];
+const KNOWN: [&str; 8] = ["login", "callback", "refresh", "logout", "backchannel-logout", "revoke", "me", "sessions"];
 
 #[cfg(test)]
 #[path = "opaque_tests.rs"]

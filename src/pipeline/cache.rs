@@ -105,7 +105,7 @@ impl Verified {
     }
 
     /// What it can be revoked by.
-    pub(super) fn credential(&self) -> Credential<'_> {
+    pub(in crate::pipeline) fn credential(&self) -> Credential<'_> {
         let claim = |name| self.principal.claims.get(name);
         Credential {
             jti: claim("jti").and_then(|jti| jti.as_str()),

@@ -3,6 +3,7 @@
 use crate::domain::principal::SourceName;
 use crate::domain::revocation::Position;
 use crate::domain::session::{OnLimit, SessionId};
+use crate::domain::time::UnixTime;
 use async_trait::async_trait;
 use std::fmt::Debug;
 
@@ -30,6 +31,9 @@ pub trait Revocations: Send + Sync + Debug {
 
     /// Ends everything that was minted for a session. It counts here when this returns.
     async fn revoke_session(&self, id: SessionId, why: RevokedFor);
+
+    /// Ends one token, which would have counted until then.
+    async fn revoke_token(&self, jti: &str, until: UnixTime, why: RevokedFor);
 
     /// Ends everything that was minted for a user before now.
     async fn revoke_user(&self, source: &SourceName, subject: &str, why: RevokedFor);

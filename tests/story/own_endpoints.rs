@@ -1,7 +1,7 @@
 //! The gate's own endpoints as programs meet them: what they refuse, and what they do for whoever holds tokens.
 
 use super::support::backend::Backend;
-use super::support::browser::{json, Browser, SCRIPT};
+use super::support::browser::{encoded, json, Browser, SCRIPT};
 use super::support::client::Response;
 use super::support::gate::Gate;
 use super::support::people;
@@ -16,6 +16,16 @@ fn tokens(gate: &Gate, name: &str) -> (String, String) {
     let told: Value = json(&Browser::new(gate).sign_in(name));
     let text = |name: &str| told[name].as_str().unwrap().to_owned();
     (text("access_token"), text("refresh_token"))
+}
+
+fn give_up(gate: &Gate, form: &[(&str, &str)]) -> Response {
+    let headers = "Content-Type: application/x-www-form-urlencoded; charset=utf-8\r\n";
+    Browser::new(gate).ask("POST", "/.auth/revoke", headers, &encoded(form))
+}
+
+fn refresh(gate: &Gate, token: &str) -> Response {
+    let body = serde_json::json!({ "refresh_token": token }).to_string();
+    Browser::new(gate).ask("POST", "/.auth/refresh", PROGRAM, &body)
 }
 
 fn ask_as(gate: &Gate, method: &str, path: &str, token: &str) -> Response {
@@ -111,4 +121,62 @@ fn a_copied_token_is_no_more_than_a_copied_cookie() {
         assert_eq!(answer.verdict(), "401 step_up_required", "{path}");
     }
     assert_eq!(ask_as(&gate, "GET", "/.auth/me", &token).status, 200);
+}
+
+#[test]
+fn an_access_token_that_is_given_up_ends_alone() {
+    let gate = people::house(&Backend::echo(), BODY);
+    let (access, renewal) = tokens(&gate, "alice");
+    let answer = give_up(&gate, &[("token", &access), ("token_type_hint", "refresh_token")]);
+    assert_eq!((answer.status, answer.body.len()), (200, 0));
+    for path in ["/app/x", "/.auth/me"] {
+        assert_eq!(ask_as(&gate, "GET", path, &access).verdict(), "401 token_revoked", "{path}");
+    }
+    let line = gate.journal.wait(|line| line["event"] == "token_revoked");
+    assert_eq!((&line["sub"], &line["client_ip"]), (&"alice".into(), &"127.0.0.1".into()));
+    let next = json(&refresh(&gate, &renewal));
+    assert_eq!(ask_as(&gate, "GET", "/app/x", next["access_token"].as_str().unwrap()).status, 200);
+}
+
+#[test]
+fn a_renewal_token_that_is_given_up_ends_its_session_and_all_it_minted() {
+    let gate = people::house(&Backend::echo(), BODY);
+    for replaced in [false, true] {
+        let ((access, renewal), (bystander, _)) = (tokens(&gate, "alice"), tokens(&gate, "alice"));
+        let next = if replaced { Some(json(&refresh(&gate, &renewal))) } else { None };
+        assert_eq!(give_up(&gate, &[("token", &renewal)]).status, 200);
+        assert_eq!(ask_as(&gate, "GET", "/app/x", &access).verdict(), "401 session_terminated");
+        assert_eq!(refresh(&gate, &renewal).status, 401);
+        if let Some(next) = next {
+            let (access, renewal) = (next["access_token"].as_str().unwrap(), next["refresh_token"].as_str().unwrap());
+            assert_eq!(ask_as(&gate, "GET", "/app/x", access).verdict(), "401 session_terminated");
+            assert_eq!(refresh(&gate, renewal).status, 401);
+        }
+        assert_eq!(ask_as(&gate, "GET", "/app/x", &bystander).status, 200, "another session of the same user");
+        assert_eq!(give_up(&gate, &[("token", &renewal)]).status, 200, "and once more");
+    }
+}
+
+#[test]
+fn nobody_learns_from_a_revocation_which_tokens_are_good() {
+    let gate = people::house(&Backend::echo(), BODY);
+    let (access, renewal) = tokens(&gate, "alice");
+    let forged = [&access, &renewal].map(|token| format!("{}AAAA", &token[..token.len() - 4]));
+    for token in [forged[0].as_str(), &forged[1], "x", "a.b.c", "dwr1.", "\u{0}"] {
+        let answer = give_up(&gate, &[("token", token)]);
+        assert_eq!((answer.status, answer.body.len()), (200, 0), "{token:?}");
+    }
+    let twice = [("token", access.as_str()), ("token", renewal.as_str())];
+    for (what, answer) in [
+        ("no token", give_up(&gate, &[("token_type_hint", "access_token")])),
+        ("an empty one", give_up(&gate, &[("token", "")])),
+        ("two", give_up(&gate, &twice)),
+        ("no form", Browser::new(&gate).ask("POST", "/.auth/revoke", PROGRAM, &encoded(&[("token", &access)]))),
+    ] {
+        assert_eq!((answer.status, json(&answer)["error"].as_str()), (400, Some("invalid_request")), "{what}");
+    }
+    assert_eq!(ask_as(&gate, "GET", "/app/x", &access).status, 200, "none of that did anything");
+    assert_eq!(Browser::new(&gate).get("/.auth/revoke").verdict(), "405 method_not_allowed");
+    let told = json(&Browser::new(&gate).get("/.well-known/oauth-authorization-server"));
+    assert_eq!(told["revocation_endpoint"], "http://localhost/.auth/revoke");
 }

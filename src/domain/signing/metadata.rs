@@ -9,10 +9,10 @@ use serde_json::{json, Map, Value};
 pub struct Offered {
     /// `POST /token` for clients that hold refresh tokens.
     pub refresh_token: bool,
-    /// `POST /token` for machines.
+    /// `POST /token` and `POST /introspect` for machines.
     pub client_credentials: bool,
-    /// `POST /revoke` and `POST /introspect`.
-    pub token_management: bool,
+    /// `POST /revoke`, where a token is its own proof.
+    pub revocation: bool,
 }
 
 /// `/.well-known/oauth-authorization-server` (RFC 8414 section 2). No authorization endpoint: we sign people in for
@@ -63,8 +63,11 @@ fn server(issuer: &str, prefix: &str, offered: Offered) -> Map<String, Value> {
         say("token_endpoint_auth_methods_supported", methods);
     }
     say("grant_types_supported", json!(grants));
-    if offered.token_management {
+    if offered.revocation {
         say("revocation_endpoint", json!(format!("{issuer}{prefix}/revoke")));
+        say("revocation_endpoint_auth_methods_supported", json!(["none"]));
+    }
+    if offered.client_credentials {
         say("introspection_endpoint", json!(format!("{issuer}{prefix}/introspect")));
     }
     document
@@ -92,10 +95,11 @@ mod tests {
 
     #[test]
     fn what_is_on_is_found_below_the_prefix() {
-        let offered = Offered { refresh_token: true, client_credentials: true, token_management: true };
+        let offered = Offered { refresh_token: true, client_credentials: true, revocation: true };
         let document = authorization_server(ISSUER, "/.auth", offered);
         assert_eq!(document["token_endpoint"], "https://app.example.com/.auth/token");
         assert_eq!(document["revocation_endpoint"], "https://app.example.com/.auth/revoke");
+        assert_eq!(document["revocation_endpoint_auth_methods_supported"], json!(["none"]));
         assert_eq!(document["introspection_endpoint"], "https://app.example.com/.auth/introspect");
         assert_eq!(document["grant_types_supported"], json!(["refresh_token", "client_credentials"]));
     }

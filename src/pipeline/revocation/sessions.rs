@@ -38,6 +38,11 @@ impl crate::ports::session::Revocations for Revocations {
         self.revoke(&[Order::new(Target::Session(id.to_string()), reason(why))], Wait::None, AT_ONCE).await;
     }
 
+    async fn revoke_token(&self, jti: &str, until: UnixTime, why: RevokedFor) {
+        let order = Order { until: Some(until), ..Order::new(Target::Jti(jti.to_owned()), reason(why)) };
+        self.revoke(&[order], Wait::None, AT_ONCE).await;
+    }
+
     async fn revoke_user(&self, source: &SourceName, subject: &str, why: RevokedFor) {
         let user = User::of(source, subject);
         self.revoke(&[Order::new(Target::User(user), reason(why))], Wait::None, AT_ONCE).await;

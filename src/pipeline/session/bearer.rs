@@ -9,7 +9,7 @@ use crate::domain::denial::{Code, Denial};
 use crate::domain::principal::AuthMethod;
 use crate::domain::time::UnixTime;
 use crate::pipeline::cache::Verified;
-use crate::ports::KeySource;
+use crate::ports::{Credential, KeySource};
 
 impl House {
     /// Whether tokens with this `iss` are ours.
@@ -44,7 +44,15 @@ impl House {
     /// # Errors
     /// It does not.
     pub async fn check_bearer(&self, verified: &Verified, asking: &Asking<'_>) -> Result<(), Denial> {
-        self.check_revoked(verified)?;
+        self.check_revoked(verified).map_err(|denial| match denial.code {
+            Code::SessionTerminated if !self.is_over(verified) => Denial::new(Code::TokenRevoked, "given up"),
+            _ => denial,
+        })?;
         self.check_device(verified, asking).await.map_err(|(denial, _)| denial)
+    }
+
+    /// Whether more than this one token has ended: another one of its session would not help.
+    fn is_over(&self, verified: &Verified) -> bool {
+        self.ground.revocations.refuses(&Credential { jti: None, ..verified.credential() })
     }
 }

@@ -6,8 +6,10 @@ use crate::domain::oidc::logout::Ends;
 use crate::domain::principal::SourceName;
 use crate::domain::secret::Secret;
 use crate::domain::session::{ProviderSid, SessionId, Times, UserHash};
+use crate::pipeline::cache::Verified;
 use crate::ports::store::Stored;
 use crate::ports::{RevokedFor, SessionEvent};
+use serde_json::Value;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -73,6 +75,21 @@ impl House {
                 Err(denial)
             }
         }
+    }
+
+    /// Ends one access token; its session goes on. Of one that counts no longer nothing is written down.
+    pub async fn revoke_token(&self, verified: &Verified, from: Option<IpAddr>) {
+        let jti = verified.principal.claims.get("jti").and_then(Value::as_str);
+        let Some(jti) = jti.filter(|_| self.check_revoked(verified).is_ok()) else { return };
+        self.ground.revocations.revoke_token(jti, verified.principal.expires, RevokedFor::SignOut).await;
+        self.ground.events.noted(&SessionEvent {
+            name: "token_revoked",
+            session: verified.session().map(|facts| facts.id),
+            provider: verified.principal.source.as_str(),
+            subject: &verified.principal.subject,
+            client: from,
+            detail: "given up by whoever held it",
+        });
     }
 
     /// Ends every session of `user` but `kept`.
