@@ -16,7 +16,6 @@ use crate::pipeline::Caller;
 use http::header::ACCEPT;
 use http::Method;
 use std::borrow::Cow;
-use std::sync::Arc;
 
 /// How many fields of a form or query are read. None of ours has half as many.
 const MOST_FIELDS: usize = 32;
@@ -122,9 +121,9 @@ impl<'r> Asked<'r> {
         };
         let away = |denial| Turned::Away(denial, Vec::new());
         if let Some(token) = self.bearer().map_err(away)? {
-            let verified = own.house.read_bearer(token, request.now).map_err(away)?;
+            let verified = own.house.know_bearer(token, request.now).map_err(away)?;
             own.house.check_bearer(&verified, &asking).await.map_err(away)?;
-            let caller = Caller::Known { verified: Arc::new(verified), memory: Memory::Miss };
+            let caller = Caller::Known { verified, memory: Memory::Miss };
             return Ok(Recognised { caller, cookies: Vec::new() });
         }
         let recognised = own.house.recognise(&self.held, &asking).await?;

@@ -74,11 +74,21 @@ pub(super) fn refusal(own: &Own, request: &OwnRequest, denial: &Denial) -> Reply
         problem(status, denial.code, &request.request_id)
     };
     match status.as_u16() {
-        401 => reply.headers.push((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"doorward\""))),
+        401 => reply.headers.push((WWW_AUTHENTICATE, challenge(denial.code))),
         503 => reply.headers.push((RETRY_AFTER, HeaderValue::from_static("5"))),
         _ => {}
     }
     Reply { denial: Some(denial.clone()), ..reply }
+}
+
+/// RFC 6750 section 3.1: the error only where a token was presented.
+fn challenge(code: Code) -> HeaderValue {
+    HeaderValue::from_static(match code {
+        Code::TokenInvalid | Code::TokenExpired | Code::TokenRevoked => {
+            "Bearer realm=\"doorward\", error=\"invalid_token\""
+        }
+        _ => "Bearer realm=\"doorward\"",
+    })
 }
 
 fn problem(status: StatusCode, code: Code, request_id: &str) -> Reply {

@@ -77,6 +77,9 @@ fn a_client_that_holds_its_tokens_sees_itself_and_ends_its_sessions() {
     let me = json(&ask_as(&gate, "GET", "/.auth/me", &one));
     assert_eq!((me["sub"].as_str(), me["provider"].as_str()), (Some("alice"), Some("local")));
     let listed = json(&ask_as(&gate, "GET", "/.auth/sessions", &one));
+    let looks = |line: &&String| line.contains("device_checked") && line.contains(me["session"].as_str().unwrap());
+    gate.journal.wait(|line| line["event"] == "device_checked");
+    assert_eq!(gate.journal.all().iter().filter(looks).count(), 1, "a device is looked at once");
     let [first, second] = listed["sessions"].as_array().unwrap().as_slice() else { panic!("{listed}") };
     assert_eq!((&first["id"], &first["current"], &second["current"]), (&me["session"], &true.into(), &false.into()));
 
@@ -96,7 +99,9 @@ fn nobody_is_told_that_they_are_signed_out_who_did_not_say_who_they_are() {
     let (token, _) = tokens(&gate, "alice");
     assert_eq!(Browser::new(&gate).ask("POST", "/.auth/logout", PROGRAM, "").verdict(), "401 unauthenticated");
     let forged = format!("{}AAAA", token.rsplit_once('.').unwrap().0.to_owned() + ".");
-    assert_eq!(ask_as(&gate, "POST", "/.auth/logout", &forged).verdict(), "401 token_invalid");
+    let refused = ask_as(&gate, "POST", "/.auth/logout", &forged);
+    assert_eq!(refused.verdict(), "401 token_invalid");
+    assert!(refused.header("www-authenticate").is_some_and(|it| it.contains("error=\"invalid_token\"")), "{refused:?}");
     assert_eq!(ask_as(&gate, "GET", "/.auth/me", &token).status, 200);
 
     let gate = people::house(&Backend::echo(), "");

@@ -10,6 +10,7 @@ use crate::domain::principal::AuthMethod;
 use crate::domain::time::UnixTime;
 use crate::pipeline::cache::Verified;
 use crate::ports::{Credential, KeySource};
+use std::sync::Arc;
 
 impl House {
     /// Whether tokens with this `iss` are ours.
@@ -29,14 +30,18 @@ impl House {
     /// # Errors
     /// As for any other token.
     pub fn read_bearer(&self, token: &str, now: UnixTime) -> Result<Verified, Denial> {
-        let read = self.read(token, now).map_err(|denial| match denial.code {
-            Code::SessionExpired => Denial { code: Code::TokenExpired, ..denial },
-            _ => denial,
-        });
-        let mut verified = read?;
+        let mut verified = self.read(token, now).map_err(expired)?;
         verified.principal.method = AuthMethod::Bearer;
         verified.identity = self.identity.values(&verified.principal);
         Ok(verified)
+    }
+
+    /// The same for our own endpoints, where it makes no difference how a token came: what was seen is remembered.
+    ///
+    /// # Errors
+    /// As for any other token.
+    pub fn know_bearer(&self, token: &str, now: UnixTime) -> Result<Arc<Verified>, Denial> {
+        self.read_once(token, now).map(|(verified, _)| verified).map_err(expired)
     }
 
     /// Whether the session behind a bearer token of ours goes on, and is still where it began.
@@ -54,5 +59,13 @@ impl House {
     /// Whether more than this one token has ended: another one of its session would not help.
     fn is_over(&self, verified: &Verified) -> bool {
         self.ground.revocations.refuses(&Credential { jti: None, ..verified.credential() })
+    }
+}
+
+/// Whoever sends a token can get another one; that the session has ended nobody has said.
+fn expired(denial: Denial) -> Denial {
+    match denial.code {
+        Code::SessionExpired => Denial { code: Code::TokenExpired, ..denial },
+        _ => denial,
     }
 }

@@ -135,11 +135,18 @@ impl House {
             SessionCookie::Value(token) => token,
             SessionCookie::Absent | SessionCookie::Torn => return Err(ended("no access token")),
         };
-        let (verified, memory) = match self.cache.find(&token) {
+        let (verified, memory) = self.read_once(&token, now)?;
+        self.check_revoked(&verified)?;
+        Ok((verified, memory))
+    }
+
+    /// What an unexpired access token of ours says, from memory where it was seen before. It may have been revoked.
+    pub(super) fn read_once(&self, token: &str, now: UnixTime) -> Result<(Arc<Verified>, Memory), Denial> {
+        let (verified, memory) = match self.cache.find(token) {
             Some(seen) if seen.generation == self.ground.ring.generation() => (seen, Memory::Hit),
             stale => {
                 let memory = if stale.is_some() { Memory::Stale } else { Memory::Miss };
-                let verified = Arc::new(self.read(&token, now)?);
+                let verified = Arc::new(self.read(token, now)?);
                 self.cache.remember(Arc::clone(&verified));
                 (verified, memory)
             }
@@ -148,7 +155,6 @@ impl House {
             self.cache.forget(&verified);
             return Err(ended("the access token has expired"));
         }
-        self.check_revoked(&verified)?;
         Ok((verified, memory))
     }
 
