@@ -1,6 +1,8 @@
 //! `doorward check`: every mistake of a configuration at once.
 
+use crate::config::settings::ProviderKind;
 use crate::config::{self, Loaded, Mistakes};
+use crate::users::Roster;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -21,9 +23,26 @@ pub fn run(args: &Args) -> u8 {
     let Some(path) = &args.config else {
         return no_file("check");
     };
-    let result = config::load(path);
+    let result = config::load(path).and_then(with_users);
     // whoever closed the pipe has seen enough; the exit code still tells
     report(path, &result, args.strict, &mut io::stdout().lock()).unwrap_or_else(|_| code(&result, args.strict))
+}
+
+/// The files of local users too: a gate with a mistake in one of them does not start.
+fn with_users(mut loaded: Loaded) -> Result<Loaded, Mistakes> {
+    let mut mistakes = Mistakes::default();
+    for provider in &loaded.settings.providers {
+        let ProviderKind::Local { users } = &provider.kind else { continue };
+        match Roster::from_file(users) {
+            Ok(roster) => loaded.warnings.extend(roster.warnings().iter().cloned()),
+            Err(found) => mistakes.0.extend(found.0),
+        }
+    }
+    if mistakes.is_empty() {
+        Ok(loaded)
+    } else {
+        Err(mistakes)
+    }
 }
 
 /// The answer of a command that was given no file.
@@ -92,6 +111,34 @@ mod tests {
             "{text}"
         );
         assert_eq!(checked(LONELY, true).0, 2);
+    }
+
+    /// The verdict on a file of users.
+    fn checked_users(users: &str, strict: bool) -> (u8, String) {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("users.toml"), users).unwrap();
+        let text = "[[provider]]\nname = \"local\"\nkind = \"local\"\nusers = \"users.toml\"\n[[upstream]]\nname = \
+                    \"app\"\nurl = \"http://a\"\n[[route]]\npath = \"/**\"\naccess = \"authenticated\"\n";
+        let world = World { env: &|_| None, secrets: Secrets::Indirect };
+        let result = from_text(text, directory.path(), &world).and_then(with_users);
+        let mut out = Vec::new();
+        let code = report(Path::new("a.toml"), &result, strict, &mut out).unwrap();
+        (code, String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn every_mistake_in_the_file_of_users_is_told_with_its_line() {
+        let (code, text) = checked_users("[[user]]\nname = \"alice\"\npassword = \"secret\"\ncolour = 1\n", false);
+        assert_eq!(code, 2, "{text}");
+        assert!(text.contains("users.toml: user[0].password (line 3): "), "{text}");
+        assert!(text.contains("users.toml: user[0].colour (line 4): ") && text.ends_with("2 mistakes\n"), "{text}");
+    }
+
+    #[test]
+    fn what_is_odd_about_the_file_of_users_is_a_warning() {
+        let (code, text) = checked_users("", false);
+        assert!(code == 0 && text.contains("users.toml: the file: nobody is in it"), "{text}");
+        assert_eq!(checked_users("", true).0, 2);
     }
 
     #[test]
