@@ -117,6 +117,7 @@ impl SignIn {
                 Delivery::Memory => endpoints::Delivery::Memory,
                 Delivery::Body => endpoints::Delivery::Body,
             },
+            warn_before: settings.session.warn_before,
         };
         Ok((house, own))
     }

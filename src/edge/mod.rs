@@ -6,6 +6,7 @@
 
 pub mod connection;
 mod deadline;
+mod events;
 mod exchange;
 mod guarded;
 mod head;

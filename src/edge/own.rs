@@ -1,7 +1,8 @@
 //! Requests to our own endpoints: their small bodies read whole, their answers sent.
 
 use super::journey::{Journey, Stage};
-use super::respond;
+use super::proxy::Proxy;
+use super::{events, respond};
 use crate::domain::denial::{Code, Denial};
 use crate::pipeline::answer::Kind;
 use crate::pipeline::own::{OwnRequest, MAX_BODY};
@@ -12,7 +13,12 @@ use pingora::{Error, ErrorType, Result};
 use std::sync::Arc;
 
 /// Answers `request` by our own endpoints.
-pub(super) async fn serve(session: &mut Session, journey: &mut Journey, request: OwnRequest) -> Result<()> {
+pub(super) async fn serve(
+    proxy: &Proxy,
+    session: &mut Session,
+    journey: &mut Journey,
+    request: OwnRequest,
+) -> Result<()> {
     let patience = journey.snapshot.limits.idle_timeout;
     let body = match tokio::time::timeout(patience, whole_body(session)).await {
         Ok(body) => body?.ok_or_else(|| Denial::new(Code::BodyTooLarge, "a body that none of our endpoints takes")),
@@ -31,6 +37,10 @@ pub(super) async fn serve(session: &mut Session, journey: &mut Journey, request:
     journey.books.answered(reply.status.as_u16());
     if let Stage::Answered(answer) = &mut journey.stage {
         answer.kind = Kind::Served(reply.denial.take());
+    }
+    if let Some(watch) = reply.watch.take() {
+        respond::begin(session, reply).await?;
+        return events::send(proxy, session, *watch).await;
     }
     respond::reply(session, reply).await
 }

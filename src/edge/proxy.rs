@@ -113,7 +113,7 @@ impl ProxyHttp for Proxy {
                 let (own, answer) = answer.split_own();
                 if let Some(request) = own {
                     journey.stage = Stage::Answered(answer);
-                    Box::pin(own::serve(session, journey, request)).await?;
+                    Box::pin(own::serve(self, session, journey, request)).await?;
                     return Ok(true);
                 }
                 if answer.denial().is_some_and(|denial| denial.code == Code::BadFraming) {

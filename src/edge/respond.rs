@@ -7,8 +7,10 @@ use crate::pipeline::answer::Kind;
 use crate::pipeline::own::Reply;
 use crate::pipeline::Answer;
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, Method, StatusCode};
+use http::header::{
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER, TRANSFER_ENCODING, WWW_AUTHENTICATE,
+};
+use http::{HeaderValue, Method, StatusCode, Version};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora::Result;
@@ -41,6 +43,19 @@ pub(super) async fn send(session: &mut Session, answer: &Answer, request_id: &st
         session.write_response_body(Some(body), true).await?;
     }
     Ok(())
+}
+
+/// Sends the head of what one of our own endpoints answered, where more follows than anybody can say yet.
+pub(super) async fn begin(session: &mut Session, reply: Reply) -> Result<()> {
+    let mut header = ResponseHeader::build_no_case(reply.status, Some(reply.headers.len()))?;
+    for (name, value) in reply.headers {
+        header.append_header(name, value)?;
+    }
+    if session.req_header().version == Version::HTTP_11 {
+        // Else the end would be that of the connection, and a connection that broke off would look like one.
+        header.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))?;
+    }
+    session.write_response_header(Box::new(header), false).await
 }
 
 /// Sends what one of our own endpoints answered.

@@ -43,7 +43,7 @@ impl Own {
             return Reply { status: StatusCode::NOT_MODIFIED, headers, ..Reply::default() };
         }
         headers.push((CONTENT_TYPE, HeaderValue::from_static("application/jwk-set+json")));
-        Reply { status: StatusCode::OK, headers, body: jwks.body.clone().into(), denial: None }
+        Reply { status: StatusCode::OK, headers, body: jwks.body.clone().into(), ..Reply::default() }
     }
 
     pub(super) fn asset(&self, asked: &Asked<'_>, path: &str) -> Result<Reply, Denial> {
@@ -58,7 +58,7 @@ impl Own {
             return Ok(Reply { status: StatusCode::NOT_MODIFIED, headers, ..Reply::default() });
         }
         headers.push((CONTENT_TYPE, asset.content_type));
-        Ok(Reply { status: StatusCode::OK, headers, body: asset.bytes, denial: None })
+        Ok(Reply { status: StatusCode::OK, headers, body: asset.bytes, ..Reply::default() })
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod asked;
 mod documents;
+mod events;
 mod reply;
 mod revoke;
 mod session;
@@ -21,6 +22,7 @@ use asked::Asked;
 use async_trait::async_trait;
 use http::Method;
 use std::sync::Arc;
+use std::time::Duration;
 
 const WELL_KNOWN: &str = "/.well-known/";
 
@@ -35,6 +37,8 @@ pub struct Own {
     /// Other origins that a sign-in may lead to.
     pub destinations: Vec<Origin>,
     pub delivery: Delivery,
+    /// Pages are told this long before a session ends.
+    pub warn_before: Duration,
 }
 
 /// A way to sign in.
@@ -99,6 +103,7 @@ impl Own {
             ("backchannel-logout", Some(provider), None, None) if post => self.sign_out_by(asked, provider).await,
             ("revoke", None, None, None) if post => self.revoke(asked).await,
             ("me", None, None, None) if get => self.me(asked).await,
+            ("events", None, None, None) if asked.request.method == Method::GET => self.events(asked).await,
             ("sessions", None, None, None) if get => self.sessions(asked).await,
             ("sessions", Some(id), None, None) if asked.request.method == Method::DELETE => {
                 self.end_session(asked, id).await
@@ -117,7 +122,8 @@ impl Own {
     }
 }
 
-const KNOWN: [&str; 8] = ["login", "callback", "refresh", "logout", "backchannel-logout", "revoke", "me", "sessions"];
+const KNOWN: [&str; 9] =
+    ["events", "login", "callback", "refresh", "logout", "backchannel-logout", "revoke", "me", "sessions"];
 
 #[cfg(test)]
 #[path = "opaque_tests.rs"]

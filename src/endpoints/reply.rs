@@ -17,12 +17,12 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// A page. `targets` are the origins besides ours at which a form on it may end up.
 pub(super) fn page(own: &Own, status: StatusCode, page: &impl Template, targets: &[&str]) -> Reply {
-    Reply { status, headers: own.site.headers(targets), body: html(page).into(), denial: None }
+    Reply { status, headers: own.site.headers(targets), body: html(page).into(), ..Reply::default() }
 }
 
 pub(super) fn json(status: StatusCode, value: &Value) -> Reply {
     let headers = vec![(CONTENT_TYPE, HeaderValue::from_static("application/json")), (CACHE_CONTROL, NO_STORE)];
-    Reply { status, headers, body: Bytes::from(value.to_string()), denial: None }
+    Reply { status, headers, body: Bytes::from(value.to_string()), ..Reply::default() }
 }
 
 pub(super) fn empty(status: StatusCode) -> Reply {

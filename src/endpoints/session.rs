@@ -111,7 +111,7 @@ impl Own {
         Ok(with_cookies(json(StatusCode::OK, &said), recognised.cookies))
     }
 
-    fn gone(&self, asked: &Asked<'_>) -> Reply {
+    pub(super) fn gone(&self, asked: &Asked<'_>) -> Reply {
         let gone = Denial::new(Code::SessionTerminated, "the session has been ended");
         turned(self, asked, Turned::Away(gone, asked.plan.clear_session(&asked.held)))
     }

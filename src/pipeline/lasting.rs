@@ -19,6 +19,8 @@ pub struct Holder {
     house: Option<Arc<House>>,
     /// Whether what happens there counts as use of the session.
     activity: bool,
+    /// Somebody else looks whether the session goes on.
+    watched: bool,
 }
 
 /// What became of a credential whose time has come.
@@ -38,13 +40,24 @@ impl Gate {
             Caller::Anonymous => None,
             Caller::Known { verified, .. } => {
                 let activity = self.route(permit).is_some_and(|route| route.activity);
-                Some(Holder { verified: Arc::clone(verified), house: self.house().map(Arc::clone), activity })
+                Some(Holder {
+                    verified: Arc::clone(verified),
+                    house: self.house().map(Arc::clone),
+                    activity,
+                    watched: false,
+                })
             }
         }
     }
 }
 
 impl Holder {
+    /// Of an answer that goes on for as long as the session of `verified` does, which is looked after elsewhere.
+    pub(super) fn watched(verified: &Arc<Verified>, house: &Arc<House>) -> Self {
+        let (verified, house) = (Arc::clone(verified), Some(Arc::clone(house)));
+        Self { verified, house, activity: false, watched: true }
+    }
+
     /// What the credential can be hit by.
     #[must_use]
     pub fn subject(&self) -> Subject {
@@ -54,7 +67,11 @@ impl Holder {
     /// When it has to be asked whether it is [`extended`](Self::extended).
     #[must_use]
     pub fn expires(&self) -> UnixTime {
-        self.verified.principal.expires
+        if self.watched {
+            UnixTime(u64::MAX)
+        } else {
+            self.verified.principal.expires
+        }
     }
 
     /// Whether the credential was revoked, from memory.

@@ -4,6 +4,7 @@ use crate::domain::denial::Denial;
 use crate::domain::headers::forwarded::Client;
 use crate::domain::request::{Canonical, RawHead};
 use crate::domain::time::UnixTime;
+use crate::pipeline::session::Watch;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -35,6 +36,8 @@ pub struct Reply {
     pub body: Bytes,
     /// Why it says no, where it does. For the books alone.
     pub denial: Option<Denial>,
+    /// Behind the head events follow, for as long as there are any; then there is no body.
+    pub watch: Option<Box<Watch>>,
 }
 
 /// Everything below our prefix, and the documents under `/.well-known` that are ours.

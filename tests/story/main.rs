@@ -16,6 +16,8 @@ mod deadlines;
 #[cfg(test)]
 mod drain;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod forwarding;
 #[cfg(test)]
 mod frames;

@@ -57,7 +57,7 @@ table! {
         idle_timeout: Duration = "30m",
         /// A session ends this long after sign-in, whatever happens.
         absolute_timeout: Duration = "12h",
-        /// Pages are told this long before a session ends: "5m", or a sixth of a shorter idle_timeout.
+        /// Pages that listen at GET /events are told this long before a session ends: "5m", or a sixth of a shorter idle_timeout.
         warn_before: Duration,
         /// The cookies of a session.
         cookie: Cookie = {},

@@ -15,6 +15,7 @@ mod recognise;
 mod record;
 mod renew;
 mod reread;
+mod watch;
 
 pub use admit::{Arrived, Full, Refused, SignedIn};
 pub use end::Listed;
@@ -23,6 +24,7 @@ pub use opaque::left;
 pub use recognise::{Asking, Recognised, Turned};
 pub use record::{Place, ProviderTokens, Record};
 pub use renew::{Renewed, Renewing};
+pub use watch::{Left, News, Watch};
 
 use super::cache::CredentialCache;
 use super::keys::SigningRing;
@@ -51,6 +53,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
+use watch::Audience;
 
 /// `[session]`, `[tokens]` and `[device]`, as far as they say what a session is.
 #[derive(Clone, Debug)]
@@ -104,6 +107,7 @@ pub struct Ground {
     pub revocations: Arc<dyn Revocations>,
     pub events: Arc<dyn SessionEvents>,
     pub activity: Activity,
+    audience: Arc<Audience>,
     macs: MacRing,
     handle_ring: HandleRing,
     /// Current first.
@@ -155,6 +159,7 @@ impl Ground {
             handles: CredentialCache::of_sessions(),
             houses: AtomicU64::new(0),
             activity: Activity::default(),
+            audience: Arc::default(),
             store,
             ring,
             seals,
