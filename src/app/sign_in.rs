@@ -209,6 +209,7 @@ impl SignIn {
         if let Err(error) = self.ground.ring.tick(clock::now()).await {
             tracing::warn!("signing keys: {error}");
         }
+        self.ground.list_revoked_keys(clock::now()).await;
     }
 }
 

@@ -7,7 +7,7 @@
 //! has ended before any of this begins; it costs one look at a flag whenever it waits.
 
 use crate::domain::denial::Denial;
-use crate::domain::revocation::{Id, Kind, Record};
+use crate::domain::revocation::{Id, Record};
 use crate::domain::time::UnixTime;
 use crate::pipeline::lasting::{Extended, Holder};
 use crate::ports::revocation::Witness;
@@ -72,8 +72,8 @@ impl Registry {
 
 impl Witness for Registry {
     fn revoked(&self, records: &[Record]) {
-        if records.iter().any(|record| record.kind == Kind::IssuedBefore) {
-            // Concerns everybody of a source: rare, and not worth a list that every stream would have to stand in.
+        if records.iter().any(|record| record.kind.is_wide()) {
+            // Concerns everybody of a source or a key: rare, and not worth a list that every stream would have to stand in.
             return self.shards.iter().for_each(|shard| shard.lock().values().flatten().for_each(ring));
         }
         for record in records {

@@ -54,10 +54,12 @@ fn what_rings_before_anybody_listens_is_heard() {
 }
 
 #[test]
-fn a_date_before_which_nothing_counts_concerns_everybody() {
+fn a_date_before_which_nothing_counts_and_a_key_that_leaked_concern_everybody() {
     let registry = registry();
     let all: Vec<Entry<'_>> = ["a", "b", "c"].map(|name| registry.enter(vec![session(name).id()])).into();
     registry.revoked(&[record(&Target::IssuedBefore { source: None, time: UnixTime(5) })]);
+    assert!(all.iter().all(rang));
+    registry.revoked(&[record(&Target::SigningKey("kid".to_owned()))]);
     assert!(all.iter().all(rang));
 }
 

@@ -66,6 +66,9 @@ pub enum FetchError {
     File { path: PathBuf, problem: String },
     #[error("the HTTP client cannot be made: {0}")]
     Client(String),
+    /// Nothing was sent.
+    #[error("no connection to {0}: {1}")]
+    Unreached(Url, String),
     #[error("no answer from {0}: {1}")]
     Transport(Url, String),
     #[error("{0} broke off its answer: {1}")]
@@ -122,7 +125,8 @@ impl Client {
         Ok(Answer { body: read(&mut response, url).await?, max_age })
     }
 
-    /// Whatever `call` is answered with. [`FetchError::Transport`] means that not even the head of an answer came.
+    /// Whatever `call` is answered with. [`FetchError::Transport`] means that not even the head of an answer
+    /// came, [`FetchError::Unreached`] that nothing was asked.
     ///
     /// # Errors
     /// No answer within the limits. Nothing is tried twice.
@@ -233,6 +237,9 @@ fn max_age(headers: &HeaderMap) -> Option<Duration> {
 }
 
 fn transport(url: &Url, error: reqwest::Error) -> FetchError {
+    if error.is_connect() {
+        return FetchError::Unreached(url.clone(), causes(&error.without_url()));
+    }
     if error.is_timeout() {
         return FetchError::Timeout;
     }

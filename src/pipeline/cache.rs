@@ -35,6 +35,8 @@ pub struct Verified {
     /// Ready-made identity headers.
     pub identity: Vec<(HeaderName, HeaderValue)>,
     session: Option<SessionFacts>,
+    /// The key of ours that signed it.
+    key: Option<Box<str>>,
     /// Bytes of its claims, where the credential does not hold them itself.
     claims: usize,
     /// The revocations it was last checked against.
@@ -63,6 +65,7 @@ impl Verified {
             generation: 0,
             identity,
             session: None,
+            key: None,
             claims: 0,
             cleared: AtomicU64::new(NEVER),
             used: AtomicBool::new(false),
@@ -79,6 +82,12 @@ impl Verified {
     #[must_use]
     pub fn of_session(mut self, session: SessionFacts) -> Self {
         self.session = Some(session);
+        self
+    }
+
+    #[must_use]
+    pub fn signed_with(mut self, kid: &str) -> Self {
+        self.key = Some(kid.into());
         self
     }
 
@@ -112,7 +121,7 @@ impl Verified {
             session: self.session().map(|facts| facts.id),
             source: &self.principal.source,
             subject: &self.principal.subject,
-            key: None,
+            key: self.key.as_deref(),
             issued: claim("iat").and_then(|iat| iat.as_u64()).unwrap_or(0),
             minted_at: self.session().and_then(|facts| facts.minted_at),
         }

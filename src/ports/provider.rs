@@ -66,6 +66,9 @@ pub enum ProviderError {
     /// It did not answer, or not in a way we understand: neither yes nor no. In words for a log.
     #[error("the provider cannot be asked: {0}")]
     Away(String),
+    /// The same, and it was not even asked: whatever would be spent by asking is as good as before.
+    #[error("the provider cannot be reached: {0}")]
+    Unsent(String),
     /// The code or refresh token counts no longer.
     #[error("the provider says the grant is invalid")]
     InvalidGrant,

@@ -38,6 +38,9 @@ pub trait Revocations: Send + Sync + Debug {
     /// Ends one token, which would have counted until then.
     async fn revoke_token(&self, jti: &str, until: UnixTime, why: RevokedFor);
 
+    /// Ends everything that a key of ours has signed. It counts here when this returns.
+    async fn revoke_key(&self, kid: &str);
+
     /// Ends everything that was minted for a user before now.
     async fn revoke_user(&self, source: &SourceName, subject: &str, why: RevokedFor);
 

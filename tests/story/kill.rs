@@ -73,6 +73,21 @@ fn metric_becomes(gate: &Gate, series: &str, value: f64) {
 }
 
 #[test]
+fn an_emergency_ends_the_sockets_of_tokens_under_the_old_keys_and_no_session() {
+    let gate = setup(&["alice"])
+        .variable("DOORWARD_ADMIN_TOKEN", super::admin::TOKEN)
+        .start(&[PROVIDER, &Backend::echo().upstream("app"), ROUTE].concat());
+    let alice = Browser::sign_in(&gate, "alice");
+    let mut socket = alice.socket(&gate);
+    echoes(&mut socket);
+    let answer = super::admin::api(&gate, super::admin::TOKEN, "POST /api/v1/keys/rotate", r#"{"mode":"emergency"}"#);
+    assert_eq!(answer.status, 200);
+    assert_eq!(closed(&mut socket), (CloseCode::Policy, "token_revoked".to_owned()));
+    let answer = gate.raw(alice.request("/app"));
+    assert_eq!(answer.status, 200, "renewed under the new key: {answer:?}");
+}
+
+#[test]
 fn a_socket_ends_with_its_session_and_nobody_elses_does() {
     let gate = start(&["alice", "bob"], &Backend::echo().upstream("app"), "");
     let (alice, bob) = (signed_in(&gate, "alice"), signed_in(&gate, "bob"));

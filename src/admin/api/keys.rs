@@ -48,6 +48,7 @@ pub(super) async fn rotate(tools: &Tools, asked: &Asked, note: &mut Note) -> Ans
         Reach::Everywhere => StatusCode::OK,
         Reach::HereOnly => StatusCode::ACCEPTED,
     };
+    tools.ground.list_revoked_keys(clock::now()).await;
     Ok(Done::new(status, described(tools)))
 }
 
@@ -57,6 +58,7 @@ pub(super) async fn retire(tools: &Tools, (asked, kid): (&Asked, String), note: 
     note.event = "key_retired";
     note.target.clone_from(&kid);
     tools.ground.ring.retire(&kid, clock::now()).await?;
+    tools.ground.list_revoked_keys(clock::now()).await;
     Ok(Done::new(StatusCode::OK, described(tools)))
 }
 

@@ -148,6 +148,12 @@ impl Kind {
         self != Self::IssuedBefore && !self.is_block()
     }
 
+    /// What hits a great part of all credentials at once: everything of a source, or under a key.
+    #[must_use]
+    pub fn is_wide(self) -> bool {
+        matches!(self, Self::IssuedBefore | Self::SigningKey)
+    }
+
     /// Written in the log of every installation: never renumber.
     pub(super) fn code(self) -> u8 {
         match self {

@@ -58,9 +58,9 @@ impl Subject {
         }
     }
 
-    /// The names it can be hit by, one by one; what concerns everybody of a source is not among them.
+    /// The names it can be hit by, one by one; what it shares with very many others is not among them.
     pub fn names(&self) -> impl Iterator<Item = Id> + '_ {
-        self.marks.iter().filter(|(kind, _)| *kind != Kind::IssuedBefore).map(|(_, id)| *id)
+        self.marks.iter().filter(|(kind, _)| !kind.is_wide()).map(|(_, id)| *id)
     }
 
     /// Whether a record of `kind` about `id` could concern this credential: for finding the open streams that one

@@ -114,7 +114,7 @@ impl OidcProvider {
 
     async fn grant(&self, pairs: &[(&str, &[u8])], lost: Lost) -> Result<Tokens, ProviderError> {
         let deadline = Instant::now() + GRANT_TIMEOUT;
-        let contact = self.discovered.get(deadline).await?;
+        let contact = self.discovered.get(deadline).await.map_err(unsent)?;
         let post = Post { url: &contact.metadata.token_endpoint, breaker: &self.token, pairs, lost };
         self.post_as_client(&contact, post, deadline, read_tokens).await
     }
@@ -137,7 +137,7 @@ impl OidcProvider {
         if is_invalid_client(&again) {
             return answered;
         }
-        if !matches!(again, Err(ProviderError::Away(_))) {
+        if !matches!(again, Err(ProviderError::Away(_) | ProviderError::Unsent(_))) {
             self.posts_secret.store(other == Way::Post, Ordering::Relaxed);
         }
         again
@@ -152,15 +152,18 @@ impl OidcProvider {
     ) -> Result<Reply, ProviderError> {
         let (authorization, body) = way.write(&self.settings, post.pairs)?;
         let call = || Call { url: post.url, authorization: authorization.clone(), form: Some(body.clone()) };
-        match self.call(contact, call(), post.breaker, deadline).await {
-            // No worse than coming back later with the same token, and mostly better: providers that rotate tokens
-            // forgive a second use for some seconds only.
-            Err(FetchError::Transport(..)) if post.lost == Lost::TryOnceMore => {
-                self.call(contact, call(), post.breaker, deadline).await
-            }
-            first => first,
+        let first = self.call(contact, call(), post.breaker, deadline).await;
+        let sent = matches!(first, Err(FetchError::Transport(..)));
+        if post.lost == Lost::GiveUp || !(sent || matches!(first, Err(FetchError::Unreached(..)))) {
+            return first.map_err(ProviderError::from);
         }
-        .map_err(ProviderError::from)
+        // No worse than coming back later with the same token, and mostly better: providers that rotate tokens
+        // forgive a second use for some seconds only.
+        let again = self.call(contact, call(), post.breaker, deadline).await;
+        again.map_err(|error| match ProviderError::from(error) {
+            ProviderError::Unsent(words) if sent => ProviderError::Away(words),
+            error => error,
+        })
     }
 
     async fn call(
@@ -258,7 +261,28 @@ fn is_invalid_client<T>(answered: &Result<T, ProviderError>) -> bool {
 /// No call that failed is a "no".
 impl From<FetchError> for ProviderError {
     fn from(error: FetchError) -> Self {
-        Self::Away(error.to_string())
+        match error {
+            FetchError::NotAllowed(_)
+            | FetchError::File { .. }
+            | FetchError::Client(_)
+            | FetchError::Unreached(..)
+            | FetchError::LeftAlone => Self::Unsent(error.to_string()),
+            FetchError::Transport(..)
+            | FetchError::Cut(..)
+            | FetchError::Status(..)
+            | FetchError::TooLarge
+            | FetchError::Discovery(_)
+            | FetchError::Keys(_)
+            | FetchError::Timeout => Self::Away(error.to_string()),
+        }
+    }
+}
+
+/// What failed before anything was asked.
+fn unsent(error: ProviderError) -> ProviderError {
+    match error {
+        ProviderError::Away(words) => ProviderError::Unsent(words),
+        error => error,
     }
 }
 

@@ -37,7 +37,11 @@ async fn refresh(provider: &OidcProvider) -> Result<Tokens, ProviderError> {
 }
 
 fn is_away<T>(answer: &Result<T, ProviderError>) -> bool {
-    matches!(answer, Err(ProviderError::Away(_)))
+    matches!(answer, Err(ProviderError::Away(_) | ProviderError::Unsent(_)))
+}
+
+fn is_unsent<T>(answer: &Result<T, ProviderError>) -> bool {
+    matches!(answer, Err(ProviderError::Unsent(_)))
 }
 
 /// Whether the ID token of an exchange is believed.
@@ -123,7 +127,19 @@ async fn nobody_listening_is_away_and_not_a_no() {
     drop(fake);
     settings.issuer = "http://127.0.0.1:1".to_owned();
     let provider = OidcProvider::spawn(settings);
-    assert!(is_away(&refresh(&provider).await));
+    assert!(is_unsent(&refresh(&provider).await));
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_was_never_sent_is_not_taken_for_one_whose_answer_was_lost() {
+    let fake = Fake::start().await;
+    let provider = fake.provider();
+    fake.on("/token", [tokens("a.b.c"), Does::HangsUp, Does::HangsUp]);
+    assert!(refresh(&provider).await.is_ok());
+    let lost = refresh(&provider).await;
+    assert!(is_away(&lost) && !is_unsent(&lost));
+    drop(fake);
+    assert!(is_unsent(&refresh(&provider).await), "nobody listens there any more");
 }
 
 #[tokio::test]

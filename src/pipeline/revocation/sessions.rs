@@ -47,6 +47,11 @@ impl crate::ports::session::Revocations for Revocations {
         self.revoke(&[order], Wait::None, AT_ONCE).await;
     }
 
+    async fn revoke_key(&self, kid: &str) {
+        let order = Order::new(Target::SigningKey(kid.to_owned()), Reason::Compromised);
+        self.revoke(&[order], Wait::None, AT_ONCE).await;
+    }
+
     async fn revoke_user(&self, source: &SourceName, subject: &str, why: RevokedFor) {
         let user = User::of(source, subject);
         self.revoke(&[Order::new(Target::User(user), reason(why))], Wait::None, AT_ONCE).await;

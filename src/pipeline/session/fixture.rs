@@ -385,6 +385,8 @@ pub(crate) struct Distant {
     pub(crate) claims: Mutex<Map<String, Value>>,
     pub(crate) refreshes: AtomicU64,
     pub(crate) ends: AtomicBool,
+    /// What it says to the next refresh.
+    pub(crate) fails: Mutex<Option<ProviderError>>,
     settings: ProviderSettings,
 }
 
@@ -395,6 +397,7 @@ impl Default for Distant {
             claims: Mutex::new(claims),
             refreshes: AtomicU64::new(0),
             ends: AtomicBool::new(false),
+            fails: Mutex::default(),
             settings: settings(),
         }
     }
@@ -421,6 +424,9 @@ impl Provider for Distant {
     async fn refresh(&self, _: &Secret) -> Result<Tokens, ProviderError> {
         self.refreshes.fetch_add(1, Ordering::SeqCst);
         yield_now().await;
+        if let Some(error) = self.fails.lock().take() {
+            return Err(error);
+        }
         if self.ends.load(Ordering::SeqCst) {
             return Err(ProviderError::InvalidGrant);
         }

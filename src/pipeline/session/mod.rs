@@ -10,6 +10,7 @@ mod elsewhere;
 mod end;
 mod flight;
 mod issue;
+mod leaked;
 pub mod lease;
 mod once;
 mod opaque;

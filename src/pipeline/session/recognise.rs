@@ -18,7 +18,7 @@ use crate::domain::token::jose::Unverified;
 use crate::domain::token::verify::{verify, Rejection};
 use crate::pipeline::cache::{SessionFacts, Verified};
 use crate::pipeline::permit::{Caller, Memory};
-use crate::ports::{with_keys, KeySource, Keys, RevokedFor};
+use crate::ports::{with_keys, Credential, KeySource, Keys, RevokedFor};
 use http::{HeaderMap, HeaderValue, Method};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -231,10 +231,11 @@ impl House {
         keys: &Keys,
         now: UnixTime,
     ) -> Result<Verified, Rejection> {
+        // All of ours have one. A thief with a key would leave it out, and nothing would say which key was his.
+        let nameless = || Rejection::Denied(Denial::new(Code::TokenInvalid, "a token of ours without a \"kid\""));
+        let kid = token.unverified_kid().ok_or_else(nameless)?;
         let principal = match verify(token, &self.own, &keys.set, now) {
-            Err(Rejection::UnknownKey)
-                if token.unverified_kid().is_some_and(|kid| self.ground.ring.has_revoked(kid)) =>
-            {
+            Err(Rejection::UnknownKey) if self.ground.ring.has_revoked(kid) => {
                 return Err(Rejection::Denied(Denial::new(Code::TokenRevoked, "signed with a key that was revoked")))
             }
             verified => own::principal(verified?, token.unverified_kind()).map_err(Rejection::Denied)?,
@@ -243,7 +244,8 @@ impl House {
         let facts = SessionFacts::read(&principal.claims).ok_or_else(none).map_err(Rejection::Denied)?;
         let principal = Principal { method: AuthMethod::Session, ..principal };
         let identity = self.identity.values(&principal);
-        Ok(Verified::new(text, principal, identity).by(usize::MAX, keys.generation).of_session(facts))
+        let verified = Verified::new(text, principal, identity).by(usize::MAX, keys.generation);
+        Ok(verified.signed_with(kid).of_session(facts))
     }
 
     /// Whether what was verified still counts. Looked up anew only when something was revoked since the last look.
@@ -260,8 +262,11 @@ impl House {
         if list.is_blocked(principal.source.as_str(), &principal.subject) {
             return Err(Denial::new(Code::UserBlocked, "a blocked user"));
         }
-        if list.refuses(&verified.credential()) {
-            let code = if facts.is_some() { Code::SessionTerminated } else { Code::TokenRevoked };
+        let credential = verified.credential();
+        if list.refuses(&credential) {
+            // A key that leaked says nothing against the session: whoever can renew it gets a token under another key.
+            let over = facts.is_some() && list.refuses(&Credential { key: None, ..credential });
+            let code = if over { Code::SessionTerminated } else { Code::TokenRevoked };
             return Err(Denial::new(code, "revoked"));
         }
         verified.clear_until(generation);

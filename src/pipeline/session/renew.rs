@@ -12,7 +12,7 @@ use crate::domain::session::{FamilyId, SessionId, Times};
 use crate::domain::time::UnixTime;
 use crate::pipeline::cache::Verified;
 use crate::ports::store::{Ruling, Stored, Touch};
-use crate::ports::{Credential, RevokedFor, SessionEvent};
+use crate::ports::{Credential, KeySource, RevokedFor, SessionEvent};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -143,12 +143,8 @@ impl House {
             Ok(record) => record,
             Err(denial) => return Renewed::Ended(denial),
         };
-        let issued = match self.issue((&record, place), &stored.times, given, now) {
-            Ok(issued) => issued,
-            Err(denial) => return Renewed::CannotTell(denial),
-        };
-        match self.read(&issued.access, now).await {
-            Ok(verified) => {
+        match self.issue_good((&record, place), &stored.times, given, now).await {
+            Ok((issued, verified)) => {
                 let (verified, about) = (Arc::new(verified), Arc::new((record, stored.times)));
                 // The browser comes back with it, and finds the device judged.
                 self.remember_token(&verified);
@@ -156,6 +152,26 @@ impl House {
             }
             Err(denial) => Renewed::CannotTell(denial),
         }
+    }
+
+    /// A token that counts. Another replica may have revoked the key that this one still signs with: the list is quicker
+    /// than the ring.
+    async fn issue_good(
+        &self,
+        session: (&Record, Place),
+        times: &Times,
+        given: Given,
+        now: UnixTime,
+    ) -> Result<(Issued, Verified), Denial> {
+        let issued = self.issue(session, times, given, now)?;
+        let verified = self.read(&issued.access, now).await?;
+        if !self.check_revoked(&verified).is_err_and(|denial| denial.code == Code::TokenRevoked) {
+            return Ok((issued, verified));
+        }
+        self.ground.ring.look_for_new_keys(verified.generation).await;
+        let issued = self.issue(session, times, given, now)?;
+        let verified = self.read(&issued.access, now).await?;
+        Ok((issued, verified))
     }
 
     /// Which renewal token goes back, or why none does.

@@ -118,7 +118,8 @@ impl House {
         let Some(version) = self.write(place, &record, version).await else { return Reread::Unchanged };
         match provider.refresh(&Secret::new(spent.into_bytes())).await {
             Ok(tokens) => self.take_over(place, provider, (record, version), (&tokens, now)).await,
-            // It may have been spent by us, and the answer lost on its way: no word of the provider on the session.
+            // Spent by us perhaps, and the answer was lost on its way: no word of the provider on the session, which goes
+            // on to its own end with the claims it has. And the token will get no other answer, so it is not shown again.
             Err(ProviderError::InvalidGrant) if shown_before => {
                 self.note(
                     &record,
@@ -136,7 +137,18 @@ impl House {
                 self.end_revoked(place.user, place.id, RevokedFor::Provider).await;
                 Reread::Ended
             }
-            Err(error @ (ProviderError::Away(_) | ProviderError::Refused(_))) => {
+            // It is as good as it was: a "no" to it later is to be believed, unless an earlier answer was lost.
+            Err(error @ (ProviderError::Unsent(_) | ProviderError::Refused(_))) => {
+                tracing::warn!(provider = record.provider, "claims not read again: {error}");
+                if let Some(tokens) = record.provider_tokens.as_mut().filter(|_| !shown_before) {
+                    tokens.shown = false;
+                    let _ = self.write(place, &record, version).await;
+                }
+                Reread::Unchanged
+            }
+            // Shown, and nobody knows what came of it. Providers forgive a second use for a while, so the next renewal
+            // shows it once more; whatever is said to that is the last word.
+            Err(error @ ProviderError::Away(_)) => {
                 tracing::warn!(provider = record.provider, "claims not read again: {error}");
                 Reread::Unchanged
             }
@@ -250,3 +262,7 @@ fn keep(record: &mut Record, tokens: &Tokens) {
         id_token: tokens.id_token.as_ref().and_then(text).or_else(|| before.and_then(|before| before.id_token)),
     });
 }
+
+#[cfg(test)]
+#[path = "reread_tests.rs"]
+mod tests;
