@@ -63,7 +63,7 @@ fn line(route: &Route, settings: &Settings) -> [String; 7] {
         if public { "!" } else { "" }.to_owned(),
         methods,
         format!("{}{}", route.host, route.path.as_str()),
-        access(&route.rule),
+        access(&route.rule) + if route.sensitive { ", sensitive" } else { "" },
         credentials(&route.rule),
         format!("body {}", size(route.forwarding.max_body)),
         upstream.unwrap_or_default(),

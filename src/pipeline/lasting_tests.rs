@@ -7,7 +7,7 @@ async fn holder(town: &Town, jar: &str) -> Holder {
     Holder { verified: town.ask(jar).await.unwrap(), house: Some(Arc::clone(&town.house)), activity: true, watched: false }
 }
 
-fn until(extended: Extended) -> Option<u64> {
+fn until(extended: &Extended) -> Option<u64> {
     match extended {
         Extended::Until(moment) => Some(moment.0 - START),
         Extended::Over(_) | Extended::CannotTell(_) => None,
@@ -34,7 +34,7 @@ async fn a_session_that_was_used_meanwhile_takes_its_streams_along() {
         town.ask(&jar).await.unwrap();
         town.flush().await;
         town.pass(200);
-        let ends = until(holder.extended(town.now()).await).unwrap();
+        let ends = until(&holder.extended(town.now()).await).unwrap();
         assert!(ends >= ACCESS - 100 + IDLE, "{mode:?}: {ends}");
     }
 }
@@ -48,7 +48,7 @@ async fn while_the_store_is_away_an_opaque_session_goes_on_for_as_long_as_it_is_
     town.pass(IDLE - 10);
     town.ask(&jar).await.unwrap();
     town.pass(20);
-    let ends = until(holder.extended(town.now()).await).unwrap();
+    let ends = until(&holder.extended(town.now()).await).unwrap();
     assert!((2 * IDLE - 10..=2 * IDLE - 8).contains(&ends), "another request used it: {ends}");
     town.pass(IDLE);
     assert!(matches!(holder.extended(town.now()).await, Extended::CannotTell(_)), "other replicas may know better");

@@ -26,6 +26,10 @@ pub trait Revocations: Send + Sync + Debug {
     /// Whether the list was confirmed to be complete a moment ago. If not, what is on it is revoked all the same.
     fn is_fresh(&self) -> bool;
 
+    /// When it was last found here that the store had lost something: what else it knew of the time before may be gone
+    /// too. The beginning of time if never.
+    fn forgot_at(&self) -> UnixTime;
+
     /// Whether `credential` was revoked.
     fn refuses(&self, credential: &Credential<'_>) -> bool;
 

@@ -128,14 +128,14 @@ impl Revocations {
         let confirmed = self.log.confirm(&ack).await?;
         self.note(&confirmed);
         if ack.epoch.is_none() || confirmed.epoch != ack.epoch || confirmed.last < ack.position {
-            return Ok(self.found_broken());
+            return Ok(self.found_broken(ack.epoch));
         }
         let tail = if confirmed.last == ack.position {
             Tail::Ours
         } else if self.fetch().await? == Link::Whole && self.place() >= confirmed.last {
             Tail::Fetched
         } else {
-            return Ok(self.found_broken());
+            return Ok(self.found_broken(ack.epoch));
         };
         // as old as the question: the answer may have been on its way for long
         let at = u64::try_from(began.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
@@ -145,7 +145,10 @@ impl Revocations {
     }
 
     /// Until the log is whole again, others may have had something on it that nobody has told us.
-    fn found_broken(&self) -> Tail {
+    fn found_broken(&self, followed: Option<Epoch>) -> Tail {
+        if followed.is_some() {
+            self.forgot.fetch_max(self.now().0, Ordering::Relaxed);
+        }
         self.broken.store(true, Ordering::Relaxed);
         Tail::Broken
     }

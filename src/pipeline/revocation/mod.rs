@@ -44,6 +44,8 @@ pub struct Revocations {
     reading: AtomicBool,
     /// The log was found to be another one, or to lack something, and is not yet known to be whole again.
     broken: AtomicBool,
+    /// When that was last found, in seconds since 1970; 0: never.
+    forgot: AtomicU64,
     standing: Mutex<Standing>,
     witnesses: RwLock<Vec<Arc<dyn Witness>>>,
     chance: Mutex<fastrand::Rng>,
@@ -84,6 +86,7 @@ impl Revocations {
             ignored: AtomicU64::new(0),
             reading: AtomicBool::new(false),
             broken: AtomicBool::new(false),
+            forgot: AtomicU64::new(0),
             standing: Mutex::default(),
             witnesses: RwLock::default(),
             chance: Mutex::new(chance),

@@ -7,6 +7,7 @@ use crate::domain::session::SessionId;
 use crate::domain::time::UnixTime;
 use crate::ports::session::{Credential, RevokedFor};
 use async_trait::async_trait;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Nobody waits for others here: what is revoked counts on this replica when the order is given.
@@ -28,6 +29,10 @@ impl crate::ports::session::Revocations for Revocations {
 
     fn is_fresh(&self) -> bool {
         self.freshness() == Freshness::Fresh
+    }
+
+    fn forgot_at(&self) -> UnixTime {
+        UnixTime(self.forgot.load(Ordering::Relaxed))
     }
 
     fn refuses(&self, credential: &Credential<'_>) -> bool {

@@ -47,9 +47,7 @@ impl House {
         held: &OurCookies<'_>,
         asking: &Asking<'_>,
     ) -> Result<Vec<HeaderValue>, Unused> {
-        if !self.ground.revocations.is_fresh() {
-            return Err(Denial::new(Code::RevocationStale, "the list of revocations may lack something").into());
-        }
+        self.check_list().await?;
         let cookie = verified.session().filter(|_| verified.principal.method == AuthMethod::Session);
         let next = match cookie {
             // A handle is the same all its life, so nothing tells a second request from a replay.
@@ -58,12 +56,34 @@ impl House {
             Some(_) => return Err(Unused::Back),
             None => Vec::new(),
         };
+        // Of what is older than a loss of the store's nobody knows any more whether it was used.
+        let known = verified.credential().issued > self.ground.revocations.forgot_at().0;
         let until = Millis::from(verified.principal.expires);
-        if self.ground.store.first(&name(verified), until).await.map_err(Denial::from)? {
+        if known && self.ground.store.first(&name(verified), until).await.map_err(Denial::from)? {
             return Ok(next);
         }
         let cookies = if cookie.is_some() { self.instead(held, asking).await } else { Vec::new() };
-        Err(Unused::Refused(Denial::new(Code::TokenUsed, "it was used on a sensitive route before"), cookies))
+        Err(Unused::Refused(
+            Denial::new(Code::TokenUsed, "it was used on a sensitive route before, or nobody knows"),
+            cookies,
+        ))
+    }
+
+    /// Whether the list of revocations is complete, asked of the store now: one that lost its data a moment ago has also
+    /// forgotten what was used. Before anything is sent that would use something up, though nobody is let in by it.
+    async fn check_list(&self) -> Result<(), Denial> {
+        let list = &self.ground.revocations;
+        let stale = || Denial::new(Code::RevocationStale, "the list of revocations may lack something");
+        if !list.is_fresh() {
+            return Err(stale());
+        }
+        match list.caught_up().await {
+            false if list.is_fresh() => {
+                Err(Denial::new(Code::StoreUnavailable, "the log of revocations cannot be asked"))
+            }
+            true if list.is_fresh() => Ok(()),
+            _ => Err(stale()),
+        }
     }
 
     /// The same token under another name: it says the same and ends when the other would have, so that nobody lives

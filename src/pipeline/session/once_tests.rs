@@ -147,7 +147,7 @@ async fn a_handle_may_come_again() {
 }
 
 fn foreign(source: &str, token: &str, jti: Option<&str>) -> Verified {
-    let claims = jti.map(|jti| json!({ "jti": jti })).unwrap_or(json!({}));
+    let claims = jti.map(|jti| json!({ "jti": jti })).unwrap_or_else(|| json!({}));
     let principal = Principal {
         source: SourceName::new(source),
         subject: "u".to_owned(),
