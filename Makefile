@@ -40,7 +40,7 @@ check: deps-demo ## the quick inner loop: format, lints, unit tests
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo test --locked --lib
 
-faults: deps-test ## the stories that take long: replicas killed a hundred times, a provider that takes five seconds
+faults: deps-test ## the stories that take long: replicas killed a hundred times, failovers, a minute without a store
 	cargo test --locked --test story -- --ignored --nocapture --test-threads 1
 
 browser: deps-browser ## pages and provider in a real browser; with DOORWARD_BIN=PATH a whole gate too (ARGS='-g NAME')

@@ -56,6 +56,8 @@ pub(super) struct SignIn {
     memory: Option<InMemory>,
     providers: Mutex<Vec<Arc<OidcProvider>>>,
     users: Mutex<Option<Arc<Users>>>,
+    /// What was last said to be wrong with the signing keys.
+    ring_trouble: Mutex<Option<String>>,
 }
 
 /// Providers and users of a configuration that is not in force yet.
@@ -93,8 +95,8 @@ impl SignIn {
         tokio::spawn(async move { following.follow().await });
         tokio::spawn(Arc::clone(&revocations).keep());
         let ground = Ground::new(store, ring, seals, Arc::clone(&revocations) as _, events)?;
-        let (providers, users) = (Mutex::default(), Mutex::default());
-        Ok(Self { ground, revocations, metrics: Arc::clone(metrics), memory, providers, users })
+        let (providers, users, ring_trouble) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Ok(Self { ground, revocations, metrics: Arc::clone(metrics), memory, providers, users, ring_trouble })
     }
 
     /// Sessions under `settings`, and the endpoints to get and end them.
@@ -206,8 +208,13 @@ impl SignIn {
         if let Some(memory) = &self.memory {
             memory.tick(&self.metrics);
         }
-        if let Err(error) = self.ground.ring.tick(clock::now()).await {
-            tracing::warn!("signing keys: {error}");
+        let trouble = self.ground.ring.tick(clock::now()).await.err().map(|error| error.to_string());
+        let before = std::mem::replace(&mut *self.ring_trouble.lock(), trouble.clone());
+        // an outage is told once, not once a second
+        match trouble {
+            Some(trouble) if before.as_ref() != Some(&trouble) => tracing::warn!("signing keys: {trouble}"),
+            None if before.is_some() => tracing::info!("signing keys: all is well again"),
+            Some(_) | None => {}
         }
         self.ground.list_revoked_keys(clock::now()).await;
     }

@@ -108,9 +108,9 @@ fn a_socket_ends_with_its_session_and_nobody_elses_does() {
 #[test]
 fn signing_out_everywhere_ends_every_socket_of_the_user() {
     let gate = start(&["alice"], &Backend::echo().upstream("app"), "");
-    let (here, there) = (signed_in(&gate, "alice"), signed_in(&gate, "alice"));
+    let (mut here, there) = (signed_in(&gate, "alice"), signed_in(&gate, "alice"));
     let mut sockets = [socket_of(&here, &gate), socket_of(&here, &gate), socket_of(&there, &gate)];
-    assert!(here.clone().post("/.auth/logout?all=true").status < 400);
+    assert!(here.post("/.auth/logout?all=true").status < 400);
     for socket in &mut sockets {
         assert_eq!(closed(socket).0, CloseCode::Policy);
     }

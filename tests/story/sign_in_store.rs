@@ -6,6 +6,7 @@ use super::support::eventually;
 use super::support::people::{self, LOCAL};
 use super::support::provider::Provider;
 use super::support::redis::Redis;
+use super::support::tls::{Authority, Pair};
 use std::time::Instant;
 
 #[test]
@@ -90,6 +91,31 @@ fn a_store_that_lost_its_data_sends_people_to_sign_in_again() {
     assert_eq!(answer.verdict(), "401 session_expired");
     assert!(browser.jar.is_empty() && redis.keys("dw:s:*").is_empty(), "a session is never made from a token");
     eventually("they sign in", || browser.sign_in("alice").status == 303);
+}
+
+#[test]
+fn a_store_behind_tls_is_held_to_the_authority_of_the_file() {
+    let (authority, backend) = (Authority::new(), Backend::echo());
+    let folder = tempfile::tempdir().unwrap();
+    let Pair { cert, key } = authority.issue("localhost");
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (cert, key) = (file("cert.pem", &cert), file("key.pem", &key));
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let files = ["--tls-cert-file", &cert, "--tls-key-file", &key, "--tls-auth-clients", "no"];
+    let _redis = Redis::start_with(&[&["--tls-port", &port], &files[..]].concat());
+    let house = |ca: &str| {
+        let store = format!("[store]\nurl = \"rediss://localhost:{port}\"\ntimeout = \"2s\"\nca = {ca:?}\n\n");
+        people::house(&backend, &store)
+    };
+    let known = house(&file("ca.pem", &authority.pem()));
+    assert_eq!(Browser::signed_in(&known, "alice").who(), "alice");
+    let other = house(&file("other.pem", &Authority::new().pem()));
+    other.messages.wait(|line| line["message"].to_string().contains("its certificate is not for this host"));
+    assert_eq!(other.metric("doorward_store_up"), 0.0);
 }
 
 #[test]

@@ -132,6 +132,7 @@ impl Link {
         let Ok(_turn) = self.under_way.try_acquire() else {
             return Err(StoreError(format!("{UNDER_WAY} questions are under way already")));
         };
+        let asked = live.began.elapsed();
         let error = match tokio::time::timeout(self.plan.timeout, ask(live.line.clone())).await {
             Ok(Ok(value)) => {
                 live.breaker.answered(live.began.elapsed());
@@ -150,7 +151,7 @@ impl Link {
             }
             Err(_) => self.too_late(),
         };
-        if live.breaker.unanswered(live.began.elapsed()) {
+        if live.breaker.unanswered(asked, live.began.elapsed()) {
             self.lose(live.serial, &error);
         }
         Err(error)
@@ -169,7 +170,7 @@ impl Link {
         *self.trouble.lock() = why.clone();
         let before = self.live.compare_and_swap(&current, None);
         if before.as_ref().is_some_and(|live| live.serial == serial) {
-            tracing::warn!(target: "doorward::store", "lost the store: {why}");
+            tracing::warn!(target: "doorward::store", "lost the store: {}", why.0);
             self.lost.notify_one();
         }
     }

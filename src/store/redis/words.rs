@@ -32,6 +32,10 @@ pub(super) fn needs_new_connection(error: &RedisError) -> bool {
 }
 
 fn meaning(error: &RedisError) -> Option<&'static str> {
+    // rustls says it in the words of the error within
+    if error.is_io_error() && error.to_string().contains("invalid peer certificate") {
+        return Some("its certificate is not for this host, or of an authority we do not know (store.ca)");
+    }
     if error.is_timeout() {
         return Some("no answer in time");
     }
