@@ -2,6 +2,7 @@ use super::*;
 use crate::domain::principal::SourceName;
 use crate::domain::time::UnixTime;
 use proptest::prelude::*;
+use std::time::Duration;
 
 const SEED: u64 = 7;
 const FAR: UnixTime = UnixTime(1 << 40);
@@ -252,6 +253,32 @@ fn everything(index: &Index) -> (Vec<String>, Vec<Option<Hit>>) {
     let mut records: Vec<String> = index.records().map(|record| format!("{record:?}")).collect();
     records.sort();
     (records, subjects().iter().map(|subject| index.check(subject)).collect())
+}
+
+#[test]
+fn a_mark_that_was_prolonged_is_swept_that_much_later() {
+    let (until, longer) = (UnixTime(1000), Duration::from_secs(500));
+    let mut index = Index::new(SEED);
+    index.apply(&Record::new(&Target::Jti("j".to_owned()), Reason::Operator, 5000, until), at(5000, 0));
+    index.apply(&record(&Target::Block(user("auth0")), 5000), at(5000, 1));
+    index.prolong(longer);
+    index.sweep(until.plus(longer));
+    assert_eq!(index.entries(), 2);
+    index.sweep(until.plus(longer).plus(Duration::from_secs(61)));
+    assert_eq!(index.entries(), 1, "and blocks are for good");
+}
+
+#[test]
+fn an_order_is_known_from_when_it_was_made_to_when_it_is_heard_of_again() {
+    for target in [Target::User(user("auth0")), Target::Block(user("auth0"))] {
+        let (order, later) = (record(&target, 5000), record(&target, 6000));
+        let mut index = Index::new(SEED);
+        assert!(!index.knows(&order));
+        for placed in [Placed::Waiting, at(5001, 0), at(7000, 0)] {
+            index.apply(&order, placed);
+            assert!(index.knows(&order) && !index.knows(&later), "{target:?} {placed:?}");
+        }
+    }
 }
 
 proptest! {

@@ -278,10 +278,10 @@ impl Revocations {
     /// Delivers what was made while the log was away, drops what is over, and moves blocks away from the end that is
     /// trimmed.
     pub(super) async fn settle_debts(&self) -> Result<(), StoreError> {
-        if std::mem::take(&mut self.standing.lock().prolonged) {
+        if self.spans.prolonged.swap(false, Ordering::AcqRel) {
             // What lasts longer here than in the log is missing there.
             let told = self.read_all().await;
-            self.standing.lock().prolonged |= told.is_err();
+            self.spans.prolonged.fetch_or(told.is_err(), Ordering::AcqRel);
             told?;
         }
         let half_way = {

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Copies of a long list take a disk's time: after each comes a pause this many times as long, for what else there is.
 const PAUSE: u32 = 5;
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 /// A disk that takes longer is as good as none: whoever ordered is answered.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Clocks may be set back a little; a list of tomorrow is none of today's.
@@ -64,17 +64,16 @@ impl Revocations {
         // Somebody may have asked before; and a disk that takes nothing is better known at the start.
         asked.mark_changed();
         loop {
-            let look = LOOK_EVERY.min(self.spans.access_ttl() / 4);
+            let look = LOOK_EVERY.min(self.spans.access_ttl() / 4).max(LONGEST_PAUSE);
             // Whoever asked, or time: both are reasons to look.
             let _why = tokio::time::timeout(look, asked.changed()).await;
             let turn = *asked.borrow_and_update();
             let began = self.clock.steady();
             if self.is_due(written) {
                 let service = Arc::clone(&self);
-                match tokio::task::spawn_blocking(move || service.write()).await {
-                    Ok(Ok(now)) => written = now,
-                    // The shelf has said why; the next look tries again.
-                    Ok(Err(_)) | Err(_) => {}
+                // If not, the shelf has said why, and the next look tries again.
+                if let Ok(Ok(now)) = tokio::task::spawn_blocking(move || service.write()).await {
+                    written = now;
                 }
             }
             keeper.answered.send_replace(turn);

@@ -25,8 +25,6 @@ pub(super) struct Standing {
     pub(super) as_of: UnixTime,
     /// The furthest place on the list it started with. A token minted before the log was read comes after all of it.
     pub(super) floor: Position,
-    /// Marks live longer than the log says.
-    pub(super) prolonged: bool,
 }
 
 /// Whether entries went on where we stand.

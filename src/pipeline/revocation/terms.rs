@@ -2,7 +2,7 @@
 
 use super::Revocations;
 use crate::domain::revocation::{Index, RecordKeys};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,12 +46,14 @@ pub(super) struct Spans {
     /// Both in milliseconds.
     longest_token: AtomicU64,
     access_ttl: AtomicU64,
+    /// Marks last longer here than the log says.
+    pub(super) prolonged: AtomicBool,
 }
 
 impl Spans {
     pub(super) fn of(terms: &Terms) -> Self {
         let [longest_token, access_ttl] = [terms.longest_token, terms.access_ttl].map(|span| AtomicU64::new(ms(span)));
-        Self { longest_token, access_ttl }
+        Self { longest_token, access_ttl, prolonged: AtomicBool::new(false) }
     }
 
     pub(super) fn longest_token(&self) -> Duration {
@@ -81,7 +83,7 @@ impl Revocations {
         index.prolong(Duration::from_secs(longer.as_secs().saturating_add(1)));
         self.index.store(Arc::new(index));
         self.generation.fetch_add(1, Ordering::Release);
-        standing.prolonged = true;
+        self.spans.prolonged.store(true, Ordering::Release);
         standing.owes = true;
     }
 }
