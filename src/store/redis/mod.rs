@@ -3,6 +3,7 @@
 //! Whatever must happen at one moment is one script, and every key a script touches carries its user as hash tag, so
 //! that a cluster runs it on one node. Time inside scripts is the server's.
 
+mod limits;
 mod link;
 mod names;
 mod people;

@@ -43,18 +43,25 @@ scripts! {
     RELEASE = "release.lua";
     FIRST = "first.lua";
     REPLACE = "replace.lua";
+    RESERVE = "reserve.lua";
 }
 
 /// One run of a script with its arguments.
 pub(super) struct Call {
     script: &'static Script,
-    key: Vec<u8>,
+    keys: Vec<Vec<u8>>,
     arguments: Vec<Vec<u8>>,
 }
 
 impl Call {
     pub(super) fn new(script: &'static Script, key: &str) -> Self {
-        Self { script, key: key.as_bytes().to_vec(), arguments: Vec::with_capacity(16) }
+        Self { script, keys: vec![key.as_bytes().to_vec()], arguments: Vec::with_capacity(16) }
+    }
+
+    /// One more key. In a cluster only keys of one slot go together.
+    pub(super) fn and_key(mut self, key: &str) -> Self {
+        self.keys.push(key.as_bytes().to_vec());
+        self
     }
 
     pub(super) fn arg(mut self, argument: impl AsRef<[u8]>) -> Self {
@@ -76,8 +83,8 @@ impl Call {
 
     fn command(&self, name: &str, script: &str) -> Cmd {
         let mut command = cmd(name);
-        command.arg(script).arg(1).arg(&self.key);
-        for argument in &self.arguments {
+        command.arg(script).arg(self.keys.len());
+        for argument in self.keys.iter().chain(&self.arguments) {
             command.arg(argument);
         }
         command
