@@ -22,8 +22,10 @@ use crate::observe::metrics::Metrics;
 use crate::observe::store::WatchedStore;
 use crate::outbound::provider::OidcProvider;
 use crate::pipeline::keys::SigningRing;
+use crate::pipeline::limits::Guard;
 use crate::pipeline::revocation::Revocations;
 use crate::pipeline::session::{random, Ground, House, Providers, Terms};
+use crate::ports::limits::Buckets;
 use crate::ports::provider::Provider;
 use crate::ports::revocation::RevocationLog;
 use crate::ports::store::Store;
@@ -50,6 +52,8 @@ const COLOUR: &str = "#1f5fa8";
 pub(super) struct SignIn {
     pub(super) ground: Arc<Ground>,
     pub(super) revocations: Arc<Revocations>,
+    /// That other replicas share; `None`: there are none.
+    pub(super) buckets: Option<Arc<dyn Buckets>>,
     metrics: Arc<Metrics>,
     /// Where state is kept in this process.
     memory: Option<InMemory>,
@@ -65,7 +69,9 @@ impl SignIn {
         metrics: &Arc<Metrics>,
     ) -> Result<Self, String> {
         let seals = Arc::new(seals(&settings.store)?);
-        let (store, memory): (Arc<dyn Store>, _) = match redis(&settings.store).await? {
+        let redis = redis(&settings.store).await?;
+        let buckets = redis.clone().map(|redis| redis as _);
+        let (store, memory): (Arc<dyn Store>, _) = match redis {
             Some(redis) => (redis, None),
             None => {
                 let kept = InMemory::open(&settings.store, &seals, metrics);
@@ -82,11 +88,15 @@ impl SignIn {
         tokio::spawn(async move { following.follow().await });
         let ground = Ground::new(store, ring, seals, Arc::clone(&revocations) as _, events)?;
         let (providers, users) = (Mutex::default(), Mutex::default());
-        Ok(Self { ground, revocations, metrics: Arc::clone(metrics), memory, providers, users })
+        Ok(Self { ground, revocations, buckets, metrics: Arc::clone(metrics), memory, providers, users })
     }
 
     /// Sessions under `settings`, and the endpoints to get and end them.
-    pub(super) fn compose(&self, settings: &Settings) -> Result<(Arc<House>, Own), String> {
+    pub(super) fn compose(
+        &self,
+        settings: &Settings,
+        limits: Option<&Arc<Guard>>,
+    ) -> Result<(Arc<House>, Own), String> {
         let server = &settings.server;
         self.ground.ring.set_schedule(schedule(settings));
         let origins = PublicOrigins::parse(server.public_urls.iter().map(String::as_str));
@@ -108,6 +118,7 @@ impl SignIn {
         let house = House::new(Arc::clone(&self.ground), terms(settings)?, origins, sources, identity);
         let own = Own {
             house: Arc::clone(&house),
+            limits: limits.cloned(),
             site: Site::new(theme(&settings.pages)?, &server.prefix),
             prefix: server.prefix.clone(),
             ways,
@@ -183,7 +194,7 @@ impl SignIn {
 }
 
 /// `None`: state is kept in this process.
-async fn redis(settings: &StoreSettings) -> Result<Option<Arc<dyn Store>>, String> {
+async fn redis(settings: &StoreSettings) -> Result<Option<Arc<Redis>>, String> {
     let StoreKind::Redis { nodes, topology, tls, username, password, db } = &settings.kind else {
         return Ok(None);
     };
@@ -205,7 +216,7 @@ async fn redis(settings: &StoreSettings) -> Result<Option<Arc<dyn Store>>, Strin
         prefix: settings.prefix.clone(),
         timeout: settings.timeout,
     };
-    Redis::connect(plan).await.map(|redis| Some(Arc::new(redis) as _)).map_err(|error| error.to_string())
+    Redis::connect(plan).await.map(|redis| Some(Arc::new(redis))).map_err(|error| error.to_string())
 }
 
 /// The list of what was revoked, kept with the other replicas or, in memory, alone.

@@ -11,6 +11,7 @@ use crate::config::raw::shape::{Field, List};
 use crate::config::raw::File;
 use crate::domain::headers::identity::IdentityHeaders;
 use crate::domain::headers::managed::Managed;
+use crate::domain::limit::Limit;
 use crate::domain::policy::pattern::HostPattern;
 use crate::domain::policy::route::OnUnauthenticated;
 use crate::domain::policy::rule::{Access, Rule};
@@ -28,11 +29,12 @@ pub(super) struct Surroundings<'f> {
     prefix: &'f str,
     pub(super) max_body: u64,
     pub(super) managed: Managed,
+    pub(super) limits: &'f [Limit],
 }
 
 pub(super) fn routes(
     file: &File,
-    identity: Option<&IdentityHeaders>,
+    (identity, limits): (Option<&IdentityHeaders>, &[Limit]),
     reach: &Reach,
     findings: &mut Findings,
 ) -> Option<RouteTable> {
@@ -46,6 +48,7 @@ pub(super) fn routes(
         prefix: server.prefix.value.as_deref().unwrap_or("/.auth"),
         max_body: server.max_body.value.map_or(0, |size| size.0),
         managed: Managed::new(identity.into_iter().flat_map(IdentityHeaders::names)),
+        limits,
     };
     let list = file.route.value.as_ref()?;
     if list.is_empty() {
@@ -86,6 +89,7 @@ fn route(
     let upstream = upstream(raw, around, findings);
     let rule = rule(raw, place, around, findings);
     let unauthenticated = unauthenticated(raw, rule.as_ref(), around, findings);
+    let limits = super::limit::of_route(raw, around, findings);
     let cors = cors(raw.cors.or(&defaults.cors), findings);
     let path = path?;
     let forwarding = forwarding(raw, &path, around, findings);
@@ -105,6 +109,7 @@ fn route(
         csrf: raw.csrf.or(&defaults.csrf).value?,
         activity: raw.activity.or(&defaults.activity).value?,
         cors,
+        limits: limits?,
     })
 }
 
@@ -130,10 +135,6 @@ fn unauthenticated(
 }
 
 fn refuse_what_comes_later(raw: &Raw, defaults: &Raw, findings: &mut Findings) {
-    let in_flight = raw.max_in_flight.or(&defaults.max_in_flight);
-    if in_flight.value.is_some_and(|most| most != 0) {
-        findings.mistake(&in_flight.place, "is not available yet");
-    }
     let sensitive = raw.sensitive.or(&defaults.sensitive);
     if sensitive.value == Some(true) {
         findings.mistake(&sensitive.place, "is not available yet");

@@ -10,6 +10,13 @@ use std::fmt::Write;
 pub const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 pub const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
+/// For the answer to an admitted request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateFields {
+    pub policy: HeaderValue,
+    pub state: HeaderValue,
+}
+
 /// How a request stands with one limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {

@@ -197,8 +197,7 @@ impl Lease {
     /// How a request stands that was just let through.
     #[must_use]
     pub fn standing(&self, bucket: Bucket, now: Micros) -> Standing {
-        let reserved: u32 =
-            self.parcels.iter().filter(|parcel| parcel.until > now).map(|parcel| parcel.tokens).sum();
+        let reserved: u32 = self.parcels.iter().filter(|parcel| parcel.until > now).map(|parcel| parcel.tokens).sum();
         let remaining = bucket.available(self.tat, now).saturating_add(reserved).min(bucket.burst);
         Standing { remaining, until: self.tat.saturating_sub(now) }
     }

@@ -9,13 +9,7 @@ const BUCKET: Bucket = Bucket { interval: 600_000, burst: 20 };
 fn told(bucket: Bucket, tat: &mut Micros, now: Micros, (want, least): (u32, u32)) -> Told {
     let taken = bucket.take(*tat, now, (want, least));
     *tat = taken.tat;
-    Told {
-        granted: taken.granted,
-        remaining: taken.remaining,
-        reset: taken.tat - now,
-        retry: taken.retry,
-        least,
-    }
+    Told { granted: taken.granted, remaining: taken.remaining, reset: taken.tat - now, retry: taken.retry, least }
 }
 
 fn holding(tokens: u32) -> Lease {
@@ -152,7 +146,8 @@ impl World {
         if granted(step) {
             self.admitted.push(now);
         }
-        if self.away.is_none() && replica.answer.is_none() && (step == Step::Ask || replica.lease.runs_low(now, batch)) {
+        if self.away.is_none() && replica.answer.is_none() && (step == Step::Ask || replica.lease.runs_low(now, batch))
+        {
             let want = replica.lease.want(self.bucket, now, (1, batch));
             // the store hears of it half-way
             let heard = now + takes / 2;

@@ -59,6 +59,14 @@ pub struct RouteLimits {
     pub max_in_flight: u32,
 }
 
+impl RouteLimits {
+    /// Whether admitting a request here is written down anywhere.
+    #[must_use]
+    pub fn is_counted(&self) -> bool {
+        !self.after.is_empty() || !self.before.is_empty() || self.max_in_flight > 0
+    }
+}
+
 impl Limit {
     /// Whether a request can be counted before anybody has looked who sent it.
     #[must_use]

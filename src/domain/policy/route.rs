@@ -4,6 +4,7 @@ use super::cors::Cors;
 use super::pattern::{HostPattern, PathPattern};
 use super::rule::Rule;
 pub use crate::domain::csrf::Csrf;
+use crate::domain::limit::RouteLimits;
 use http::{HeaderName, HeaderValue, Method};
 
 /// The methods any route without a `methods` list takes. Others pass only where they are listed.
@@ -28,6 +29,7 @@ pub struct Route {
     /// Whether requests here keep a session alive.
     pub activity: bool,
     pub cors: Option<Cors>,
+    pub limits: RouteLimits,
 }
 
 /// How an admitted request is changed and bounded on its way to the backend.

@@ -2,6 +2,7 @@ use super::super::pattern::{HostPattern, PathPattern};
 use super::super::route::{Csrf, EncodedSlash, Forwarding, OnUnauthenticated};
 use super::super::rule::{Access, Rule};
 use super::*;
+use crate::domain::limit::RouteLimits;
 
 fn route(index: usize, methods: Option<&str>, host: &str, path: &str) -> Route {
     Route {
@@ -31,6 +32,7 @@ fn route(index: usize, methods: Option<&str>, host: &str, path: &str) -> Route {
         csrf: Csrf::On,
         activity: true,
         cors: None,
+        limits: RouteLimits::default(),
     }
 }
 

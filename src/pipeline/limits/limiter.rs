@@ -337,6 +337,11 @@ impl Limiter {
         (burst / self.weather.replicas().saturating_mul(BATCHES)).max(1)
     }
 
+    /// Which second it is, for what is said once in one.
+    pub(super) fn second(&self) -> u64 {
+        self.clock.steady().as_secs()
+    }
+
     fn now(&self) -> Micros {
         micros(self.clock.steady())
     }

@@ -5,16 +5,18 @@
 
 mod book;
 mod limiter;
+mod named;
 mod under_way;
 mod weather;
 
 pub use limiter::{Limiter, Verdict};
+pub use named::{Looked, Named};
 pub use under_way::UnderWay;
 
 use super::cache::Verified;
 use crate::domain::denial::{Code, Denial};
 use crate::domain::limit::bucket::seconds;
-use crate::domain::limit::fields::{self, Standing, RATE_LIMIT, RATE_LIMIT_POLICY};
+use crate::domain::limit::fields::{self, RateFields, Standing, RATE_LIMIT, RATE_LIMIT_POLICY};
 use crate::domain::limit::{BuiltIn, Charge, KeyText, Limit, Part, Prefixes};
 use crate::domain::policy::Route;
 use crate::domain::session::{SessionId, UserHash};
@@ -28,12 +30,17 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::Arc;
 
+/// As whose requests those are counted that met too many under way.
+const CROWDED: &str = "max_in_flight";
+
 /// The limits of one configuration.
 #[derive(Debug)]
 pub struct Guard {
     limiter: Arc<Limiter>,
     kept: Vec<Kept>,
     routes: Vec<RouteGuard>,
+    /// Requests turned away because too many were under way.
+    crowded: Arc<dyn Tally>,
     prefixes: Prefixes,
 }
 
@@ -65,13 +72,6 @@ pub struct Facts<'a> {
     pub headers: &'a HeaderMap,
     pub route: Option<&'a Route>,
     pub verified: Option<&'a Verified>,
-}
-
-/// For the answer to an admitted request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RateFields {
-    pub policy: HeaderValue,
-    pub state: HeaderValue,
 }
 
 /// A request that is over a limit, or of which that cannot be told.
@@ -120,7 +120,8 @@ impl Guard {
             RouteGuard { policy: policy(route, limits), under_way: under_way(&label), label: label.into() }
         });
         let routes = routes.collect();
-        Arc::new(Self { limiter, kept: limits.iter().map(kept).collect(), routes, prefixes })
+        let kept = limits.iter().map(kept).collect();
+        Arc::new(Self { limiter, kept, routes, crowded: over(CROWDED), prefixes })
     }
 
     /// Counts a request in every one of `charges`. One that a later limit refuses has been counted by those before it.
@@ -172,6 +173,7 @@ impl Guard {
         let most = route.limits.max_in_flight;
         let Some(guard) = self.routes.get(route.index).filter(|_| most > 0) else { return Ok(None) };
         UnderWay::begin(&guard.under_way, most).map(Some).ok_or_else(|| {
+            self.crowded.over();
             let denial = Denial::new(Code::RateLimited, format!("{most} requests are under way on this route"));
             Over { denial, headers: vec![(RETRY_AFTER, HeaderValue::from_static("1"))] }
         })

@@ -15,6 +15,7 @@ pub use order::{Order, Receipt, Wait};
 
 use crate::domain::revocation::{Hit, Index, Placed, Position, Record, RecordKeys, Subject};
 use crate::domain::time::UnixTime;
+use crate::ports::limits::Fleet;
 use crate::ports::revocation::{Clock, RevocationLog, Witness};
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, RwLock};
@@ -216,6 +217,12 @@ impl Revocations {
     /// A random part of `span`.
     fn some_of(&self, span: Duration) -> Duration {
         span.mul_f64(self.chance.lock().f64())
+    }
+}
+
+impl Fleet for Revocations {
+    fn replicas(&self) -> u32 {
+        self.standing.lock().live.max(1)
     }
 }
 
