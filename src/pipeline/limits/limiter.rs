@@ -283,20 +283,17 @@ impl Limiter {
                 }
                 return Some(told);
             }
-            Ok(Err(error)) => {
-                if self.weather.lost(now) {
-                    let replicas = self.weather.replicas();
-                    tracing::warn!(target: "doorward::limits", replicas, "each replica limits alone: {error}");
-                }
-            }
-            Err(_) => {
-                if self.weather.lost(now) {
-                    let replicas = self.weather.replicas();
-                    tracing::warn!(target: "doorward::limits", replicas, "each replica limits alone: no answer");
-                }
-            }
+            Ok(Err(error)) => self.lost(now, &error.0),
+            Err(_) => self.lost(now, "no answer in time"),
         }
         None
+    }
+
+    fn lost(&self, now: Micros, why: &str) {
+        let replicas = self.fleet.replicas();
+        if self.weather.lost(now, replicas) {
+            tracing::warn!(target: "doorward::limits", replicas, "each replica limits alone: {why}");
+        }
     }
 
     fn settle(&self, asked: Asked, told: Option<Told>, times: (Micros, Micros)) {

@@ -227,7 +227,7 @@ async fn questions_of_many_callers_travel_together() {
 async fn however_many_strangers_come_memory_is_bounded() {
     let rig = Rig::new();
     let narrow = limit(Rate::per_minute(1), 1);
-    rig.replicas[0].weather.lost(1);
+    rig.replicas[0].weather.lost(1, 3);
     for n in 0..100_000_u32 {
         let _ = rig.replicas[0].spend_now(Spend { limit: &narrow, key: &key(&n.to_string()), cost: 1 });
     }

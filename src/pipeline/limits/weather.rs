@@ -38,8 +38,11 @@ impl Weather {
         now >= due && self.look_at.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// True for the first to notice.
-    pub(super) fn lost(&self, now: Micros) -> bool {
+    /// True for the first to notice. There were so many when we last heard.
+    pub(super) fn lost(&self, now: Micros, replicas: u32) -> bool {
+        if self.away_since.load(Ordering::Relaxed) == 0 {
+            self.replicas.store(replicas.max(1), Ordering::Relaxed);
+        }
         self.look_at.fetch_max(now.saturating_add(LOOK_EVERY), Ordering::Relaxed);
         self.away_since.compare_exchange(0, now.max(1), Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
