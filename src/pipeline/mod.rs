@@ -37,7 +37,7 @@ use crate::ports::KeySource;
 use browser::Visit;
 use cache::CredentialCache;
 use http::{HeaderName, HeaderValue};
-use limits::{Guard, Met, Over, UnderWay};
+use limits::{Guard, Met, Over, Paid, UnderWay};
 use own::{Endpoints, OwnRequest};
 use session::House;
 use std::collections::HashMap;
@@ -140,7 +140,8 @@ impl Gate {
     ) -> Result<Permit, Answer> {
         if self.is_ours(&request.path) {
             return Err(match &self.endpoints {
-                Some(_) => self.own(request, client, arrival).await?,
+                // Boxed: no application is asked for so.
+                Some(_) => Box::pin(self.own(request, client, arrival)).await?,
                 None => Denial::new(Code::NoRoute, "nobody signs in here, so there is nothing below our prefix").into(),
             });
         }
@@ -232,7 +233,11 @@ impl Gate {
             Caller::Known { verified, .. } => Some(&**verified),
         });
         let facts = limits::Facts { route: Some(visit.route), verified, ..facts_of(visit.arrival, visit.client) };
-        limits.charge(charges, &facts, met).await
+        match limits.charge_now(charges, &facts, met)? {
+            Paid::InFull => Ok(()),
+            // Boxed: most find what they need in memory.
+            Paid::InPart => Box::pin(limits.charge_rest(charges, &facts, met)).await,
+        }
     }
 
     /// The route a permit was given on.

@@ -1,5 +1,6 @@
 use super::*;
 use crate::domain::limit::{Part, Rate};
+use crate::domain::session::{whole, Millis};
 use crate::pipeline::revocation::fixture::TestClock;
 use crate::store::{Clock as StoreClock, MemoryBuckets};
 use async_trait::async_trait;
@@ -51,7 +52,7 @@ impl Rig {
     fn new() -> Self {
         let clock = TestClock::new();
         let steady = Arc::clone(&clock);
-        let time = StoreClock::new(move || crate::domain::session::Millis(steady.steady().as_millis() as u64));
+        let time = StoreClock::new(move || Millis(whole(steady.steady())));
         let shelf = Arc::new(Shelf {
             buckets: MemoryBuckets::new(time),
             down: AtomicBool::new(false),

@@ -90,6 +90,14 @@ pub struct Met {
     done: usize,
 }
 
+/// How far a request was counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paid {
+    InFull,
+    /// The store has to be asked.
+    InPart,
+}
+
 /// What a guard is made of.
 #[derive(Debug)]
 pub struct Plan<'a> {
@@ -124,16 +132,33 @@ impl Guard {
         Arc::new(Self { limiter, kept, routes, crowded: over(CROWDED), prefixes })
     }
 
-    /// Counts a request in every one of `charges`. One that a later limit refuses has been counted by those before it.
+    /// Counts a request in every one of `charges`, as far as that can be done from memory. One that a later limit refuses
+    /// has been counted by those before it.
     ///
     /// # Errors
     /// What to answer instead.
-    pub async fn charge(&self, charges: &[Charge], facts: &Facts<'_>, met: &mut Met) -> Result<(), Over> {
+    pub fn charge_now(&self, charges: &[Charge], facts: &Facts<'_>, met: &mut Met) -> Result<Paid, Over> {
         met.done = 0;
         while let Some(charge) = charges.get(met.done) {
             if let Some(kept) = self.kept.get(charge.limit) {
                 let key = self.key(kept, facts);
-                self.spend(kept, &key, charge.cost, met).await?;
+                let spend = Spend { limit: &kept.limit, key: &key, cost: charge.cost };
+                let Some(verdict) = self.limiter.spend_now(spend) else { return Ok(Paid::InPart) };
+                self.take(kept, verdict, met)?;
+            }
+            met.done += 1;
+        }
+        Ok(Paid::InFull)
+    }
+
+    /// Counts it in those that were left, and waits for the store.
+    ///
+    /// # Errors
+    /// What to answer instead.
+    pub async fn charge_rest(&self, charges: &[Charge], facts: &Facts<'_>, met: &mut Met) -> Result<(), Over> {
+        while let Some(charge) = charges.get(met.done) {
+            if let Some(kept) = self.kept.get(charge.limit) {
+                self.spend(kept, &self.key(kept, facts), charge.cost, met).await?;
             }
             met.done += 1;
         }
@@ -190,12 +215,12 @@ impl Guard {
     }
 
     async fn spend(&self, kept: &Kept, key: &KeyText, cost: u32, met: &mut Met) -> Result<(), Over> {
-        let spend = Spend { limit: &kept.limit, key, cost };
-        let verdict = match self.limiter.spend_now(spend) {
-            Some(verdict) => verdict,
-            // Boxed: most find what they need in memory.
-            None => Box::pin(self.limiter.spend(spend)).await,
-        };
+        let verdict = self.limiter.spend(Spend { limit: &kept.limit, key, cost }).await;
+        self.take(kept, verdict, met)
+    }
+
+    /// What a verdict comes to.
+    fn take(&self, kept: &Kept, verdict: Verdict, met: &mut Met) -> Result<(), Over> {
         match verdict {
             Verdict::Granted(standing) => {
                 if kept.limit.headers {
