@@ -142,6 +142,7 @@ fn gate(settings: &Settings) -> Gate {
         prefix: settings.server.prefix.clone(),
         endpoints: None,
         house: None,
+        limits: None,
     })
 }
 

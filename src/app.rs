@@ -1,6 +1,7 @@
 //! The composition root: settings become adapters, adapters a gate, and the gate is put in front of the sockets. Also
 //! the reload loop: a file that does not resolve leaves everything as it was.
 
+mod counting;
 mod degraded;
 mod housekeeping;
 mod memory;
@@ -26,11 +27,13 @@ use crate::observe::metrics::Metrics;
 use crate::observe::sessions::SessionWatch;
 use crate::observe::sink::LogSink;
 use crate::outbound::keyring::Keyring;
+use crate::pipeline::limits::Guard;
 use crate::pipeline::own::Endpoints;
 use crate::pipeline::session::House;
 use crate::pipeline::{Desk, Gate, Plan};
 use crate::ports::EdgeEvents;
 use arc_swap::ArcSwap;
+use counting::Counting;
 use housekeeping::{keep_house, resolve_all};
 use parking_lot::Mutex;
 use sign_in::SignIn;
@@ -88,6 +91,7 @@ struct Composer {
     sign_in: OnceCell<SignIn>,
     /// What revocations cut.
     registry: Arc<Registry>,
+    counting: Counting,
 }
 
 /// What makes the gate read its file anew.
@@ -124,6 +128,7 @@ impl App {
             keyrings: Mutex::default(),
             sign_in: OnceCell::new(),
             registry: Registry::new(Arc::<Metrics>::clone(&metrics), clock::now),
+            counting: Counting::default(),
         });
         let control = control_runtime()?;
         let workers = Builder::new_multi_thread()
@@ -142,6 +147,7 @@ impl App {
             Ok::<_, StartError>(Arc::new(ArcSwap::from_pointee(snapshot)))
         })?;
         composer.equip();
+        composer.api.set_access(access(&settings, &snapshot.load()));
         metrics.configured(1);
         state.readiness.set_blind(composer.sign_in.initialized());
         let watched = Arc::clone(&state);
@@ -236,9 +242,11 @@ impl Composer {
         let names = settings.upstreams.iter().map(|upstream| upstream.name.clone()).collect();
         let logs = (self.access.clone(), self.audit.clone());
         // The last that can fail, and it changes nothing if it does.
-        let signing_in = self.signing_in(settings).await?;
+        let opened = self.opened(settings).await?;
+        let limits = self.guard(settings, opened);
+        let signing_in = opened.map(|opened| signing_in(settings, opened, limits.as_ref())).transpose()?;
         Ok(Snapshot {
-            gate: gate(settings, self.desks(settings), signing_in),
+            gate: gate(settings, self.desks(settings), signing_in, limits),
             upstreams,
             journal: Arc::new(Observers::new(Arc::clone(&self.metrics), logs, routes, names)),
             events,
@@ -253,9 +261,9 @@ impl Composer {
         })
     }
 
-    /// Sessions and the endpoints to get them, where somebody signs in; what was revoked and what was used up, also where
-    /// all tokens are those of others.
-    async fn signing_in(&self, settings: &Settings) -> Result<Option<SigningIn>, String> {
+    /// What is shared with other replicas or outlives a configuration: where somebody signs in, operators revoke tokens of
+    /// others, tokens count once, or the store is one that others write to.
+    async fn opened(&self, settings: &Settings) -> Result<Option<&SignIn>, String> {
         let people = !settings.providers.is_empty();
         // Whoever shares a store hears there what others have revoked.
         let alone = matches!(settings.store.kind, StoreKind::Memory);
@@ -269,10 +277,7 @@ impl Composer {
             opened.revocations.watch(Arc::<Registry>::clone(&self.registry));
             Ok::<_, String>(opened)
         };
-        let opened = self.sign_in.get_or_try_init(open).await?;
-        let (house, own) = opened.compose(settings)?;
-        let endpoints = people.then(|| Arc::new(own) as _);
-        Ok(Some(SigningIn { house, endpoints }))
+        self.sign_in.get_or_try_init(open).await.map(Some)
     }
 
     /// Gives operators what they change.
@@ -327,8 +332,20 @@ pub(crate) struct SigningIn {
     endpoints: Option<Arc<dyn Endpoints>>,
 }
 
+/// Sessions, and the endpoints to get them where somebody signs in.
+fn signing_in(settings: &Settings, opened: &SignIn, limits: Option<&Arc<Guard>>) -> Result<SigningIn, String> {
+    let (house, own) = opened.compose(settings, limits)?;
+    let endpoints = (!settings.providers.is_empty()).then(|| Arc::new(own) as _);
+    Ok(SigningIn { house, endpoints })
+}
+
 /// The gate of these settings with these keys. Whoever wants to know what the gate would say asks one made here.
-pub(crate) fn gate(settings: &Settings, issuers: Vec<Desk>, signing_in: Option<SigningIn>) -> Gate {
+pub(crate) fn gate(
+    settings: &Settings,
+    issuers: Vec<Desk>,
+    signing_in: Option<SigningIn>,
+    limits: Option<Arc<Guard>>,
+) -> Gate {
     let (house, endpoints) = signing_in.map(|it| (it.house, it.endpoints)).unzip();
     let endpoints = endpoints.flatten();
     Gate::new(Plan {
@@ -339,6 +356,7 @@ pub(crate) fn gate(settings: &Settings, issuers: Vec<Desk>, signing_in: Option<S
         prefix: settings.server.prefix.clone(),
         endpoints,
         house,
+        limits,
     })
 }
 
@@ -354,7 +372,7 @@ async fn reload(composer: &Composer, snapshot: &ArcSwap<Snapshot>, mut current: 
         let outcome = match read_anew(composer, (&current, &snapshot.load_full()), &reasons.path).await {
             Ok((settings, composed)) => {
                 snapshot.store(Arc::new(composed));
-                composer.api.set_access(operators(&settings));
+                composer.api.set_access(access(&settings, &snapshot.load()));
                 composer.equip();
                 reasons.watch.follow(&settings.files);
                 current = settings;
@@ -383,7 +401,13 @@ fn operators(settings: &Settings) -> Access {
         hosts: settings.admin.hosts.clone(),
         providers: settings.providers.iter().map(|provider| provider.name.clone()).collect(),
         issuers: settings.issuers.iter().map(|issuer| issuer.issuer.name.clone()).collect(),
+        limits: None,
     }
+}
+
+/// The same, and the limits they may look at.
+fn access(settings: &Settings, snapshot: &Snapshot) -> Access {
+    Access { limits: snapshot.gate.limits().cloned(), ..operators(settings) }
 }
 
 async fn read_anew(

@@ -7,6 +7,7 @@
 mod answer;
 mod asked;
 mod keys;
+mod limits;
 mod revoking;
 mod sessions;
 
@@ -15,6 +16,7 @@ use crate::domain::operators::{Operator, Operators, Role};
 use crate::domain::principal::SourceName;
 use crate::observe::audit::{AuditLog, Operated};
 use crate::observe::clock;
+use crate::pipeline::limits::Guard;
 use crate::pipeline::revocation::Revocations;
 use crate::pipeline::session::Ground;
 use answer::{Answered, Done, Refusal};
@@ -55,6 +57,8 @@ pub struct Access {
     pub providers: Vec<SourceName>,
     /// Whose tokens are accepted.
     pub issuers: Vec<SourceName>,
+    /// What is counted; `None`: nothing.
+    pub limits: Option<Arc<Guard>>,
 }
 
 /// What is changed.
@@ -79,6 +83,8 @@ enum Act {
     ListKeys,
     RotateKeys,
     RetireKey(String),
+    LookAtLimits,
+    ResetLimits,
     Reload,
 }
 
@@ -149,7 +155,7 @@ impl Api {
         let operator = presented(head).and_then(|token| access.operators.find(token)).cloned();
         let nobody = || Refusal::new(Code::Unauthenticated, "the admin API takes a token: Authorization: Bearer …");
         let operator = operator.ok_or_else(|| refused(nobody(), ""))?;
-        let (method, act) = Act::find(head.uri.path())?;
+        let (method, act) = Act::find(&head.method, head.uri.path())?;
         let looks = method == Method::GET;
         if head.method != method && !(looks && head.method == Method::HEAD) {
             return Err(Refusal::method(if looks { "GET, HEAD" } else { method.as_str() }));
@@ -199,6 +205,8 @@ impl Api {
             Act::ListKeys => keys::list(tools()?, asked),
             Act::RotateKeys => keys::rotate(tools()?, asked, note).await,
             Act::RetireKey(kid) => keys::retire(tools()?, (asked, kid), note).await,
+            Act::LookAtLimits => limits::look(access, asked).await,
+            Act::ResetLimits => limits::reset(access, asked, note).await,
             Act::Reload => self.reload(asked, note).await,
         }
     }
@@ -226,7 +234,7 @@ pub(super) struct Peer {
 }
 
 impl Act {
-    fn find(path: &str) -> Result<(Method, Self), Refusal> {
+    fn find(method: &Method, path: &str) -> Result<(Method, Self), Refusal> {
         let unknown = || Refusal::new(Code::NoRoute, "the admin API has no such path");
         let segments: Vec<&str> = path.strip_prefix(VERSION).ok_or_else(unknown)?.split('/').collect();
         let name = |text: &str| asked::decoded(text).filter(|name| !name.is_empty()).ok_or_else(unknown);
@@ -240,6 +248,8 @@ impl Act {
             ["keys"] => (Method::GET, Self::ListKeys),
             ["keys", "rotate"] => (Method::POST, Self::RotateKeys),
             ["keys", kid, "retire"] => (Method::POST, Self::RetireKey(name(kid)?)),
+            ["limits"] if method == Method::DELETE => (Method::DELETE, Self::ResetLimits),
+            ["limits"] => (Method::GET, Self::LookAtLimits),
             ["reload"] => (Method::POST, Self::Reload),
             _ => return Err(unknown()),
         })

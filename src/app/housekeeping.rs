@@ -16,9 +16,11 @@ pub(super) async fn keep_house(composer: Arc<Composer>, snapshot: Arc<ArcSwap<Sn
     tokio::spawn(follow_activity(Arc::clone(&composer), Arc::clone(&snapshot)));
     tokio::spawn(degraded::watch(Arc::clone(&composer), Arc::clone(&snapshot)));
     let mut second = tokio::time::interval(Duration::from_secs(1));
+    let alone = composer.metrics.degraded.with(&["limits"]);
     for turn in (0..RESOLVE_EVERY).cycle() {
         second.tick().await;
         composer.observe_keyrings();
+        alone.set(if composer.counting.is_alone() { 1.0 } else { 0.0 });
         if let Some(sign_in) = composer.sign_in.get() {
             sign_in.tick().await;
             if let Err(error) = sign_in.ground.activity.confirm(&*sign_in.ground.store).await {

@@ -24,8 +24,10 @@ use crate::observe::revocations::RevocationWatch;
 use crate::observe::store::WatchedStore;
 use crate::outbound::provider::OidcProvider;
 use crate::pipeline::keys::SigningRing;
+use crate::pipeline::limits::Guard;
 use crate::pipeline::revocation::Revocations;
 use crate::pipeline::session::{random, Ground, House, Providers, Terms};
+use crate::ports::limits::Buckets;
 use crate::ports::provider::Provider;
 use crate::ports::revocation::RevocationLog;
 use crate::ports::store::Store;
@@ -51,6 +53,8 @@ const COLOUR: &str = "#1f5fa8";
 pub(super) struct SignIn {
     pub(super) ground: Arc<Ground>,
     pub(super) revocations: Arc<Revocations>,
+    /// That other replicas share; `None`: there are none.
+    pub(super) buckets: Option<Arc<dyn Buckets>>,
     metrics: Arc<Metrics>,
     /// Where state is kept in this process.
     memory: Option<InMemory>,
@@ -76,6 +80,7 @@ impl SignIn {
     ) -> Result<Self, String> {
         let seals = Arc::new(seals(&settings.store)?);
         let redis = shared::redis(&settings.store).await?;
+        let buckets = redis.clone().map(|redis| Arc::new(redis) as _);
         let (store, memory): (Arc<dyn Store>, _) = match &redis {
             Some(redis) => (Arc::new(redis.clone()), None),
             None => {
@@ -96,11 +101,16 @@ impl SignIn {
         tokio::spawn(Arc::clone(&revocations).keep());
         let ground = Ground::new(store, ring, seals, Arc::clone(&revocations) as _, events)?;
         let (providers, users, ring_trouble) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Ok(Self { ground, revocations, metrics: Arc::clone(metrics), memory, providers, users, ring_trouble })
+        let metrics = Arc::clone(metrics);
+        Ok(Self { ground, revocations, buckets, metrics, memory, providers, users, ring_trouble })
     }
 
     /// Sessions under `settings`, and the endpoints to get and end them.
-    pub(super) fn compose(&self, settings: &Settings) -> Result<(Arc<House>, Own), String> {
+    pub(super) fn compose(
+        &self,
+        settings: &Settings,
+        limits: Option<&Arc<Guard>>,
+    ) -> Result<(Arc<House>, Own), String> {
         let server = &settings.server;
         let origins = PublicOrigins::parse(server.public_urls.iter().map(String::as_str));
         let origins = origins.ok_or("server.public_url is no list of origins")?;
@@ -125,6 +135,7 @@ impl SignIn {
         let house = House::new(Arc::clone(&self.ground), terms, origins, sources, identity);
         let own = Own {
             house: Arc::clone(&house),
+            limits: limits.cloned(),
             site: Site::new(theme, &server.prefix),
             prefix: server.prefix.clone(),
             ways,

@@ -65,9 +65,25 @@ fn line(route: &Route, settings: &Settings) -> [String; 7] {
         format!("{}{}", route.host, route.path.as_str()),
         access(&route.rule) + if route.sensitive { ", sensitive" } else { "" },
         credentials(&route.rule),
-        format!("body {}", size(route.forwarding.max_body)),
+        limits(route, settings),
         upstream.unwrap_or_default(),
     ]
+}
+
+/// What bounds a route: its bodies, its limits in the order they are asked, what is under way.
+fn limits(route: &Route, settings: &Settings) -> String {
+    let mut text = format!("body {}", size(route.forwarding.max_body));
+    for charge in route.limits.before.iter().chain(&route.limits.after) {
+        let Some(limit) = settings.limits.get(charge.limit) else { continue };
+        let _ = write!(text, ", {} {}", limit.name, limit.rate);
+        if charge.cost > 1 {
+            let _ = write!(text, " (costs {})", charge.cost);
+        }
+    }
+    if route.limits.max_in_flight > 0 {
+        let _ = write!(text, ", {} at once", route.limits.max_in_flight);
+    }
+    text
 }
 
 /// What counts on a route.
@@ -155,6 +171,32 @@ mod tests {
 2 routes, 1 of them public (!)
 ";
         assert_eq!(table(&loaded.settings), expected.trim_start_matches('\n'));
+    }
+
+    #[test]
+    fn limits_stand_in_the_order_they_are_asked() {
+        let file = r#"
+            [[upstream]]
+            name = "app"
+            url = "http://127.0.0.1:3000"
+            [[limit]]
+            name = "user"
+            rate = "100/min"
+            [[limit]]
+            name = "address"
+            key = ["ip"]
+            rate = "5/s"
+            [[route]]
+            path = "/"
+            access = "public"
+            limits = ["user", "address"]
+            cost = 3
+            max_in_flight = 7
+        "#;
+        let world = World { env: &|_| None, secrets: Secrets::Literal };
+        let settings = from_text(file, std::path::Path::new("/nowhere"), &world).unwrap().settings;
+        let expected = "body 10MiB, address 5/s (costs 3), user 100/min (costs 3), 7 at once";
+        assert_eq!(limits(&settings.routes.routes()[0], &settings), expected);
     }
 
     #[test]

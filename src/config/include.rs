@@ -51,6 +51,7 @@ pub(super) fn read(text: &str, base: &Path, world: &World<'_>) -> (Option<File>,
                     append(&mut main.issuer, more.issuer);
                     append(&mut main.upstream, more.upstream);
                     append(&mut main.route, more.route);
+                    append(&mut main.limit, more.limit);
                 }
             }
         }

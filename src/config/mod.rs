@@ -20,6 +20,9 @@ pub mod watch;
 #[path = "conf_tests.rs"]
 mod conf_tests;
 #[cfg(test)]
+#[path = "limit_tests.rs"]
+mod limit_tests;
+#[cfg(test)]
 #[path = "config_tests.rs"]
 mod tests;
 

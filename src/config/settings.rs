@@ -13,6 +13,7 @@ pub use sign_in::{
 pub use store::{StoreKind, StoreSettings, Topology};
 
 use crate::domain::headers::identity::IdentityHeaders;
+use crate::domain::limit::{Limit, Prefixes};
 pub use crate::domain::network::Trusted;
 use crate::domain::operators::Operators;
 use crate::domain::policy::RouteTable;
@@ -41,6 +42,9 @@ pub struct Settings {
     pub identity: Arc<IdentityHeaders>,
     pub issuers: Vec<IssuerSettings>,
     pub upstreams: Vec<Upstream>,
+    /// By the index routes carry; the built-in ones are among them.
+    pub limits: Vec<Limit>,
+    pub limit_prefixes: Prefixes,
     pub routes: RouteTable,
     /// Every file read to make these settings, for the watcher.
     pub files: Vec<PathBuf>,

@@ -43,6 +43,7 @@ pub enum Code {
     HeaderTooLarge,
     RequestTimeout,
     TryAgain,
+    RateLimited,
     UpstreamError,
     UpstreamUnavailable,
     StoreUnavailable,
@@ -53,7 +54,7 @@ pub enum Code {
 }
 
 impl Code {
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::BadRequest,
         Self::BadPath,
         Self::BadHost,
@@ -81,6 +82,7 @@ impl Code {
         Self::HeaderTooLarge,
         Self::RequestTimeout,
         Self::TryAgain,
+        Self::RateLimited,
         Self::UpstreamError,
         Self::UpstreamUnavailable,
         Self::StoreUnavailable,
@@ -117,6 +119,7 @@ impl Code {
             Self::RequestTimeout => 408,
             Self::TryAgain => 409,
             Self::BodyTooLarge => 413,
+            Self::RateLimited => 429,
             Self::HeaderTooLarge => 431,
             Self::Internal => 500,
             Self::UpstreamError => 502,
@@ -158,6 +161,7 @@ impl Code {
             Self::HeaderTooLarge => "header_too_large",
             Self::RequestTimeout => "request_timeout",
             Self::TryAgain => "try_again",
+            Self::RateLimited => "rate_limited",
             Self::UpstreamError => "upstream_error",
             Self::UpstreamUnavailable => "upstream_unavailable",
             Self::StoreUnavailable => "store_unavailable",
@@ -199,6 +203,7 @@ impl Code {
             Self::HeaderTooLarge => "The request header is too large",
             Self::RequestTimeout => "The request took too long to arrive",
             Self::TryAgain => "Please send this again",
+            Self::RateLimited => "Too many requests: wait a little",
             Self::UpstreamError => "The application answered with something we could not read",
             Self::UpstreamUnavailable => "The application cannot be reached",
             Self::StoreUnavailable => "Sessions cannot be looked up at the moment",

@@ -7,6 +7,7 @@ pub mod denial;
 pub mod device;
 pub mod family;
 pub mod headers;
+pub mod limit;
 pub mod navigation;
 pub mod network;
 pub mod oidc;

@@ -51,6 +51,12 @@ pub(super) fn with_cookies(mut reply: Reply, cookies: impl IntoIterator<Item = H
     reply
 }
 
+/// The same answer with these header fields on it.
+pub(super) fn with_headers(mut reply: Reply, headers: impl IntoIterator<Item = (HeaderName, HeaderValue)>) -> Reply {
+    reply.headers.extend(headers);
+    reply
+}
+
 /// Nobody is signed in, or not any more: what a page shows is a way to sign in.
 pub(super) fn turned(own: &Own, asked: &Asked<'_>, turned: Turned) -> Reply {
     match turned {

@@ -1,6 +1,6 @@
 //! `/me` and `/refresh`: what a client may know of its session, and a new access token for it.
 
-use super::reply::{empty, json, turned, with_cookies};
+use super::reply::{empty, json, refusal, turned, with_cookies, with_headers};
 use super::{Asked, Delivery, Own};
 use crate::domain::denial::{Code, Denial};
 use crate::domain::family::Transport;
@@ -68,6 +68,12 @@ impl Own {
         let Some(said) = presented else {
             return Err(Denial::new(Code::Unauthenticated, "no renewal token"));
         };
+        // The MAC was good, so this is a real sign-in: nobody can spend for another.
+        if let Some(limits) = &self.limits {
+            if let Err(over) = limits.charge_renewal(session_of(said.family), said.user).await {
+                return Ok(with_headers(refusal(self, asked.request, &over.denial), over.headers));
+            }
+        }
         let renewing = Renewing {
             said,
             device: asked.device(),

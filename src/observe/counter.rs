@@ -4,6 +4,7 @@
 //! summing up. A scrape may see a request in one metric and not yet in another; Prometheus lives with that.
 
 use super::shard::Sharded;
+use crate::ports::limits::Tally;
 use prometheus::proto;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -116,6 +117,12 @@ impl Histogram {
 
     fn in_bucket(&self, bucket: usize) -> u64 {
         self.shards.iter().filter_map(|shard| shard.counts.get(bucket)).map(|count| count.load(Relaxed)).sum()
+    }
+}
+
+impl Tally for Counter {
+    fn over(&self) {
+        self.inc();
     }
 }
 

@@ -90,6 +90,13 @@ impl Answer {
         Self::of(Kind::Redirect(Box::new((status, location))), Some(route.index), Vec::new())
     }
 
+    /// The same answer, with these header fields on it.
+    #[must_use]
+    pub fn with(mut self, headers: impl IntoIterator<Item = (HeaderName, HeaderValue)>) -> Self {
+        self.headers.extend(headers);
+        self
+    }
+
     /// The same answer, with our cookies on it.
     #[must_use]
     pub fn with_cookies(mut self, cookies: impl IntoIterator<Item = HeaderValue>) -> Self {

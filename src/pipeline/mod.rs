@@ -1,4 +1,4 @@
-//! The way of a request: canonicalise → choose a route → identify → authorise → permit.
+//! The way of a request: canonicalise → choose a route → cheap limits → identify → authorise → callers' limits → permit.
 //!
 //! [`Gate::admit`] tells the story; each step is a file of its own. A [`Permit`] is the proof that the story was told
 //! to the end: only `admit` makes one, and nothing is forwarded without it.
@@ -12,6 +12,7 @@ mod facts;
 mod identify;
 pub mod keys;
 pub mod lasting;
+pub mod limits;
 pub mod own;
 pub mod permit;
 pub mod revocation;
@@ -25,6 +26,7 @@ use crate::domain::denial::{Code, Denial};
 use crate::domain::headers::forwarded::{client, Client, Peer};
 use crate::domain::headers::identity::IdentityHeaders;
 use crate::domain::headers::managed::Managed;
+use crate::domain::limit::BuiltIn;
 use crate::domain::network::Trusted;
 use crate::domain::policy::expression::Facts;
 use crate::domain::policy::route::EncodedSlash;
@@ -38,6 +40,7 @@ use browser::Visit;
 use cache::CredentialCache;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use limits::{Guard, Met, Over, Paid, UnderWay};
 use own::{Endpoints, OwnRequest};
 use session::House;
 use std::collections::HashMap;
@@ -58,6 +61,7 @@ pub struct Gate {
     prefix: String,
     endpoints: Option<Arc<dyn Endpoints>>,
     house: Option<Arc<House>>,
+    limits: Option<Arc<Guard>>,
     cache: CredentialCache,
 }
 
@@ -81,6 +85,8 @@ pub struct Plan {
     pub endpoints: Option<Arc<dyn Endpoints>>,
     /// The sessions of those who do.
     pub house: Option<Arc<House>>,
+    /// `None`: nobody is counted, as when somebody only asks what the gate would say.
+    pub limits: Option<Arc<Guard>>,
 }
 
 /// A request as it arrived, and the moment everything about it happens.
@@ -106,6 +112,7 @@ impl Gate {
             prefix: plan.prefix,
             endpoints: plan.endpoints,
             house: plan.house,
+            limits: plan.limits,
             cache: CredentialCache::default(),
         }
     }
@@ -136,7 +143,8 @@ impl Gate {
     ) -> Result<Permit, Answer> {
         if self.is_ours(&request.path) {
             return Err(match &self.endpoints {
-                Some(_) => Answer::own(OwnRequest::of(request, &arrival.head, client, arrival.now)),
+                // Boxed: no application is asked for so.
+                Some(_) => Box::pin(self.own(request, client, arrival)).await?,
                 None => Denial::new(Code::NoRoute, "nobody signs in here, so there is nothing below our prefix").into(),
             });
         }
@@ -146,6 +154,20 @@ impl Gate {
         }
         let route = method_route(chosen, &arrival.head)?;
         self.admit_to(route, request, client, arrival).await
+    }
+
+    /// A request to one of our own endpoints. Those that begin or renew a sign-in work for anybody, so an address may not
+    /// ask for them without end.
+    async fn own(&self, request: &Canonical<'_>, client: Client, arrival: &Arrival<'_>) -> Result<Answer, Answer> {
+        let works = own::works_for_anybody(request.path.strip_prefix(self.prefix.as_str()).unwrap_or_default());
+        if let Some(limits) = self.limits.as_ref().filter(|_| works) {
+            let facts = facts_of(arrival, &client);
+            limits
+                .charge_own(BuiltIn::Ip, &facts)
+                .await
+                .map_err(|over| Answer::from(over.denial).with(over.headers))?;
+        }
+        Ok(Answer::own(OwnRequest::of(request, &arrival.head, client, arrival.now)))
     }
 
     /// The steps that stand on a route: whatever they refuse is answered in the route's own manner.
@@ -161,6 +183,10 @@ impl Gate {
             return Err(refused(Denial::new(Code::BadPath, "%2F in the path, which this route does not keep")));
         }
         let visit = Visit { route, request, client: &client, arrival };
+        let mut met = Met::default();
+        if !route.limits.before.is_empty() {
+            self.count(&visit, None, &mut met).await.map_err(|over| refused(over.denial).with(over.headers))?;
+        }
         let recognised = self.identify(&visit).await?;
         let caller = &recognised.caller;
         let facts = Facts {
@@ -178,6 +204,12 @@ impl Gate {
             return Err(Answer { caller: Some(caller.clone()), ..self.turned_away(denial, &visit) }
                 .with_cookies(cookies.cloned()));
         }
+        let counted = route.limits.is_counted();
+        let under_way = if counted { self.admit_counted(&visit, caller, &mut met).await } else { Ok(None) };
+        let under_way = under_way.map_err(|over| {
+            let cookies = recognised.cookies.iter().cloned();
+            Answer { caller: Some(caller.clone()), ..refused(over.denial) }.with(over.headers).with_cookies(cookies)
+        })?;
         self.note_use(route, caller, arrival.now).await;
         let cookies = recognised.cookies.clone();
         let permit = Permit::new(route, recognised, client, request, arrival.head.headers);
@@ -187,7 +219,33 @@ impl Gate {
             // Boxed: few routes are.
             permit.hand_over(Box::pin(self.use_up(&permit, (route, request, arrival))).await?);
         }
-        Ok(permit)
+        let fields = self.limits.as_ref().and_then(|limits| limits.fields(route, met));
+        Ok(if counted { permit.counted(fields, under_way) } else { permit })
+    }
+
+    /// The limits of a route that count its callers, and how many of them are under way.
+    async fn admit_counted(&self, visit: &Visit<'_>, caller: &Caller, met: &mut Met) -> Result<Option<UnderWay>, Over> {
+        let Some(limits) = &self.limits else { return Ok(None) };
+        // First what costs nothing and is given back.
+        let under_way = limits.begin(visit.route)?;
+        self.count(visit, Some(caller), met).await?;
+        Ok(under_way)
+    }
+
+    /// The limits of a route: without a caller those that need none, with one the others.
+    async fn count(&self, visit: &Visit<'_>, caller: Option<&Caller>, met: &mut Met) -> Result<(), Over> {
+        let Some(limits) = &self.limits else { return Ok(()) };
+        let charges = if caller.is_some() { &visit.route.limits.after } else { &visit.route.limits.before };
+        let verified = caller.and_then(|caller| match caller {
+            Caller::Anonymous => None,
+            Caller::Known { verified, .. } => Some(&**verified),
+        });
+        let facts = limits::Facts { route: Some(visit.route), verified, ..facts_of(visit.arrival, visit.client) };
+        match limits.charge_now(charges, &facts, met)? {
+            Paid::InFull => Ok(()),
+            // Boxed: most find what they need in memory.
+            Paid::InPart => Box::pin(limits.charge_rest(charges, &facts, met)).await,
+        }
     }
 
     /// The route a permit was given on.
@@ -227,6 +285,12 @@ impl Gate {
         self.house.as_ref()
     }
 
+    /// The limits of this configuration.
+    #[must_use]
+    pub fn limits(&self) -> Option<&Arc<Guard>> {
+        self.limits.as_ref()
+    }
+
     /// What answers requests to our own endpoints.
     #[must_use]
     pub fn endpoints(&self) -> Option<&Arc<dyn Endpoints>> {
@@ -245,6 +309,17 @@ fn fits(route: &Route, headers: &HeaderMap) -> Result<(), Denial> {
     match declared {
         Some(length) if length > route.forwarding.max_body => Err(Denial::too_large()),
         Some(_) | None => Ok(()),
+    }
+}
+
+/// What limits look at before anybody is known.
+fn facts_of<'a>(arrival: &Arrival<'a>, client: &Client) -> limits::Facts<'a> {
+    limits::Facts {
+        ip: client.ip,
+        trusted: arrival.peer.trusted,
+        headers: arrival.head.headers,
+        route: None,
+        verified: None,
     }
 }
 

@@ -49,6 +49,12 @@ pub trait Endpoints: Send + Sync + Debug {
     async fn answer(&self, request: OwnRequest) -> Reply;
 }
 
+/// Whether what lies `below` our prefix does work for whoever asks: begins a sign-in, ends one or renews it.
+pub(super) fn works_for_anybody(below: &str) -> bool {
+    const AT_WORK: [&str; 8] = ["login", "callback", "refresh", "token", "device", "otp", "handoff", "introspect"];
+    below.split('/').nth(1).is_some_and(|first| AT_WORK.contains(&first))
+}
+
 impl OwnRequest {
     pub(super) fn of(request: &Canonical<'_>, head: &RawHead<'_>, client: Client, now: UnixTime) -> Self {
         Self {

@@ -1,10 +1,12 @@
 //! The proof that a request was admitted.
 
 use super::cache::Verified;
+use super::limits::UnderWay;
 use super::session::Recognised;
 use crate::domain::denial::{Code, Denial};
 use crate::domain::headers::backward::Backward;
 use crate::domain::headers::forwarded::Client;
+use crate::domain::limit::fields::RateFields;
 use crate::domain::policy::cors::Grant;
 use crate::domain::policy::Route;
 use crate::domain::principal::Principal;
@@ -43,6 +45,9 @@ pub struct Permit {
     cors: Option<Grant>,
     /// For the browser, on the answer.
     cookies: Vec<HeaderValue>,
+    limits: Option<RateFields>,
+    /// Counted on its route for as long as this lives.
+    _under_way: Option<UnderWay>,
 }
 
 impl Caller {
@@ -73,12 +78,19 @@ impl Permit {
             target: target(route, request)?,
             cors: route.cors.as_ref().map(|cors| cors.grant(headers)),
             cookies,
+            limits: None,
+            _under_way: None,
         })
     }
 
     /// Further cookies for the answer.
     pub(super) fn hand_over(&mut self, cookies: Vec<HeaderValue>) {
         self.cookies.extend(cookies);
+    }
+
+    /// The same, counted by limits.
+    pub(super) fn counted(self, limits: Option<RateFields>, under_way: Option<UnderWay>) -> Self {
+        Self { limits, _under_way: under_way, ..self }
     }
 
     #[must_use]
@@ -114,7 +126,12 @@ impl Permit {
     /// What the response needs to know of the request.
     #[must_use]
     pub fn backward(&self) -> Backward<'_> {
-        Backward { authenticated: self.caller.principal().is_some(), grant: self.cors.as_ref(), cookies: &self.cookies }
+        Backward {
+            authenticated: self.caller.principal().is_some(),
+            grant: self.cors.as_ref(),
+            cookies: &self.cookies,
+            limits: self.limits.as_ref(),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::domain::headers::Peer;
+use crate::domain::limit::RouteLimits;
 use crate::domain::policy::pattern::{HostPattern, PathPattern};
 use crate::domain::policy::route::{Csrf, Forwarding, OnUnauthenticated};
 use crate::domain::policy::rule::{Access, Rule};
@@ -87,6 +88,7 @@ fn route(index: usize, path: &str, access: Access, roles: &[&str]) -> Route {
         activity: true,
         sensitive: false,
         cors: None,
+        limits: RouteLimits::default(),
     }
 }
 
@@ -105,6 +107,7 @@ fn gate(keys: Arc<Hand>) -> Gate {
         prefix: "/.auth".to_owned(),
         endpoints: None,
         house: None,
+        limits: None,
     })
 }
 

@@ -6,7 +6,7 @@ pub mod memory;
 pub mod redis;
 pub mod revocation;
 
-pub use memory::Memory;
+pub use memory::{Memory, MemoryBuckets};
 pub use redis::{Redis, RedisKind, RedisPlan};
 
 use crate::domain::session::Millis;
@@ -42,3 +42,7 @@ impl fmt::Debug for Clock {
 #[cfg(test)]
 #[path = "contract_tests.rs"]
 mod contract;
+
+#[cfg(test)]
+#[path = "contract_limits_tests.rs"]
+mod contract_limits;

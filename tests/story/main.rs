@@ -34,6 +34,8 @@ mod issuers;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod listeners;
 #[cfg(test)]
 mod matrix;

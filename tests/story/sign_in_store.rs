@@ -177,6 +177,7 @@ fn known_callers_cost_the_store_nothing_and_a_renewal_a_handful_of_scripts() {
     let mut second = Browser::signed_in(&gate, "alice");
     let counted = scripts(&redis);
     eprintln!("a sign-in: {counted} scripts");
-    assert!((1..=3).contains(&counted), "{:?}", redis.counts());
+    // the form and its answer count their address, besides
+    assert!((1..=5).contains(&counted), "{:?}", redis.counts());
     assert_eq!(json(&second.get("/.auth/sessions"))["sessions"].as_array().unwrap().len(), 2);
 }

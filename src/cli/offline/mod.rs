@@ -81,8 +81,8 @@ impl<'s> Offline<'s> {
         let believing = settings.issuers.iter().map(|issuer| believing_desk(issuer, &stand_in)).collect();
         Ok(Self {
             settings,
-            gate: app::gate(settings, desks, None),
-            believing: app::gate(settings, believing, None),
+            gate: app::gate(settings, desks, None, None),
+            believing: app::gate(settings, believing, None, None),
             stand_in,
             runtime: Builder::new_current_thread().build().map_err(|error| error.to_string())?,
             now,

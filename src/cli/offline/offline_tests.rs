@@ -120,7 +120,7 @@ fn truth(method: &Method, target: &str, headers: &HeaderMap) -> Seen {
     let settings = &*WITH_KEYS;
     let keys = Arc::new(Keys { set: keys(), generation: 7 });
     let terms = Arc::clone(&settings.issuers[0].issuer);
-    let gate = app::gate(settings, vec![Desk { terms, keys: Arc::new(Fixed(keys)) }], None);
+    let gate = app::gate(settings, vec![Desk { terms, keys: Arc::new(Fixed(keys)) }], None, None);
     let head =
         RawHead { version: Version::HTTP_11, method, target: target.as_bytes(), authority: None, headers, wire: None };
     let arrival = Arrival { head, peer: Peer { ip: Some(CALLER), trusted: false, tls: false }, now: NOW };

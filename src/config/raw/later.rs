@@ -34,21 +34,6 @@ table! { later
 }
 
 table! { later
-    /// A rate limit.
-    Limit {
-        name: String,
-        key: List<String>,
-        rate: String,
-        burst: usize,
-        exact: bool = false,
-        cost: usize = 1,
-        on_store_down: String = "local",
-        shadow: bool = false,
-        headers: bool = true,
-    }
-}
-
-table! { later
     /// A stronger or fresher sign-in.
     StepUp {
         acr: List<String>,

@@ -6,6 +6,7 @@
 pub(super) mod identity;
 pub(super) mod issuer;
 pub(super) mod later;
+pub(super) mod limit;
 pub(super) mod provider;
 pub(super) mod route;
 pub(super) mod server;
@@ -48,6 +49,10 @@ table! {
         upstream: List<upstream::Upstream> = [],
         /// Who may do what, and where it is forwarded.
         route: List<route::Route> = [],
+        /// Rate limits, for routes to name.
+        limit: List<limit::Limit> = [],
+        /// What all limits have in common.
+        limits: limit::Limits = {},
         /// Values for every route that does not say otherwise.
         route_defaults: route::Route = {},
     }
@@ -58,8 +63,6 @@ table! {
         client: List<later::Client>,
         /// What happens after failed sign-ins.
         brute_force: later::BruteForce,
-        /// Rate limits.
-        limit: List<later::Limit>,
     }
 }
 
@@ -69,8 +72,6 @@ table! {
         issuer: List<issuer::Issuer> = [],
         upstream: List<upstream::Upstream> = [],
         route: List<route::Route> = [],
-    }
-    later {
-        limit: List<later::Limit>,
+        limit: List<limit::Limit> = [],
     }
 }

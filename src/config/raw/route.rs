@@ -34,7 +34,11 @@ table! {
         when: String,
         /// Credentials that count here.
         accept: List<Credential> = ["session", "bearer"],
-        /// How many requests may be under way at once; 0 is any number.
+        /// Rate limits by name; each of them counts a request.
+        limits: List<String> = [],
+        /// What a request here costs in each of them; without it, what the limit says.
+        cost: usize,
+        /// How many requests may be under way at once on a replica; 0 is any number.
         max_in_flight: usize = 0,
         /// Nobody gets in while the list of revocations may lack something, and a token counts once.
         sensitive: bool = false,
@@ -58,8 +62,6 @@ table! {
         max_body: Size,
     }
     later {
-        /// Rate limits by name.
-        limits: List<String>,
         /// Ask for a stronger or fresher sign-in.
         step_up: super::later::StepUp,
     }

@@ -6,6 +6,7 @@ mod forwarding;
 mod headers;
 mod identity;
 mod issuer;
+mod limit;
 mod origins;
 mod pages;
 mod provider;
@@ -71,7 +72,10 @@ fn settings(file: &File, findings: &mut Findings) -> Option<Settings> {
     let identity = identity::identity(file.identity.value.as_ref()?, findings);
     let issuers = issuer::issuers(&file.issuer, findings);
     let upstreams = upstream::upstreams(&file.upstream, findings);
-    let routes = route::routes(file, identity.as_ref(), &reach, findings);
+    let limits = limit::limits(file, findings);
+    let limit_prefixes = limit::prefixes(file, findings);
+    let known = (identity.as_ref(), limits.as_deref().unwrap_or_default());
+    let routes = route::routes(file, known, &reach, findings);
     Some(Settings {
         server: server?,
         admin: admin?,
@@ -85,6 +89,8 @@ fn settings(file: &File, findings: &mut Findings) -> Option<Settings> {
         identity: identity?.into(),
         issuers: issuers?,
         upstreams: upstreams?,
+        limits: limits?,
+        limit_prefixes: limit_prefixes?,
         routes: routes?,
         files: Vec::new(),
     })

@@ -12,6 +12,7 @@ use crate::config::raw::File;
 use crate::config::settings::Mode;
 use crate::domain::headers::identity::IdentityHeaders;
 use crate::domain::headers::managed::Managed;
+use crate::domain::limit::Limit;
 use crate::domain::policy::pattern::HostPattern;
 use crate::domain::policy::route::OnUnauthenticated;
 use crate::domain::policy::rule::{Access, Rule};
@@ -31,11 +32,12 @@ pub(super) struct Surroundings<'f> {
     prefix: &'f str,
     pub(super) max_body: u64,
     pub(super) managed: Managed,
+    pub(super) limits: &'f [Limit],
 }
 
 pub(super) fn routes(
     file: &File,
-    identity: Option<&IdentityHeaders>,
+    (identity, limits): (Option<&IdentityHeaders>, &[Limit]),
     reach: &Reach,
     findings: &mut Findings,
 ) -> Option<RouteTable> {
@@ -50,6 +52,7 @@ pub(super) fn routes(
         prefix: server.prefix.value.as_deref().unwrap_or("/.auth"),
         max_body: server.max_body.value.map_or(0, |size| size.0),
         managed: Managed::new(identity.into_iter().flat_map(IdentityHeaders::names)),
+        limits,
     };
     let list = file.route.value.as_ref()?;
     if list.is_empty() {
@@ -91,6 +94,7 @@ fn route(
     let rule = rule(raw, place, around, findings);
     let unauthenticated = unauthenticated(raw, rule.as_ref(), around, findings);
     let sensitive = sensitive(raw, rule.as_ref(), around, findings);
+    let limits = super::limit::of_route(raw, around, findings);
     let cors = cors(raw.cors.or(&defaults.cors), findings);
     let path = path?;
     let forwarding = forwarding(raw, &path, around, findings);
@@ -111,6 +115,7 @@ fn route(
         activity: raw.activity.or(&defaults.activity).value?,
         sensitive: sensitive?,
         cors,
+        limits: limits?,
     })
 }
 
@@ -152,10 +157,6 @@ fn sensitive(raw: &Raw, rule: Option<&Rule>, around: &Surroundings<'_>, findings
 }
 
 fn refuse_what_comes_later(raw: &Raw, defaults: &Raw, findings: &mut Findings) {
-    let in_flight = raw.max_in_flight.or(&defaults.max_in_flight);
-    if in_flight.value.is_some_and(|most| most != 0) {
-        findings.mistake(&in_flight.place, "is not available yet");
-    }
 }
 
 fn methods(list: &Field<List<Method>>, findings: &mut Findings) -> Option<Vec<Method>> {

@@ -3,6 +3,7 @@
 use super::managed::Managed;
 use super::rewrite::erase_from_response;
 use crate::domain::cookies::attach;
+use crate::domain::limit::fields::{RateFields, RATE_LIMIT, RATE_LIMIT_POLICY};
 use crate::domain::policy::cors::Grant;
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -16,6 +17,8 @@ pub struct Backward<'a> {
     pub grant: Option<&'a Grant>,
     /// Of ours, for the browser.
     pub cookies: &'a [HeaderValue],
+    /// How the request stands with our limits.
+    pub limits: Option<&'a RateFields>,
 }
 
 /// Makes a response head what the client may see.
@@ -27,6 +30,11 @@ pub fn rewrite(head: &mut HeaderMap, managed: &Managed, backward: &Backward<'_>)
     }
     if let Some(grant) = backward.grant {
         share(head, grant);
+    }
+    if let Some(limits) = backward.limits {
+        // Beside the backend's own: both are lists, and its word is not ours to change.
+        head.append(&RATE_LIMIT_POLICY, limits.policy.clone());
+        head.append(&RATE_LIMIT, limits.state.clone());
     }
     attach(head, backward.cookies.iter().cloned());
 }
@@ -82,16 +90,16 @@ mod tests {
             ("keep-alive", "timeout=5"),
             ("x-kept", "1"),
         ];
-        let head = rewritten(&list, &Backward { authenticated: false, grant: None, cookies: &[] });
+        let head = rewritten(&list, &Backward { authenticated: false, grant: None, cookies: &[], limits: None });
         assert_eq!(head.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-kept"]);
     }
 
     #[test]
     fn what_is_for_somebody_is_not_for_a_shared_cache() {
-        let known = Backward { authenticated: true, grant: None, cookies: &[] };
+        let known = Backward { authenticated: true, grant: None, cookies: &[], limits: None };
         assert_eq!(rewritten(&[], &known)["cache-control"], "private");
         assert_eq!(rewritten(&[("cache-control", "max-age=5")], &known)["cache-control"], "max-age=5");
-        assert!(rewritten(&[], &Backward { authenticated: false, grant: None, cookies: &[] }).is_empty());
+        assert!(rewritten(&[], &Backward { authenticated: false, grant: None, cookies: &[], limits: None }).is_empty());
     }
 
     #[test]
@@ -109,12 +117,26 @@ mod tests {
         let backend =
             [("access-control-allow-origin", "*"), ("access-control-expose-headers", "x"), ("vary", "Accept")];
         let grant = cors.grant(&from("https://a.test"));
-        let head = rewritten(&backend, &Backward { authenticated: false, grant: Some(&grant), cookies: &[] });
+        let head =
+            rewritten(&backend, &Backward { authenticated: false, grant: Some(&grant), cookies: &[], limits: None });
         assert_eq!(head["access-control-allow-origin"], "https://a.test");
         assert!(!head.contains_key("access-control-expose-headers"));
         assert_eq!(head.get_all("vary").iter().collect::<Vec<_>>(), ["Accept", "Origin"]);
         let grant = cors.grant(&from("https://evil.test"));
-        let head = rewritten(&backend, &Backward { authenticated: false, grant: Some(&grant), cookies: &[] });
+        let head =
+            rewritten(&backend, &Backward { authenticated: false, grant: Some(&grant), cookies: &[], limits: None });
         assert!(!head.contains_key("access-control-allow-origin"));
+    }
+
+    #[test]
+    fn our_limits_stand_beside_those_of_the_backend() {
+        let limits = RateFields {
+            policy: HeaderValue::from_static("\"ours\";q=5;w=1"),
+            state: HeaderValue::from_static("\"ours\";r=4;t=1"),
+        };
+        let backward = Backward { authenticated: false, grant: None, cookies: &[], limits: Some(&limits) };
+        let head = rewritten(&[("ratelimit", "\"theirs\";r=1")], &backward);
+        assert_eq!(head.get_all("ratelimit").iter().collect::<Vec<_>>(), ["\"theirs\";r=1", "\"ours\";r=4;t=1"]);
+        assert_eq!(head["ratelimit-policy"], "\"ours\";q=5;w=1");
     }
 }

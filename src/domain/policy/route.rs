@@ -4,6 +4,7 @@ use super::cors::Cors;
 use super::pattern::{HostPattern, PathPattern};
 use super::rule::Rule;
 pub use crate::domain::csrf::Csrf;
+use crate::domain::limit::RouteLimits;
 use http::{HeaderName, HeaderValue, Method};
 
 /// The methods any route without a `methods` list takes. Others pass only where they are listed.
@@ -30,6 +31,7 @@ pub struct Route {
     /// Nobody gets in on a list of revocations that may lack something, and a token counts once.
     pub sensitive: bool,
     pub cors: Option<Cors>,
+    pub limits: RouteLimits,
 }
 
 /// How an admitted request is changed and bounded on its way to the backend.

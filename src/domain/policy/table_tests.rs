@@ -2,6 +2,7 @@ use super::super::pattern::{HostPattern, PathPattern};
 use super::super::route::{Csrf, EncodedSlash, Forwarding, OnUnauthenticated};
 use super::super::rule::{Access, Rule};
 use super::*;
+use crate::domain::limit::RouteLimits;
 
 fn route(index: usize, methods: Option<&str>, host: &str, path: &str) -> Route {
     Route {
@@ -32,6 +33,7 @@ fn route(index: usize, methods: Option<&str>, host: &str, path: &str) -> Route {
         activity: true,
         sensitive: false,
         cors: None,
+        limits: RouteLimits::default(),
     }
 }
 

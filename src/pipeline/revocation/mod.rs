@@ -18,6 +18,7 @@ pub use terms::Terms;
 
 use crate::domain::revocation::{Hit, Index, Kind, Placed, Position, Record, Subject};
 use crate::domain::time::UnixTime;
+use crate::ports::limits::Fleet;
 use crate::ports::revocation::{Clock, RevocationLog, Witness};
 use arc_swap::ArcSwap;
 use keep::Keeper;
@@ -232,6 +233,12 @@ impl Revocations {
     /// A random part of `span`.
     fn some_of(&self, span: Duration) -> Duration {
         span.mul_f64(self.chance.lock().f64())
+    }
+}
+
+impl Fleet for Revocations {
+    fn replicas(&self) -> u32 {
+        self.standing.lock().live.max(1)
     }
 }
 

@@ -4,10 +4,12 @@
 //! refuses newcomers rather than forget anybody.
 
 mod disk;
+mod limits;
 mod people;
 mod snapshot;
 
 pub use disk::{CannotKeep, Disk, Found};
+pub use limits::MemoryBuckets;
 
 use super::{Clock, REMEMBERED_LONGER};
 use crate::domain::family::Family;

@@ -4,6 +4,7 @@
 //! that a cluster runs it on one node. Time inside scripts is the server's.
 
 mod breaker;
+mod limits;
 pub(in crate::store) mod link;
 mod names;
 mod people;

@@ -1,9 +1,12 @@
 -- Stands before every script. KEYS[1] places the call in one slot; ARGV[1] is a clock that tests set and production
 -- leaves empty; ARGV[2] is the prefix of all keys; ARGV[3] the user, whose keys share one hash tag.
-local now = tonumber(ARGV[1])
-if not now then
+local now, micros = tonumber(ARGV[1]), nil
+if now then
+  micros = now * 1000
+else
   local t = redis.call('TIME')
-  now = t[1] * 1000 + math.floor(t[2] / 1000)
+  micros = t[1] * 1000000 + t[2]
+  now = math.floor(micros / 1000)
 end
 
 local function key(kind, name) return ARGV[2] .. kind .. ':{' .. ARGV[3] .. '}:' .. name end

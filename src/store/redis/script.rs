@@ -45,6 +45,7 @@ scripts! {
     RELEASE = "release.lua";
     FIRST = "first.lua";
     REPLACE = "replace.lua";
+    RESERVE = "reserve.lua";
 }
 
 /// One run of a script with its arguments.
@@ -57,6 +58,12 @@ pub(in crate::store) struct Call {
 impl Call {
     pub(in crate::store) fn new(script: &'static Script, key: &str) -> Self {
         Self { script, keys: vec![key.as_bytes().to_vec()], arguments: Vec::with_capacity(16) }
+    }
+
+    /// One more key. In a cluster only keys of one slot go together.
+    pub(super) fn and_key(mut self, key: &str) -> Self {
+        self.keys.push(key.as_bytes().to_vec());
+        self
     }
 
     /// A further key, of the same slot.

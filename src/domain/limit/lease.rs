@@ -1,0 +1,252 @@
+//! What one replica knows of one bucket: tokens it has reserved, refusals it remembers, and its share while the store is
+//! away.
+//!
+//! Tokens are taken from the store before they are spent and spent within [`LIFE`], so over all replicas a window sees
+//! at most what the store gave in it and in the second before: `burst + rate × (window + 1 s)`. What is not spent by then
+//! is dropped. Nothing is ever given on credit.
+
+use super::bucket::{Bucket, Micros, Taken};
+use super::fields::Standing;
+
+/// How long after the question a reserved token may be spent.
+pub const LIFE: Micros = 1_000_000;
+/// A refusal is believed for this long without asking: an operator who resets a bucket does not wait longer.
+const BELIEVED: Micros = 1_000_000;
+/// Callers slower than this many a second are not worth reserving for.
+const WORTH_IT: u64 = 4;
+
+/// A bucket as this replica sees it. All times are on the replica's own steady clock.
+#[derive(Clone, Debug, Default)]
+pub struct Lease {
+    /// Older tokens first, so that they are spent before they are dropped.
+    parcels: [Parcel; 2],
+    /// When the bucket is full again, as the store last said.
+    tat: Micros,
+    /// When that was asked.
+    heard: Micros,
+    /// Spent since then: what the next second will need.
+    spent: u32,
+    refused: Refused,
+    /// The last outage in which this replica spent from its share.
+    local: Option<Local>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Parcel {
+    tokens: u32,
+    until: Micros,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Refused {
+    /// Believed until.
+    until: Micros,
+    /// When there will be enough.
+    enough: Micros,
+    /// For requests that cost at least this.
+    cost: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Local {
+    since: Micros,
+    tat: Micros,
+    alone: bool,
+}
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    Granted(Standing),
+    Refused(Standing),
+    /// Only the store knows.
+    Ask,
+}
+
+/// The store cannot be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Away {
+    pub since: Micros,
+    /// That shared the bucket when it was last heard of them; at least 1.
+    pub replicas: u32,
+}
+
+/// A span without the store that is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outage {
+    pub began: Micros,
+    pub ended: Micros,
+}
+
+impl Lease {
+    /// Spends what was reserved, or remembers a refusal.
+    pub fn step(&mut self, bucket: Bucket, cost: u32, now: Micros) -> Step {
+        if self.spend(cost, now) {
+            return Step::Granted(self.standing(bucket, now));
+        }
+        self.recall(cost, now)
+    }
+
+    /// Remembers a refusal, and spends nothing.
+    #[must_use]
+    pub fn recall(&self, cost: u32, now: Micros) -> Step {
+        if now < self.refused.until && cost >= self.refused.cost {
+            return Step::Refused(Standing { remaining: 0, until: self.refused.enough.saturating_sub(now) });
+        }
+        Step::Ask
+    }
+
+    /// Without the store: what is still reserved, then this replica's share of the rate.
+    ///
+    /// The share begins empty for a caller who was known to have spent something, because another replica may have
+    /// given out the rest a moment ago; it begins with one token for everybody else, so that nobody is refused because
+    /// of us. Alone, a replica knows all there is to know and goes on as the store would.
+    pub fn step_alone(&mut self, bucket: Bucket, cost: u32, now: Micros, away: Away) -> Step {
+        if self.spend(cost, now) {
+            return Step::Granted(self.standing(bucket, now));
+        }
+        let share = bucket.share(away.replicas);
+        let begin = || match (away.replicas, self.tat > away.since) {
+            (0 | 1, _) => self.tat,
+            (_, true) => share.holding(0, away.since),
+            (_, false) => share.holding(1, away.since),
+        };
+        let tat = self.local.filter(|local| local.since == away.since).map_or_else(begin, |local| local.tat);
+        // what costs more than a share holds takes all of it
+        let cost = cost.min(share.burst);
+        let Taken { granted, remaining, tat, retry } = share.take(tat, now, (cost, cost));
+        self.local = Some(Local { since: away.since, tat, alone: away.replicas <= 1 });
+        if granted == 0 {
+            return Step::Refused(Standing { remaining: 0, until: retry });
+        }
+        Step::Granted(Standing { remaining, until: tat.saturating_sub(now) })
+    }
+
+    /// How many tokens to ask for: what waits now, or what the next second will need, up to `batch`.
+    #[must_use]
+    pub fn want(&self, bucket: Bucket, now: Micros, (waiting, batch): (u32, u32)) -> u32 {
+        let ahead = u32::try_from(self.pace(now)).unwrap_or(u32::MAX).min(batch);
+        ahead.max(waiting).clamp(1, bucket.burst.max(1))
+    }
+
+    /// Whether to reserve more before anybody has to wait for it.
+    #[must_use]
+    pub fn runs_low(&self, now: Micros, batch: u32) -> bool {
+        let pace = self.pace(now);
+        if batch < 2 || pace < WORTH_IT || now < self.refused.until {
+            return false;
+        }
+        let lasting = now.saturating_add(LIFE / 4);
+        let left: u32 = self.parcels.iter().filter(|parcel| parcel.until > lasting).map(|parcel| parcel.tokens).sum();
+        u64::from(left) < pace.min(u64::from(batch)).div_ceil(4)
+    }
+
+    /// How far from full the bucket is as far as this replica knows, and the store may not: it can have lost its memory,
+    /// and it has counted the time in which everybody spent elsewhere. 0 after the first question since.
+    #[must_use]
+    pub fn ahead(&self, outage: Outage, now: Micros) -> Micros {
+        if outage.ended == 0 || self.heard > outage.ended {
+            return 0;
+        }
+        match self.local.filter(|local| local.since == outage.began && local.alone) {
+            Some(local) => local.tat.saturating_sub(now),
+            // As it was when the store went away, and what came in since it is back.
+            None => self.tat.saturating_sub(outage.began).saturating_sub(now.saturating_sub(outage.ended)),
+        }
+    }
+
+    /// What the store said to a question of `sent`.
+    pub fn learn(&mut self, told: &Told, (sent, now): (Micros, Micros)) {
+        self.tat = sent.saturating_add(told.reset);
+        self.heard = sent;
+        self.spent = 0;
+        self.local = None;
+        self.refused = Refused::default();
+        if told.granted == 0 {
+            let enough = now.saturating_add(told.retry);
+            self.refused = Refused { until: enough.min(now.saturating_add(BELIEVED)), enough, cost: told.least };
+        }
+    }
+
+    /// Keeps what was granted to a question of `sent`, to be spent no later than [`LIFE`] after it: the store counted it
+    /// later than that.
+    pub fn keep(&mut self, granted: u32, (sent, now): (Micros, Micros)) {
+        self.drop_stale(now);
+        let until = sent.saturating_add(LIFE);
+        let [first, second] = &mut self.parcels;
+        let into = if first.tokens == 0 { first } else { second };
+        if into.tokens == 0 {
+            into.until = until;
+        }
+        // together with older ones they are dropped when those are
+        into.tokens = into.tokens.saturating_add(granted);
+    }
+
+    /// Forgets reservations and refusals: somebody has reset the bucket.
+    pub fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Nothing would be lost by forgetting this.
+    #[must_use]
+    pub fn is_idle(&self, now: Micros) -> bool {
+        let live = self.parcels.iter().any(|parcel| parcel.tokens > 0 && parcel.until > now);
+        !live && self.refused.until <= now && self.tat <= now && self.local.is_none_or(|local| local.tat <= now)
+    }
+
+    /// How a request stands that was just let through.
+    #[must_use]
+    pub fn standing(&self, bucket: Bucket, now: Micros) -> Standing {
+        let reserved: u32 = self.parcels.iter().filter(|parcel| parcel.until > now).map(|parcel| parcel.tokens).sum();
+        let remaining = bucket.available(self.tat, now).saturating_add(reserved).min(bucket.burst);
+        Standing { remaining, until: self.tat.saturating_sub(now) }
+    }
+
+    fn spend(&mut self, cost: u32, now: Micros) -> bool {
+        self.drop_stale(now);
+        let [first, second] = &mut self.parcels;
+        if first.tokens.saturating_add(second.tokens) < cost {
+            return false;
+        }
+        let from_first = cost.min(first.tokens);
+        first.tokens -= from_first;
+        second.tokens -= cost - from_first;
+        self.spent = self.spent.saturating_add(cost);
+        true
+    }
+
+    fn drop_stale(&mut self, now: Micros) {
+        for parcel in &mut self.parcels {
+            if parcel.until <= now {
+                parcel.tokens = 0;
+            }
+        }
+        let [first, second] = &mut self.parcels;
+        if first.tokens == 0 {
+            std::mem::swap(first, second);
+        }
+    }
+
+    /// Tokens a second, as spent since the last question.
+    fn pace(&self, now: Micros) -> u64 {
+        let elapsed = now.saturating_sub(self.heard).max(LIFE / 20);
+        (u64::from(self.spent) * LIFE).div_ceil(elapsed)
+    }
+}
+
+/// The store's word on one bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Told {
+    pub granted: u32,
+    pub remaining: u32,
+    /// Until it is full again.
+    pub reset: Micros,
+    /// Until there will be `least`; 0 when there was.
+    pub retry: Micros,
+    /// The least that was asked for.
+    pub least: u32,
+}
+
+#[cfg(test)]
+#[path = "lease_tests.rs"]
+mod tests;

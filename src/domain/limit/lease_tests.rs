@@ -1,0 +1,236 @@
+use super::super::Rate;
+use super::*;
+use proptest::prelude::*;
+
+const START: Micros = 1_000_000_000;
+/// 100/min, burst 20.
+const BUCKET: Bucket = Bucket { interval: 600_000, burst: 20 };
+
+fn told(bucket: Bucket, tat: &mut Micros, now: Micros, (want, least): (u32, u32)) -> Told {
+    let taken = bucket.take(*tat, now, (want, least));
+    *tat = taken.tat;
+    Told { granted: taken.granted, remaining: taken.remaining, reset: taken.tat - now, retry: taken.retry, least }
+}
+
+fn holding(tokens: u32) -> Lease {
+    let mut lease = Lease::default();
+    let granted = Told { granted: tokens, remaining: 0, reset: 0, retry: 0, least: 1 };
+    lease.learn(&granted, (START, START));
+    lease.keep(tokens, (START, START));
+    lease
+}
+
+fn granted(step: Step) -> bool {
+    matches!(step, Step::Granted(_))
+}
+
+#[test]
+fn the_first_use_of_a_bucket_asks_the_store() {
+    assert_eq!(Lease::default().step(BUCKET, 1, START), Step::Ask);
+}
+
+#[test]
+fn what_was_reserved_is_spent_within_a_second_or_dropped() {
+    let mut lease = holding(3);
+    assert!(granted(lease.step(BUCKET, 2, START + LIFE - 1)));
+    assert_eq!(lease.step(BUCKET, 1, START + LIFE), Step::Ask);
+}
+
+#[test]
+fn a_reservation_whose_answer_came_late_is_worth_nothing() {
+    let mut lease = Lease::default();
+    lease.keep(3, (START, START + LIFE));
+    assert_eq!(lease.step(BUCKET, 1, START + LIFE), Step::Ask);
+}
+
+#[test]
+fn a_refusal_is_remembered_and_asked_about_again_within_a_second() {
+    let mut lease = Lease::default();
+    let none = Told { granted: 0, remaining: 2, reset: 5, retry: 7_000_000, least: 3 };
+    lease.learn(&none, (START, START));
+    assert_eq!(lease.step(BUCKET, 3, START), Step::Refused(Standing { remaining: 0, until: 7_000_000 }));
+    assert_eq!(lease.step(BUCKET, 2, START), Step::Ask, "what costs less may pass");
+    assert_eq!(lease.step(BUCKET, 3, START + BELIEVED), Step::Ask);
+}
+
+#[test]
+fn what_is_reserved_follows_what_is_spent() {
+    let mut lease = holding(40);
+    assert_eq!(lease.want(Bucket { burst: 1000, ..BUCKET }, START + LIFE, (1, 50)), 1, "nobody came");
+    assert!(granted(lease.step(BUCKET, 30, START + LIFE / 2)));
+    let wide = Bucket { burst: 1000, ..BUCKET };
+    assert_eq!(lease.want(wide, START + LIFE, (1, 50)), 30, "thirty a second");
+    assert_eq!(lease.want(wide, START + LIFE, (1, 20)), 20, "but no more than a batch");
+    assert_eq!(lease.want(wide, START + LIFE, (70, 20)), 70, "unless they wait already");
+    assert_eq!(lease.want(BUCKET, START + LIFE, (70, 20)), 20, "and never more than there can be");
+}
+
+#[test]
+fn shares_begin_empty_for_whoever_had_spent_and_with_one_for_whoever_had_not() {
+    let away = Away { since: START, replicas: 3 };
+    let mut known = Lease::default();
+    known.learn(&Told { granted: 1, remaining: 10, reset: 6_000_000, retry: 0, least: 1 }, (START - 1, START - 1));
+    assert!(!granted(known.step_alone(BUCKET, 1, START, away)));
+    assert!(!granted(known.step_alone(BUCKET, 1, START + 3 * BUCKET.interval - 1, away)));
+    assert!(granted(known.step_alone(BUCKET, 1, START + 3 * BUCKET.interval, away)));
+    let mut stranger = Lease::default();
+    assert!(granted(stranger.step_alone(BUCKET, 1, START, away)));
+    assert!(!granted(stranger.step_alone(BUCKET, 1, START, away)));
+}
+
+#[test]
+fn what_costs_more_than_a_share_holds_is_not_shut_out() {
+    let away = Away { since: START, replicas: 30 };
+    let mut lease = Lease::default();
+    assert!(granted(lease.step_alone(BUCKET, 5, START, away)));
+    assert!(!granted(lease.step_alone(BUCKET, 5, START, away)));
+}
+
+#[test]
+fn a_replica_without_company_goes_on_as_the_store_would() {
+    let away = Away { since: START, replicas: 1 };
+    let mut lease = Lease::default();
+    lease.learn(&Told { granted: 1, remaining: 7, reset: 13 * BUCKET.interval, retry: 0, least: 1 }, (START, START));
+    assert_eq!((0..20).filter(|_| granted(lease.step_alone(BUCKET, 1, START, away))).count(), 7);
+    let outage = Outage { began: START, ended: START + 1 };
+    assert_eq!(lease.ahead(outage, START + 1), BUCKET.fill() - 1, "and tells what was spent meanwhile");
+}
+
+#[test]
+fn time_without_a_store_fills_no_bucket() {
+    let mut lease = Lease::default();
+    lease.learn(&Told { granted: 1, remaining: 0, reset: BUCKET.fill(), retry: 0, least: 1 }, (START, START));
+    let outage = Outage { began: START, ended: START + 60_000_000 };
+    assert_eq!(lease.ahead(outage, outage.ended), BUCKET.fill());
+    assert_eq!(lease.ahead(outage, outage.ended + 1_000_000), BUCKET.fill() - 1_000_000, "but time since does");
+    lease.learn(&Told { granted: 0, remaining: 0, reset: 5, retry: 9, least: 1 }, (outage.ended + 1, outage.ended + 1));
+    assert_eq!(lease.ahead(outage, outage.ended + 2), 0, "it is told once");
+}
+
+/// Some replicas, one store, answers that take their time.
+struct World {
+    bucket: Bucket,
+    tat: Micros,
+    replicas: Vec<Replica>,
+    admitted: Vec<Micros>,
+    away: Option<Away>,
+    outage: Outage,
+}
+
+#[derive(Default)]
+struct Replica {
+    lease: Lease,
+    /// Sent, arrives, what it says.
+    answer: Option<(Micros, Micros, Told)>,
+}
+
+impl World {
+    fn new(bucket: Bucket, replicas: usize) -> Self {
+        let replicas = std::iter::repeat_with(Replica::default).take(replicas).collect();
+        Self { bucket, tat: 0, replicas, admitted: Vec::new(), away: None, outage: Outage::default() }
+    }
+
+    fn request(&mut self, at: usize, now: Micros, takes: Micros) {
+        let count = u32::try_from(self.replicas.len()).unwrap();
+        let batch = (self.bucket.burst / (8 * count)).max(1);
+        let replica = &mut self.replicas[at];
+        if let Some((sent, _, told)) = replica.answer.filter(|(_, arrives, _)| *arrives <= now) {
+            replica.lease.learn(&told, (sent, now));
+            replica.lease.keep(told.granted, (sent, now));
+            replica.answer = None;
+        }
+        let step = match self.away {
+            Some(away) => replica.lease.step_alone(self.bucket, 1, now, away),
+            None => replica.lease.step(self.bucket, 1, now),
+        };
+        if granted(step) {
+            self.admitted.push(now);
+        }
+        if self.away.is_none() && replica.answer.is_none() && (step == Step::Ask || replica.lease.runs_low(now, batch))
+        {
+            let want = replica.lease.want(self.bucket, now, (1, batch));
+            // the store hears of it half-way
+            let heard = now + takes / 2;
+            self.tat = self.tat.max(heard + replica.lease.ahead(self.outage, now));
+            let told = told(self.bucket, &mut self.tat, heard, (want, 1));
+            replica.answer = Some((now, now + takes, told));
+        }
+    }
+
+    fn goes_away(&mut self, now: Micros) {
+        let replicas = u32::try_from(self.replicas.len()).unwrap();
+        self.away = Some(Away { since: now, replicas });
+    }
+
+    /// With everything forgotten, if `amnesia`.
+    fn comes_back(&mut self, now: Micros, amnesia: bool) {
+        if let Some(away) = self.away.take() {
+            self.outage = Outage { began: away.since, ended: now };
+            self.tat = if amnesia { 0 } else { self.tat };
+        }
+    }
+
+    /// The most that any window has above what is promised, where `more` is promised besides.
+    fn worst(&self, more: u64) -> i64 {
+        let mut worst = i64::MIN;
+        for (at, begin) in self.admitted.iter().enumerate() {
+            for (sum, end) in (1_i64..).zip(&self.admitted[at..]) {
+                let refilled = (end - begin + LIFE) / self.bucket.interval;
+                let bound = u64::from(self.bucket.burst) + refilled + more;
+                worst = worst.max(sum - i64::try_from(bound).unwrap());
+            }
+        }
+        worst
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn a_fleet_never_lets_through_more_than_the_bound_in_any_window(
+        rate in 1_u32..2_000,
+        burst in 1_u32..400,
+        replicas in 1_usize..5,
+        requests in prop::collection::vec((0_usize..5, 0_u64..40_000, 100_u64..90_000), 1..600),
+    ) {
+        let mut world = World::new(Bucket::new(Rate::per_minute(rate), burst), replicas);
+        let mut now = START;
+        for (at, pause, takes) in requests {
+            now += pause;
+            world.request(at % replicas, now, takes);
+        }
+        prop_assert!(world.worst(0) <= 0, "{} over", world.worst(0));
+        prop_assert!(!world.admitted.is_empty() || replicas > 0);
+    }
+
+    /// Everybody floods all the time: through the loss of the store, without it, and when it is back.
+    #[test]
+    fn losing_the_store_and_getting_it_back_lets_through_no_burst(
+        rate in 30_u32..2_000,
+        burst in 1_u32..60,
+        replicas in 1_usize..5,
+        (lost, back) in (2_u64..20, 2_u64..40),
+        amnesia in any::<bool>(),
+        pauses in prop::collection::vec(1_u64..20_000, 64),
+    ) {
+        let mut world = World::new(Bucket::new(Rate::per_minute(rate), burst), replicas);
+        let (lost, back) = (START + lost * LIFE, START + (lost + back) * LIFE);
+        let mut now = START;
+        for (turn, pause) in pauses.iter().cycle().enumerate() {
+            now += pause;
+            if now >= back {
+                world.comes_back(now, amnesia);
+            } else if now >= lost && world.away.is_none() {
+                world.goes_away(now);
+            }
+            if now > back + 10 * LIFE {
+                break;
+            }
+            world.request(turn % replicas, now, 400);
+        }
+        // one more for a caller whom a replica had not heard of
+        let more = u64::try_from(replicas).unwrap();
+        prop_assert!(world.worst(more) <= 0, "{} over", world.worst(more));
+    }
+}

@@ -1,0 +1,136 @@
+//! Rate limits as values: what is counted, in which bucket, and what a caller is told about it.
+//!
+//! A bucket is one number (GCRA, see [`bucket`]); a replica spends from it by [`lease`]. Nobody in here knows a clock, a
+//! store or a request.
+
+pub mod bucket;
+pub mod fields;
+pub mod key;
+pub mod lease;
+
+pub use bucket::{Bucket, Rate};
+pub use key::{BucketId, KeyText, Part, Prefixes};
+
+/// One `[[limit]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limit {
+    pub name: String,
+    /// What is counted together, in the order of the file; at least one.
+    pub key: Vec<Part>,
+    pub rate: Rate,
+    pub bucket: Bucket,
+    /// Every request asks the store: nothing is reserved ahead.
+    pub exact: bool,
+    /// What a request costs where its route says nothing.
+    pub cost: u32,
+    pub on_store_down: OnStoreDown,
+    /// What is over the limit is counted and let through.
+    pub shadow: bool,
+    /// Admitted requests carry `RateLimit`, too.
+    pub headers: bool,
+}
+
+/// What counts while the store cannot be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnStoreDown {
+    /// Each replica enforces its share.
+    Local,
+    Allow,
+    /// 503.
+    Deny,
+}
+
+/// A limit of a route, and what a request there costs in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Charge {
+    /// Index into the limits of the settings.
+    pub limit: usize,
+    pub cost: u32,
+}
+
+/// What a route asks of limits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RouteLimits {
+    /// Those that need no caller: they stand before any signature check, so that a flood costs no signatures.
+    pub before: Vec<Charge>,
+    /// Those that count callers: they stand behind the policy, so that nobody spends for somebody else.
+    pub after: Vec<Charge>,
+    /// Requests under way at once on each replica; 0 is any number.
+    pub max_in_flight: u32,
+}
+
+impl RouteLimits {
+    /// Whether admitting a request here is written down anywhere.
+    #[must_use]
+    pub fn is_counted(&self) -> bool {
+        !self.after.is_empty() || !self.before.is_empty() || self.max_in_flight > 0
+    }
+}
+
+impl Limit {
+    /// Whether a request can be counted before anybody has looked who sent it.
+    #[must_use]
+    pub fn needs_no_caller(&self) -> bool {
+        self.key.iter().all(|part| matches!(part, Part::Ip | Part::Route | Part::Header(_)))
+    }
+}
+
+/// The limits that exist without being configured. A `[[limit]]` of one of these names takes its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BuiltIn {
+    /// Requests of one address to our own endpoints that begin or renew a sign-in.
+    Ip,
+    /// Uses of the renewal tokens of one sign-in at `POST /refresh`.
+    RefreshFamily,
+    /// The same over all sign-ins of a user.
+    RefreshUser,
+}
+
+impl BuiltIn {
+    pub const ALL: [Self; 3] = [Self::Ip, Self::RefreshFamily, Self::RefreshUser];
+
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ip => "ip",
+            Self::RefreshFamily => "refresh.family",
+            Self::RefreshUser => "refresh.user",
+        }
+    }
+
+    /// What it counts; no file can change that.
+    #[must_use]
+    pub fn part(self) -> Part {
+        match self {
+            Self::Ip => Part::Ip,
+            // a sign-in and its line of renewal tokens have one name
+            Self::RefreshFamily => Part::Session,
+            Self::RefreshUser => Part::User,
+        }
+    }
+
+    /// As it is without a word in the file.
+    ///
+    /// `ip` must not hurt an office behind one address that signs in at nine: a sign-in takes two or three requests, so
+    /// this is some forty people a second. Renewal asks the store anyway: while that is away, there is nothing to renew
+    /// with, and so nothing is let through here either.
+    #[must_use]
+    pub fn limit(self) -> Limit {
+        let (rate, burst, exact, on_store_down) = match self {
+            Self::Ip => (Rate::per_second(100), 500, false, OnStoreDown::Local),
+            Self::RefreshFamily => (Rate::per_minute(10), 5, true, OnStoreDown::Deny),
+            Self::RefreshUser => (Rate::per_minute(30), 15, true, OnStoreDown::Deny),
+        };
+        Limit {
+            name: self.name().to_owned(),
+            key: vec![self.part()],
+            rate,
+            bucket: Bucket::new(rate, burst),
+            exact,
+            cost: 1,
+            on_store_down,
+            shadow: false,
+            headers: false,
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! Spending from buckets that replicas share: from memory where something was reserved, else by one question that
+//! everybody waits for who wants the same.
+//!
+//! Questions of many buckets travel together. They run in tasks of their own, so that a client who hangs up loses no
+//! tokens for the others.
+
+use super::book::Book;
+use super::weather::Weather;
+use crate::domain::limit::bucket::{micros, Micros};
+use crate::domain::limit::fields::Standing;
+use crate::domain::limit::lease::{Step, Told};
+use crate::domain::limit::{Bucket, BucketId, KeyText, Limit, OnStoreDown};
+use crate::ports::limits::{Ask, Buckets, Fleet};
+use crate::ports::revocation::Clock;
+use crate::ports::store::StoreError;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
+
+/// Nobody waits longer for an answer, however patient the store's own deadline is: what was reserved is worth nothing
+/// by then.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Questions of one call.
+const TOGETHER: usize = 128;
+/// Calls under way at the same time.
+const LANES: usize = 4;
+/// For what is reserved ahead: others may want something, too.
+const GATHER: Duration = Duration::from_millis(10);
+/// A batch is this part of what each replica could have at most.
+const BATCHES: u32 = 8;
+
+/// Buckets as this replica spends from them. It outlives configurations.
+#[derive(Debug)]
+pub struct Limiter {
+    store: Arc<dyn Buckets>,
+    fleet: Arc<dyn Fleet>,
+    clock: Arc<dyn Clock>,
+    book: Book,
+    weather: Weather,
+    queue: Mutex<Queue>,
+}
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Granted(Standing),
+    Refused(Standing),
+    /// The store is away, and this limit lets everybody through then.
+    Unlimited,
+    /// The store is away, and this limit lets nobody through then.
+    CannotTell,
+}
+
+/// One request and one limit.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spend<'a> {
+    pub(super) limit: &'a Limit,
+    pub(super) key: &'a KeyText,
+    pub(super) cost: u32,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: Vec<Asked>,
+    lanes: usize,
+}
+
+/// A question on its way.
+#[derive(Debug)]
+struct Asked {
+    id: BucketId,
+    limit: Bucket,
+    key: Box<[u8]>,
+    least: u32,
+    reply: Reply,
+}
+
+#[derive(Debug)]
+enum Reply {
+    /// To everybody who waits for this bucket.
+    Shared(watch::Sender<()>),
+    /// To one request, which gets exactly what it needs.
+    Exact(oneshot::Sender<Option<Told>>),
+}
+
+enum Next {
+    Done(Verdict),
+    Wait(watch::Receiver<()>),
+    AskAlone,
+}
+
+impl Limiter {
+    #[must_use]
+    pub fn new(store: Arc<dyn Buckets>, fleet: Arc<dyn Fleet>, clock: Arc<dyn Clock>) -> Arc<Self> {
+        let (book, weather, queue) = (Book::new(), Weather::default(), Mutex::default());
+        Arc::new(Self { store, fleet, clock, book, weather, queue })
+    }
+
+    /// Whether replicas enforce their shares, each for itself.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        self.weather.away().is_some()
+    }
+
+    /// The verdict, if it is in memory.
+    pub(super) fn spend_now(self: &Arc<Self>, spend: Spend<'_>) -> Option<Verdict> {
+        let (key, now) = (spend.key.as_bytes(), self.now());
+        if self.weather.away().is_some() {
+            return Some(self.spend_alone(spend, now));
+        }
+        let mut shard = self.book.shard(key)?;
+        let entry = shard.find(key)?;
+        let step = if spend.limit.exact {
+            entry.lease.recall(spend.cost, now)
+        } else {
+            entry.lease.step(spend.limit.bucket, spend.cost, now)
+        };
+        match step {
+            Step::Ask => None,
+            Step::Refused(standing) => Some(Verdict::Refused(standing)),
+            Step::Granted(standing) => {
+                let low = entry.question.is_none() && entry.lease.runs_low(now, self.batch(spend.limit));
+                let ahead = low.then(|| {
+                    let (tell, told) = watch::channel(());
+                    entry.question = Some(told);
+                    tell
+                });
+                drop(shard);
+                if let Some(tell) = ahead {
+                    self.enqueue(asked(spend, Reply::Shared(tell)), GATHER);
+                }
+                Some(Verdict::Granted(standing))
+            }
+        }
+    }
+
+    /// The verdict. Waits for the store where nothing is in memory, and never while the store is away.
+    pub(super) async fn spend(self: &Arc<Self>, spend: Spend<'_>) -> Verdict {
+        let given_up = self.now().saturating_add(micros(PATIENCE));
+        while self.now() < given_up {
+            let mut answer = match self.next(spend) {
+                Next::Done(verdict) => return verdict,
+                Next::AskAlone => return self.ask_alone(spend).await,
+                Next::Wait(answer) => answer,
+            };
+            // ends when the question does: nothing is ever sent
+            let _ = tokio::time::timeout(PATIENCE, answer.changed()).await;
+        }
+        self.spend_alone(spend, self.now())
+    }
+
+    fn next(self: &Arc<Self>, spend: Spend<'_>) -> Next {
+        if let Some(verdict) = self.spend_now(spend) {
+            return Next::Done(verdict);
+        }
+        let (key, now) = (spend.key.as_bytes(), self.now());
+        let Some(mut shard) = self.book.shard(key).filter(|_| !spend.limit.exact) else { return Next::AskAlone };
+        let Some(entry) = shard.open(key, now) else { return Next::AskAlone };
+        if let Some(question) = entry.question.as_ref().filter(|question| question.has_changed().is_ok()) {
+            return Next::Wait(question.clone());
+        }
+        let (tell, told) = watch::channel(());
+        entry.question = Some(told.clone());
+        drop(shard);
+        self.enqueue(asked(spend, Reply::Shared(tell)), Duration::ZERO);
+        Next::Wait(told)
+    }
+
+    async fn ask_alone(self: &Arc<Self>, spend: Spend<'_>) -> Verdict {
+        let (tell, told) = oneshot::channel();
+        self.enqueue(asked(spend, Reply::Exact(tell)), Duration::ZERO);
+        match tokio::time::timeout(PATIENCE, told).await {
+            Ok(Ok(Some(told))) if told.granted >= spend.cost => {
+                Verdict::Granted(Standing { remaining: told.remaining, until: told.reset })
+            }
+            Ok(Ok(Some(told))) => Verdict::Refused(Standing { remaining: 0, until: told.retry }),
+            _ => self.spend_alone(spend, self.now()),
+        }
+    }
+
+    /// As the limit says for when the store is away.
+    fn spend_alone(self: &Arc<Self>, spend: Spend<'_>, now: Micros) -> Verdict {
+        self.look(now);
+        match spend.limit.on_store_down {
+            OnStoreDown::Allow => return Verdict::Unlimited,
+            OnStoreDown::Deny => return Verdict::CannotTell,
+            OnStoreDown::Local => {}
+        }
+        // Neither away nor answering in time: nobody can say how much the others gave out, so nothing more is here.
+        let later = Verdict::Refused(Standing { remaining: 0, until: micros(PATIENCE) });
+        let Some(away) = self.weather.away() else { return later };
+        let key = spend.key.as_bytes();
+        let mut shard = self.book.shard(key);
+        let Some(entry) = shard.as_mut().and_then(|shard| shard.open(key, now)) else { return later };
+        match entry.lease.step_alone(spend.limit.bucket, spend.cost, now, away) {
+            Step::Granted(standing) => Verdict::Granted(standing),
+            Step::Refused(standing) => Verdict::Refused(standing),
+            Step::Ask => Verdict::CannotTell,
+        }
+    }
+
+    /// How a bucket stands, over all replicas. What they have reserved counts as spent.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    pub async fn look_at(&self, limit: &Limit, key: &KeyText) -> Result<Told, StoreError> {
+        let id = BucketId::of(&limit.name, key.as_bytes());
+        let told = self.store.reserve(&[Ask { id, bucket: limit.bucket, want: 0, least: 0, ahead: 0 }]).await?;
+        told.first().copied().ok_or_else(|| StoreError("no answer for a bucket".to_owned()))
+    }
+
+    /// Fills a bucket: here at once, on other replicas within a second. `false`: it was full.
+    ///
+    /// # Errors
+    /// The store cannot be asked; nothing was filled but what is remembered here.
+    pub async fn refill(&self, limit: &Limit, key: &KeyText) -> Result<bool, StoreError> {
+        self.book.forget(key.as_bytes());
+        self.store.refill(BucketId::of(&limit.name, key.as_bytes())).await
+    }
+
+    fn enqueue(self: &Arc<Self>, asked: Asked, gather: Duration) {
+        let mut queue = self.queue.lock();
+        queue.waiting.push(asked);
+        // What can wait goes with whatever is under way.
+        let most = if gather.is_zero() { LANES } else { 1 };
+        if queue.lanes < most {
+            queue.lanes += 1;
+            drop(queue);
+            tokio::spawn(Arc::clone(self).drive(gather));
+        }
+    }
+
+    /// Asks what is in the queue until nothing is.
+    async fn drive(self: Arc<Self>, gather: Duration) {
+        if !gather.is_zero() {
+            tokio::time::sleep(gather).await;
+        }
+        loop {
+            let batch: Vec<Asked> = {
+                let mut queue = self.queue.lock();
+                let some = queue.waiting.len().min(TOGETHER);
+                if some == 0 {
+                    queue.lanes = queue.lanes.saturating_sub(1);
+                    return;
+                }
+                queue.waiting.drain(..some).collect()
+            };
+            let sent = self.now();
+            let asks: Vec<Ask> = batch.iter().map(|asked| self.ask(asked, sent)).collect();
+            let answer = self.reserve(&asks).await;
+            let now = self.now();
+            for (at, asked) in batch.into_iter().enumerate() {
+                let told = answer.as_ref().and_then(|answer| answer.get(at)).copied();
+                self.settle(asked, told, (sent, now));
+            }
+        }
+    }
+
+    fn ask(&self, asked: &Asked, now: Micros) -> Ask {
+        let mut shard = self.book.shard(&asked.key);
+        let lease = shard.as_mut().and_then(|shard| shard.find(&asked.key)).map(|entry| &entry.lease);
+        let ahead = lease.map_or(0, |lease| lease.ahead(self.weather.last(), now));
+        let want = match (&asked.reply, lease) {
+            (Reply::Shared(tell), Some(lease)) => {
+                // the entry holds one of them
+                let others = u32::try_from(tell.receiver_count().saturating_sub(1)).unwrap_or(u32::MAX);
+                let waiting = asked.least.saturating_mul(others).max(asked.least);
+                lease.want(asked.limit, now, (waiting, self.batch_of(asked.limit.burst)))
+            }
+            (Reply::Shared(_), None) | (Reply::Exact(_), _) => asked.least,
+        };
+        Ask { id: asked.id, bucket: asked.limit, want: want.max(asked.least), least: asked.least, ahead }
+    }
+
+    async fn reserve(&self, asks: &[Ask]) -> Option<Vec<Told>> {
+        let answer = tokio::time::timeout(PATIENCE, self.store.reserve(asks)).await;
+        let now = self.now();
+        match answer {
+            Ok(Ok(told)) => {
+                if self.weather.answered(now, self.fleet.replicas()) {
+                    tracing::info!(target: "doorward::limits", "the store is back: limits are shared again");
+                }
+                return Some(told);
+            }
+            Ok(Err(error)) => self.lost(now, &error.0),
+            Err(_) => self.lost(now, "no answer in time"),
+        }
+        None
+    }
+
+    fn lost(&self, now: Micros, why: &str) {
+        let replicas = self.fleet.replicas();
+        if self.weather.lost(now, replicas) {
+            tracing::warn!(target: "doorward::limits", replicas, "each replica limits alone: {why}");
+        }
+    }
+
+    fn settle(&self, asked: Asked, told: Option<Told>, times: (Micros, Micros)) {
+        if let Some(mut shard) = self.book.shard(&asked.key) {
+            if let Some(entry) = shard.open(&asked.key, times.1) {
+                if let Some(told) = &told {
+                    entry.lease.learn(told, times);
+                }
+                if let Reply::Shared(_) = &asked.reply {
+                    entry.question = None;
+                    entry.lease.keep(told.map_or(0, |told| told.granted), times);
+                }
+            }
+        }
+        if let Reply::Exact(tell) = asked.reply {
+            // whoever asked may have gone
+            let _ = tell.send(told);
+        }
+    }
+
+    /// One question beside requests, now and then, whether the store is back.
+    fn look(self: &Arc<Self>, now: Micros) {
+        if self.weather.away().is_some() && self.weather.is_time_to_look(now) {
+            let limiter = Arc::clone(self);
+            tokio::spawn(async move {
+                // it writes: a store that only reads is not back
+                let bucket = Bucket { interval: 1, burst: 1 };
+                limiter.reserve(&[Ask { id: BucketId([0; 16]), bucket, want: 1, least: 0, ahead: 0 }]).await
+            });
+        }
+    }
+
+    fn batch(&self, limit: &Limit) -> u32 {
+        self.batch_of(limit.bucket.burst)
+    }
+
+    fn batch_of(&self, burst: u32) -> u32 {
+        (burst / self.weather.replicas().saturating_mul(BATCHES)).max(1)
+    }
+
+    /// Which second it is, for what is said once in one.
+    pub(super) fn second(&self) -> u64 {
+        self.clock.steady().as_secs()
+    }
+
+    fn now(&self) -> Micros {
+        micros(self.clock.steady())
+    }
+}
+
+fn asked(spend: Spend<'_>, reply: Reply) -> Asked {
+    let (limit, key) = (spend.limit, spend.key.as_bytes());
+    Asked { id: BucketId::of(&limit.name, key), limit: limit.bucket, key: key.into(), least: spend.cost, reply }
+}
+
+#[cfg(test)]
+#[path = "limiter_tests.rs"]
+mod tests;

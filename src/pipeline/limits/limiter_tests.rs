@@ -1,0 +1,251 @@
+use super::*;
+use crate::domain::limit::{Part, Rate};
+use crate::domain::session::{whole, Millis};
+use crate::pipeline::revocation::fixture::TestClock;
+use crate::store::{Clock as StoreClock, MemoryBuckets};
+use async_trait::async_trait;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use tokio::task::JoinSet;
+
+/// A store that can be lost, and counts the calls it gets.
+#[derive(Debug)]
+struct Shelf {
+    buckets: MemoryBuckets,
+    down: AtomicBool,
+    calls: AtomicU32,
+    questions: AtomicU32,
+}
+
+#[derive(Debug)]
+struct Three;
+
+impl Fleet for Three {
+    fn replicas(&self) -> u32 {
+        3
+    }
+}
+
+#[async_trait]
+impl Buckets for Shelf {
+    async fn reserve(&self, asks: &[Ask]) -> Result<Vec<Told>, StoreError> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        self.questions.fetch_add(u32::try_from(asks.len()).unwrap(), Ordering::SeqCst);
+        tokio::task::yield_now().await;
+        if self.down.load(Ordering::SeqCst) {
+            return Err(StoreError("gone".to_owned()));
+        }
+        self.buckets.reserve(asks).await
+    }
+
+    async fn refill(&self, id: BucketId) -> Result<bool, StoreError> {
+        self.buckets.refill(id).await
+    }
+}
+
+struct Rig {
+    shelf: Arc<Shelf>,
+    clock: Arc<TestClock>,
+    replicas: Vec<Arc<Limiter>>,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let clock = TestClock::new();
+        let steady = Arc::clone(&clock);
+        let time = StoreClock::new(move || Millis(whole(steady.steady())));
+        let shelf = Arc::new(Shelf {
+            buckets: MemoryBuckets::new(time),
+            down: AtomicBool::new(false),
+            calls: AtomicU32::new(0),
+            questions: AtomicU32::new(0),
+        });
+        let replica = || Limiter::new(Arc::clone(&shelf) as _, Arc::new(Three), Arc::clone(&clock) as _);
+        Self { replicas: (0..3).map(|_| replica()).collect(), shelf, clock }
+    }
+
+    async fn spend(&self, at: usize, limit: &Limit, who: &str) -> Verdict {
+        let key = key(who);
+        self.replicas[at % 3].spend(Spend { limit, key: &key, cost: limit.cost }).await
+    }
+
+    /// How many of so many at once get through.
+    async fn storm(&self, count: usize, limit: &Limit, who: &'static str) -> usize {
+        let mut running = JoinSet::new();
+        for at in 0..count {
+            let (limiter, limit) = (Arc::clone(&self.replicas[at % 3]), limit.clone());
+            running.spawn(async move {
+                let key = key(who);
+                limiter.spend(Spend { limit: &limit, key: &key, cost: 1 }).await
+            });
+        }
+        running.join_all().await.into_iter().filter(|verdict| matches!(verdict, Verdict::Granted(_))).count()
+    }
+
+    fn calls(&self) -> u32 {
+        self.shelf.calls.load(Ordering::SeqCst)
+    }
+}
+
+fn key(who: &str) -> KeyText {
+    let mut key = KeyText::of(7);
+    key.part(&[who.as_bytes()]);
+    key
+}
+
+fn limit(rate: Rate, burst: u32) -> Limit {
+    Limit {
+        name: "per-user".to_owned(),
+        key: vec![Part::User],
+        rate,
+        bucket: Bucket::new(rate, burst),
+        exact: false,
+        cost: 1,
+        on_store_down: OnStoreDown::Local,
+        shadow: false,
+        headers: true,
+    }
+}
+
+fn granted(verdict: Verdict) -> bool {
+    matches!(verdict, Verdict::Granted(_))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_thousand_at_once_on_three_replicas_get_the_burst_and_cost_few_questions() {
+    let rig = Rig::new();
+    let got = rig.storm(2_000, &limit(Rate::per_minute(1), 20), "alice").await;
+    assert_eq!(got, 20);
+    assert!(rig.calls() < 200, "{} calls", rig.calls());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_exact_none_is_over_and_none_is_lost() {
+    let rig = Rig::new();
+    let exact = Limit { exact: true, ..limit(Rate::per_minute(1), 20) };
+    assert_eq!(rig.storm(200, &exact, "alice").await, 20);
+}
+
+#[tokio::test]
+async fn a_known_caller_is_not_asked_about_for_every_request() {
+    let rig = Rig::new();
+    let wide = limit(Rate::per_second(1_000), 2_400);
+    for _ in 0..1_000 {
+        assert!(granted(rig.spend(0, &wide, "alice").await));
+    }
+    assert!(rig.calls() < 60, "{} calls for a thousand requests", rig.calls());
+}
+
+#[tokio::test]
+async fn refusals_are_remembered() {
+    let rig = Rig::new();
+    let narrow = limit(Rate::per_minute(1), 1);
+    assert!(granted(rig.spend(0, &narrow, "alice").await));
+    assert!(!granted(rig.spend(0, &narrow, "alice").await));
+    let calls = rig.calls();
+    for _ in 0..100 {
+        assert!(!granted(rig.spend(0, &narrow, "alice").await));
+    }
+    assert_eq!(rig.calls(), calls);
+}
+
+#[tokio::test]
+async fn callers_do_not_spend_for_each_other() {
+    let rig = Rig::new();
+    let narrow = limit(Rate::per_minute(1), 1);
+    assert!(granted(rig.spend(0, &narrow, "alice").await));
+    assert!(granted(rig.spend(0, &narrow, "bob").await));
+    assert!(!granted(rig.spend(1, &narrow, "alice").await), "but for themselves everywhere");
+}
+
+#[tokio::test]
+async fn without_the_store_shares_hold_the_bound_and_nobody_waits_for_it() {
+    let rig = Rig::new();
+    let limit = limit(Rate::per_minute(60), 20);
+    assert_eq!(rig.storm(90, &limit, "alice").await, 20);
+    rig.shelf.down.store(true, Ordering::SeqCst);
+    rig.clock.travel(Duration::from_millis(1_100));
+    let mut got = 0;
+    for turn in 0..3_000 {
+        if turn % 30 == 0 {
+            rig.clock.travel(Duration::from_millis(100));
+        }
+        got += usize::from(granted(rig.spend(turn, &limit, "alice").await));
+    }
+    assert!((8..=13).contains(&got), "{got} in eleven seconds at one a second");
+    let looked = rig.calls();
+    assert!(looked < 200, "{looked} looks whether it is back");
+    rig.shelf.down.store(false, Ordering::SeqCst);
+    rig.clock.travel(Duration::from_millis(250));
+    for limiter in &rig.replicas {
+        let _ = limiter.spend(Spend { limit: &limit, key: &key("alice"), cost: 1 }).await;
+        while limiter.is_alone() {
+            tokio::task::yield_now().await;
+        }
+    }
+    let back = rig.storm(300, &limit, "alice").await;
+    assert!(back <= 2, "{back} at once when it was back");
+}
+
+#[tokio::test]
+async fn every_limit_says_itself_what_counts_without_the_store() {
+    let rig = Rig::new();
+    rig.shelf.down.store(true, Ordering::SeqCst);
+    let of =
+        |on_store_down, name: &str| Limit { on_store_down, name: name.to_owned(), ..limit(Rate::per_minute(1), 1) };
+    for _ in 0..3 {
+        assert_eq!(rig.spend(0, &of(OnStoreDown::Allow, "a"), "alice").await, Verdict::Unlimited);
+        assert_eq!(rig.spend(0, &of(OnStoreDown::Deny, "b"), "alice").await, Verdict::CannotTell);
+    }
+    assert!(granted(rig.spend(0, &of(OnStoreDown::Local, "c"), "carol").await), "nobody is refused because of us");
+    assert!(!granted(rig.spend(0, &of(OnStoreDown::Local, "c"), "carol").await));
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_reset_is_full_here_at_once() {
+    let rig = Rig::new();
+    let narrow = limit(Rate::per_minute(1), 1);
+    assert!(granted(rig.spend(0, &narrow, "alice").await));
+    assert!(!granted(rig.spend(0, &narrow, "alice").await));
+    assert_eq!(rig.replicas[0].refill(&narrow, &key("alice")).await, Ok(true));
+    assert!(granted(rig.spend(0, &narrow, "alice").await));
+}
+
+#[tokio::test]
+async fn questions_of_many_callers_travel_together() {
+    let rig = Rig::new();
+    let wide = limit(Rate::per_second(100), 2_400);
+    let mut running = JoinSet::new();
+    for n in 0..400 {
+        let (limiter, wide) = (Arc::clone(&rig.replicas[0]), wide.clone());
+        running.spawn(async move { limiter.spend(Spend { limit: &wide, key: &key(&n.to_string()), cost: 1 }).await });
+    }
+    assert!(running.join_all().await.into_iter().all(granted));
+    assert_eq!(rig.shelf.questions.load(Ordering::SeqCst), 400);
+    assert!(rig.calls() <= 40, "{} calls", rig.calls());
+}
+
+#[tokio::test]
+async fn however_many_strangers_come_memory_is_bounded() {
+    let rig = Rig::new();
+    let narrow = limit(Rate::per_minute(1), 1);
+    rig.replicas[0].weather.lost(1, 3);
+    for n in 0..100_000_u32 {
+        let _ = rig.replicas[0].spend_now(Spend { limit: &narrow, key: &key(&n.to_string()), cost: 1 });
+    }
+    assert!(rig.replicas[0].book.len() <= 256 * 256);
+}
+
+#[tokio::test]
+async fn a_client_who_hangs_up_leaves_the_answer_to_the_others() {
+    let rig = Rig::new();
+    let narrow = limit(Rate::per_minute(1), 1);
+    let key = key("alice");
+    let spend = Spend { limit: &narrow, key: &key, cost: 1 };
+    tokio::select! {
+        biased;
+        _ = rig.replicas[0].spend(spend) => panic!("the store takes its time"),
+        () = std::future::ready(()) => {}
+    }
+    assert!(granted(rig.spend(0, &narrow, "alice").await), "the token was kept");
+    assert!(!granted(rig.spend(0, &narrow, "alice").await));
+}

@@ -1,0 +1,183 @@
+use super::*;
+use crate::domain::limit::{Bucket, OnStoreDown, Rate};
+use crate::domain::principal::{AuthMethod, Principal, SourceName};
+use crate::domain::session::Millis;
+use crate::domain::time::UnixTime;
+use crate::pipeline::revocation::fixture::TestClock;
+use crate::ports::limits::Single;
+use crate::store::{Clock, MemoryBuckets};
+use http::header::HOST;
+use serde_json::{json, Map};
+
+#[derive(Debug, Default)]
+struct Count(AtomicU32);
+
+impl Tally for Count {
+    fn over(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn limit(name: &str, key: &[Part]) -> Limit {
+    let rate = Rate::per_minute(1);
+    Limit {
+        name: name.to_owned(),
+        key: key.to_vec(),
+        rate,
+        bucket: Bucket::new(rate, 2),
+        exact: false,
+        cost: 1,
+        on_store_down: OnStoreDown::Local,
+        shadow: false,
+        headers: true,
+    }
+}
+
+fn guard(limits: &[Limit]) -> (Arc<Guard>, Arc<Count>) {
+    let limiter = Limiter::new(
+        Arc::new(MemoryBuckets::new(Clock::new(|| Millis(1_000_000)))),
+        Arc::new(Single),
+        TestClock::new(),
+    );
+    let count = Arc::new(Count::default());
+    let plan = Plan { limiter, limits, routes: &[], prefixes: Prefixes::default() };
+    (Guard::new(plan, |_| Arc::clone(&count) as _, |_| Arc::default()), count)
+}
+
+fn caller(source: &str, subject: &str, claims: &serde_json::Value) -> Verified {
+    let principal = Principal {
+        source: SourceName::new(source),
+        subject: subject.to_owned(),
+        method: AuthMethod::Bearer,
+        roles: Vec::new(),
+        scopes: Vec::new(),
+        claims: claims.as_object().cloned().unwrap_or_else(Map::new),
+        email_trusted: false,
+        expires: UnixTime(0),
+    };
+    Verified::new("t", principal, Vec::new())
+}
+
+fn headers() -> HeaderMap {
+    [(HOST, HeaderValue::from_static("app.test")), ("x-tenant".parse().unwrap(), HeaderValue::from_static("acme"))]
+        .into_iter()
+        .collect()
+}
+
+fn facts<'a>(headers: &'a HeaderMap, verified: Option<&'a Verified>) -> Facts<'a> {
+    Facts { ip: "192.0.2.7".parse().ok(), trusted: false, headers, route: None, verified }
+}
+
+async fn charge(guard: &Guard, charges: &[Charge], facts: &Facts<'_>, met: &mut Met) -> Result<(), Over> {
+    match guard.charge_now(charges, facts, met)? {
+        Paid::InFull => Ok(()),
+        Paid::InPart => guard.charge_rest(charges, facts, met).await,
+    }
+}
+
+fn key(guard: &Guard, facts: &Facts<'_>) -> Vec<u8> {
+    guard.key(&guard.kept[0], facts).as_bytes().to_vec()
+}
+
+#[test]
+fn a_header_counts_only_from_a_trusted_proxy() {
+    let (guard, _) = guard(&[limit("a", &[Part::Header("x-tenant".parse().unwrap())])]);
+    let (with, without) = (headers(), HeaderMap::new());
+    assert_eq!(key(&guard, &facts(&with, None)), key(&guard, &facts(&without, None)), "a stranger's word");
+    let trusted = Facts { trusted: true, ..facts(&with, None) };
+    assert_ne!(key(&guard, &trusted), key(&guard, &facts(&without, None)));
+}
+
+#[test]
+fn a_user_is_a_source_and_a_subject() {
+    let (guard, _) = guard(&[limit("a", &[Part::User])]);
+    let headers = headers();
+    let keys: Vec<_> = [("a", "1"), ("b", "1"), ("a", "2")]
+        .map(|(source, subject)| key(&guard, &facts(&headers, Some(&caller(source, subject, &json!({}))))))
+        .into();
+    assert!(keys[0] != keys[1] && keys[0] != keys[2] && keys[1] != keys[2]);
+}
+
+#[test]
+fn tokens_sessions_and_machines_are_told_apart() {
+    let headers = headers();
+    for (part, one, other) in [
+        (Part::Token, caller("a", "1", &json!({ "jti": "x" })), caller("a", "1", &json!({ "jti": "y" }))),
+        (Part::Session, caller("a", "1", &json!({ "sid": "x" })), caller("a", "1", &json!({ "sid": "y" }))),
+        (Part::Client, caller("client", "x", &json!({})), caller("client", "y", &json!({}))),
+        (Part::ApiKey, caller("api_key", "x", &json!({})), caller("api_key", "y", &json!({}))),
+    ] {
+        let (guard, _) = guard(&[limit("a", std::slice::from_ref(&part))]);
+        let of = |verified| key(&guard, &facts(&headers, verified));
+        assert_ne!(of(Some(&one)), of(Some(&other)), "{part}");
+        assert_eq!(of(None), of(Some(&caller("a", "1", &json!({})))), "{part}: absent is one shared value");
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_over_a_limit_is_told_which_and_when_to_come_again() {
+    let (guard, count) = guard(&[limit("per-user", &[Part::User])]);
+    let (headers, alice) = (headers(), caller("a", "1", &json!({})));
+    let charges = [Charge { limit: 0, cost: 1 }];
+    let mut met = Met::default();
+    for _ in 0..2 {
+        assert!(charge(&guard, &charges, &facts(&headers, Some(&alice)), &mut met).await.is_ok());
+    }
+    assert_eq!(met.state, "\"per-user\";r=1;t=60, \"per-user\";r=0;t=120");
+    let over = charge(&guard, &charges, &facts(&headers, Some(&alice)), &mut met).await.unwrap_err();
+    assert_eq!(over.denial.code, Code::RateLimited);
+    let told: HeaderMap = over.headers.into_iter().collect();
+    assert_eq!(told["ratelimit-policy"], "\"per-user\";q=3;w=60");
+    let wait = told["retry-after"].to_str().unwrap();
+    assert!(["59", "60"].contains(&wait), "{wait}");
+    assert_eq!(told["ratelimit"], format!("\"per-user\";r=0;t={wait}"));
+    assert_eq!(count.0.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_shadow_counts_and_lets_through() {
+    let (guard, count) = guard(&[Limit { shadow: true, ..limit("a", &[Part::Ip]) }]);
+    let headers = headers();
+    for _ in 0..5 {
+        let charges = [Charge { limit: 0, cost: 1 }];
+        assert!(charge(&guard, &charges, &facts(&headers, None), &mut Met::default()).await.is_ok());
+    }
+    assert_eq!(count.0.load(Ordering::Relaxed), 3);
+}
+
+#[tokio::test]
+async fn renewal_is_counted_by_sign_in_and_by_user() {
+    let (guard, _) = guard(&[BuiltIn::RefreshFamily.limit(), BuiltIn::RefreshUser.limit()]);
+    let user = UserHash::of(&SourceName::new("local"), "alice");
+    let session = |n: u8| SessionId::from_bytes([n; 16]);
+    for _ in 0..5 {
+        assert!(guard.charge_renewal(session(1), user).await.is_ok());
+    }
+    assert!(guard.charge_renewal(session(1), user).await.is_err(), "five at once of one sign-in");
+    assert!(guard.charge_renewal(session(2), user).await.is_ok(), "others of the user go on");
+    let mut got = 0;
+    for n in 0..40 {
+        got += usize::from(guard.charge_renewal(session(10 + n), user).await.is_ok());
+    }
+    assert_eq!(got, 9, "fifteen at once of one user");
+}
+
+#[tokio::test]
+async fn operators_find_the_very_bucket_that_requests_spend_from() {
+    let (guard, _) = guard(&[limit("a", &[Part::User]), limit("b", &[Part::Ip, Part::User]), limit("c", &[Part::Ip])]);
+    let (headers, alice) = (headers(), caller("local", "alice", &json!({})));
+    let charges = [Charge { limit: 0, cost: 2 }, Charge { limit: 1, cost: 1 }];
+    charge(&guard, &charges, &facts(&headers, Some(&alice)), &mut Met::default()).await.unwrap();
+    let named = |pairs: &[(&'static str, &str)]| {
+        Named::parse(pairs.iter().map(|(part, value)| (*part, (*value).to_owned()))).unwrap()
+    };
+    let found = guard.look(&named(&[("user", "local/alice")])).await.unwrap();
+    assert_eq!(found.iter().map(|it| (it.limit.as_str(), it.remaining)).collect::<Vec<_>>(), [("a", 0)]);
+    let both = named(&[("user", "local/alice"), ("ip", "192.0.2.7")]);
+    assert_eq!(guard.look(&both).await.unwrap()[0].remaining, 1, "in whichever order");
+    assert_eq!(guard.reset(&both).await.unwrap(), ["b"]);
+    assert_eq!(guard.look(&both).await.unwrap()[0].remaining, 2);
+    for wrong in [("ip", "x"), ("user", "alice"), ("tenant", "x")] {
+        assert_eq!(Named::parse([wrong].into_iter().map(|(part, value)| (part, value.to_owned()))), None);
+    }
+}

@@ -1,0 +1,329 @@
+//! Limits as a request meets them: which of them count it, under which keys, and what the caller is told.
+//!
+//! Limits that need no caller stand before any signature check, the others behind the policy. A route without limits
+//! pays for one look at an empty list.
+
+mod book;
+mod limiter;
+mod named;
+mod under_way;
+mod weather;
+
+pub use limiter::{Limiter, Verdict};
+pub use named::{Looked, Named};
+pub use under_way::UnderWay;
+
+use super::cache::Verified;
+use crate::domain::denial::{Code, Denial};
+use crate::domain::limit::bucket::seconds;
+use crate::domain::limit::fields::{self, RateFields, Standing, RATE_LIMIT, RATE_LIMIT_POLICY};
+use crate::domain::limit::{BuiltIn, Charge, KeyText, Limit, Part, Prefixes};
+use crate::domain::policy::Route;
+use crate::domain::session::{SessionId, UserHash};
+use crate::ports::limits::Tally;
+use foldhash::quality::FixedState;
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use limiter::Spend;
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::Arc;
+
+/// As whose requests those are counted that met too many under way.
+const CROWDED: &str = "max_in_flight";
+
+/// The limits of one configuration.
+#[derive(Debug)]
+pub struct Guard {
+    limiter: Arc<Limiter>,
+    kept: Vec<Kept>,
+    routes: Vec<RouteGuard>,
+    /// Requests turned away because too many were under way.
+    crowded: Arc<dyn Tally>,
+    prefixes: Prefixes,
+}
+
+/// One limit and what goes with it.
+#[derive(Debug)]
+struct Kept {
+    limit: Limit,
+    /// Tells its buckets in this process from those of a limit of another shape.
+    number: u64,
+    over: Arc<dyn Tally>,
+    /// The second in which the log last heard of it.
+    said: AtomicU64,
+}
+
+#[derive(Debug)]
+struct RouteGuard {
+    label: Box<str>,
+    /// `RateLimit-Policy` of what shows itself.
+    policy: Option<HeaderValue>,
+    under_way: Arc<AtomicU32>,
+}
+
+/// What limits look at.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    pub ip: Option<IpAddr>,
+    /// The peer may tell us about its client.
+    pub trusted: bool,
+    pub headers: &'a HeaderMap,
+    pub route: Option<&'a Route>,
+    pub verified: Option<&'a Verified>,
+}
+
+/// A request that is over a limit, or of which that cannot be told.
+#[derive(Debug)]
+pub struct Over {
+    pub denial: Denial,
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// How a request stood with the limits it has met.
+#[derive(Debug, Default)]
+pub struct Met {
+    /// Items of `RateLimit`.
+    state: String,
+    /// Charges that are done.
+    done: usize,
+}
+
+/// How far a request was counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paid {
+    InFull,
+    /// The store has to be asked.
+    InPart,
+}
+
+/// What a guard is made of.
+#[derive(Debug)]
+pub struct Plan<'a> {
+    pub limiter: Arc<Limiter>,
+    pub limits: &'a [Limit],
+    pub routes: &'a [Route],
+    pub prefixes: Prefixes,
+}
+
+impl Guard {
+    /// `over` counts requests over the limit of a name, `under_way` those of a route: what is under way outlives a
+    /// configuration.
+    #[must_use]
+    pub fn new(
+        plan: Plan<'_>,
+        over: impl Fn(&str) -> Arc<dyn Tally>,
+        under_way: impl Fn(&str) -> Arc<AtomicU32>,
+    ) -> Arc<Self> {
+        let Plan { limiter, limits, routes, prefixes } = plan;
+        let kept = |limit: &Limit| Kept {
+            number: number(limit),
+            over: over(&limit.name),
+            said: AtomicU64::new(0),
+            limit: limit.clone(),
+        };
+        let routes = routes.iter().map(|route| {
+            let label = route.label();
+            RouteGuard { policy: policy(route, limits), under_way: under_way(&label), label: label.into() }
+        });
+        let routes = routes.collect();
+        let kept = limits.iter().map(kept).collect();
+        Arc::new(Self { limiter, kept, routes, crowded: over(CROWDED), prefixes })
+    }
+
+    /// Counts a request in every one of `charges`, as far as that can be done from memory. One that a later limit refuses
+    /// has been counted by those before it.
+    ///
+    /// # Errors
+    /// What to answer instead.
+    pub fn charge_now(&self, charges: &[Charge], facts: &Facts<'_>, met: &mut Met) -> Result<Paid, Over> {
+        met.done = 0;
+        while let Some(charge) = charges.get(met.done) {
+            if let Some(kept) = self.kept.get(charge.limit) {
+                let key = self.key(kept, facts);
+                let spend = Spend { limit: &kept.limit, key: &key, cost: charge.cost };
+                let Some(verdict) = self.limiter.spend_now(spend) else { return Ok(Paid::InPart) };
+                self.take(kept, verdict, met)?;
+            }
+            met.done += 1;
+        }
+        Ok(Paid::InFull)
+    }
+
+    /// Counts it in those that were left, and waits for the store.
+    ///
+    /// # Errors
+    /// What to answer instead.
+    pub async fn charge_rest(&self, charges: &[Charge], facts: &Facts<'_>, met: &mut Met) -> Result<(), Over> {
+        while let Some(charge) = charges.get(met.done) {
+            if let Some(kept) = self.kept.get(charge.limit) {
+                self.spend(kept, &self.key(kept, facts), charge.cost, met).await?;
+            }
+            met.done += 1;
+        }
+        Ok(())
+    }
+
+    /// Counts one of the requests that only our own endpoints get.
+    ///
+    /// # Errors
+    /// What to answer instead.
+    pub async fn charge_own(&self, which: BuiltIn, facts: &Facts<'_>) -> Result<(), Over> {
+        let Some(kept) = self.built_in(which) else { return Ok(()) };
+        let key = self.key(kept, facts);
+        self.spend(kept, &key, kept.limit.cost, &mut Met::default()).await
+    }
+
+    /// Counts the use of a renewal token whose MAC is good: for its sign-in, and for its user.
+    ///
+    /// # Errors
+    /// What to answer instead.
+    pub async fn charge_renewal(&self, session: SessionId, user: UserHash) -> Result<(), Over> {
+        let names = [(BuiltIn::RefreshFamily, session.as_bytes()), (BuiltIn::RefreshUser, user.as_bytes())];
+        for (which, name) in names {
+            let Some(kept) = self.built_in(which) else { continue };
+            let mut key = KeyText::of(kept.number);
+            key.part(&[name]);
+            self.spend(kept, &key, kept.limit.cost, &mut Met::default()).await?;
+        }
+        Ok(())
+    }
+
+    /// Counts a request as under way on `route` for as long as the answer lives.
+    ///
+    /// # Errors
+    /// There are as many as there may be.
+    pub fn begin(&self, route: &Route) -> Result<Option<UnderWay>, Over> {
+        let most = route.limits.max_in_flight;
+        let Some(guard) = self.routes.get(route.index).filter(|_| most > 0) else { return Ok(None) };
+        UnderWay::begin(&guard.under_way, most).map(Some).ok_or_else(|| {
+            self.crowded.over();
+            let denial = Denial::new(Code::RateLimited, format!("{most} requests are under way on this route"));
+            Over { denial, headers: vec![(RETRY_AFTER, HeaderValue::from_static("1"))] }
+        })
+    }
+
+    /// What to tell whoever was admitted on `route`.
+    #[must_use]
+    pub fn fields(&self, route: &Route, met: Met) -> Option<RateFields> {
+        if met.state.is_empty() {
+            return None;
+        }
+        let policy = self.routes.get(route.index)?.policy.clone()?;
+        Some(RateFields { policy, state: fields::value(met.state)? })
+    }
+
+    async fn spend(&self, kept: &Kept, key: &KeyText, cost: u32, met: &mut Met) -> Result<(), Over> {
+        let verdict = self.limiter.spend(Spend { limit: &kept.limit, key, cost }).await;
+        self.take(kept, verdict, met)
+    }
+
+    /// What a verdict comes to.
+    fn take(&self, kept: &Kept, verdict: Verdict, met: &mut Met) -> Result<(), Over> {
+        match verdict {
+            Verdict::Granted(standing) => {
+                if kept.limit.headers {
+                    fields::state(&mut met.state, &kept.limit, standing);
+                }
+                Ok(())
+            }
+            Verdict::Unlimited => Ok(()),
+            Verdict::CannotTell if kept.limit.shadow => Ok(()),
+            Verdict::CannotTell => {
+                let detail = format!("limit \"{}\" cannot be asked", kept.limit.name);
+                Err(Over { denial: Denial::new(Code::StoreUnavailable, detail), headers: Vec::new() })
+            }
+            Verdict::Refused(standing) => {
+                kept.over.over();
+                if kept.limit.shadow {
+                    self.say(kept);
+                    return Ok(());
+                }
+                Err(refused(&kept.limit, standing))
+            }
+        }
+    }
+
+    /// Once a second at most: a flood is no reason to fill a disk.
+    fn say(&self, kept: &Kept) {
+        let second = self.limiter.second();
+        if kept.said.swap(second, Ordering::Relaxed) != second {
+            tracing::info!(target: "doorward::limits", limit = kept.limit.name, reason = "shadow", "over a limit");
+        }
+    }
+
+    fn built_in(&self, which: BuiltIn) -> Option<&Kept> {
+        self.kept.iter().find(|kept| kept.limit.name == which.name())
+    }
+
+    fn key(&self, kept: &Kept, facts: &Facts<'_>) -> KeyText {
+        let mut key = KeyText::of(kept.number);
+        for part in &kept.limit.key {
+            self.write(part, facts, &mut key);
+        }
+        key
+    }
+
+    fn write(&self, part: &Part, facts: &Facts<'_>, key: &mut KeyText) {
+        let principal = facts.verified.map(|verified| &verified.principal);
+        let claim = |name| principal.and_then(|principal| principal.claims.get(name)).and_then(|value| value.as_str());
+        let subject_of = |source: &str| {
+            let of = principal.filter(|principal| principal.source.as_str() == source);
+            of.map(|principal| principal.subject.as_bytes())
+        };
+        let text = match part {
+            Part::Ip => return key.ip(facts.ip, self.prefixes),
+            Part::User => {
+                let user = principal.map(|user| [user.source.as_str().as_bytes(), user.subject.as_bytes()]);
+                return key.part(user.as_ref().map_or(&[], <[_; 2]>::as_slice));
+            }
+            Part::Session => match facts.verified.and_then(Verified::session) {
+                Some(session) => return key.part(&[session.id.as_bytes()]),
+                None => claim("sid").map(str::as_bytes),
+            },
+            Part::ApiKey => subject_of("api_key"),
+            Part::Client => subject_of("client"),
+            Part::Token => claim("jti").map(str::as_bytes),
+            Part::Route => {
+                let guard = facts.route.and_then(|route| self.routes.get(route.index));
+                guard.map(|guard| guard.label.as_bytes())
+            }
+            Part::Header(name) => facts.headers.get(name).filter(|_| facts.trusted).map(HeaderValue::as_bytes),
+        };
+        key.part(text.as_slice());
+    }
+}
+
+fn refused(limit: &Limit, standing: Standing) -> Over {
+    let wait = seconds(standing.until).max(1);
+    let (mut policy, mut state) = (String::new(), String::new());
+    fields::policy(&mut policy, limit);
+    fields::state(&mut state, limit, Standing { remaining: 0, until: wait.saturating_mul(1_000_000) });
+    let mut headers = vec![(RETRY_AFTER, HeaderValue::from(wait))];
+    headers.extend(fields::value(policy).map(|policy| (RATE_LIMIT_POLICY, policy)));
+    headers.extend(fields::value(state).map(|state| (RATE_LIMIT, state)));
+    Over { denial: Denial::new(Code::RateLimited, format!("over the limit \"{}\"", limit.name)), headers }
+}
+
+fn policy(route: &Route, limits: &[Limit]) -> Option<HeaderValue> {
+    let mut list = String::new();
+    let charges = route.limits.before.iter().chain(&route.limits.after);
+    for limit in charges.filter_map(|charge| limits.get(charge.limit)).filter(|limit| limit.headers) {
+        fields::policy(&mut list, limit);
+    }
+    fields::value(list).filter(|list| !list.is_empty())
+}
+
+/// The same for limits that count alike.
+fn number(limit: &Limit) -> u64 {
+    let mut hasher = FixedState::default().build_hasher();
+    limit.name.hash(&mut hasher);
+    limit.bucket.hash(&mut hasher);
+    limit.exact.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+#[path = "limits_tests.rs"]
+mod tests;

@@ -1,0 +1,59 @@
+//! Buckets that replicas share, and what spending from them needs of the world.
+
+use super::store::StoreError;
+use crate::domain::limit::bucket::Micros;
+use crate::domain::limit::lease::Told;
+use crate::domain::limit::{Bucket, BucketId};
+use async_trait::async_trait;
+use std::fmt::Debug;
+
+/// The buckets themselves.
+///
+/// # When the answer is wrong
+/// - A token that is granted twice lets more through than was promised: one bucket is judged at one moment, however
+///   many replicas ask.
+/// - A bucket that is forgotten is full again, so it is kept until it would be full anyway.
+/// - A store that cannot tell says so: whether to wait, to share or to refuse is the limit's to decide.
+#[async_trait]
+pub trait Buckets: Send + Sync + Debug {
+    /// Takes from every bucket that is asked for, each for itself; the answers stand in the order of the questions. After
+    /// an error some may have been taken: tokens are lost then, and none is too many.
+    async fn reserve(&self, asks: &[Ask]) -> Result<Vec<Told>, StoreError>;
+
+    /// Fills a bucket. `false`: it was full.
+    async fn refill(&self, id: BucketId) -> Result<bool, StoreError>;
+}
+
+/// A question to one bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ask {
+    pub id: BucketId,
+    pub bucket: Bucket,
+    /// The most to take; 0 only looks.
+    pub want: u32,
+    /// Nothing is taken where there is less.
+    pub least: u32,
+    /// The bucket is at least this far from full, whatever the store remembers; 0: whoever asks does not know better.
+    pub ahead: Micros,
+}
+
+/// Who else spends.
+pub trait Fleet: Send + Sync + Debug {
+    /// Replicas, ourselves included, when we last heard; at least 1.
+    fn replicas(&self) -> u32;
+}
+
+/// Alone in the world.
+#[derive(Clone, Copy, Debug)]
+pub struct Single;
+
+impl Fleet for Single {
+    fn replicas(&self) -> u32 {
+        1
+    }
+}
+
+/// Counts requests over one limit.
+pub trait Tally: Send + Sync + Debug {
+    fn over(&self);
+}

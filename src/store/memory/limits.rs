@@ -1,0 +1,125 @@
+//! Buckets of one process.
+
+use crate::domain::limit::bucket::{micros, Micros};
+use crate::domain::limit::lease::Told;
+use crate::domain::limit::BucketId;
+use crate::ports::limits::{Ask, Buckets};
+use crate::ports::store::StoreError;
+use crate::store::Clock;
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::fmt;
+use std::time::Duration;
+
+/// Buckets that are not full, in shards.
+const MOST: usize = 1 << 18;
+const SHARDS: usize = 64;
+/// Between two searches for buckets that have become full.
+const SWEEP_EVERY: Micros = 100_000;
+/// Callers for whom there is no room share one bucket of their limit's shape. They may be refused for each other;
+/// refusing all of them, or none, would be worse, and nobody who is known already suffers.
+const CROWD: BucketId = BucketId([0xFF; 16]);
+
+/// Buckets that no other process shares: a token bucket for each key, forgotten once it is full.
+pub struct MemoryBuckets {
+    clock: Clock,
+    shards: Box<[Mutex<Shard>]>,
+    room: usize,
+}
+
+#[derive(Default)]
+struct Shard {
+    full_at: HashMap<BucketId, Micros>,
+    swept: Micros,
+}
+
+impl MemoryBuckets {
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
+        Self::with_room(clock, MOST / SHARDS)
+    }
+
+    fn with_room(clock: Clock, room: usize) -> Self {
+        Self { clock, shards: (0..SHARDS).map(|_| Mutex::default()).collect(), room }
+    }
+
+    fn take(&self, ask: &Ask) -> Option<Told> {
+        let now = self.now();
+        let mut shard = self.shard(ask.id)?.lock();
+        let id = if shard.has_room(ask.id, self.room, now) { ask.id } else { CROWD };
+        let known = shard.full_at.get(&id).copied().unwrap_or(0);
+        let taken = ask.bucket.take(known.max(now.saturating_add(ask.ahead)), now, (ask.want, ask.least));
+        if taken.granted > 0 || ask.ahead > 0 {
+            shard.full_at.insert(id, taken.tat);
+        }
+        let reset = taken.tat.saturating_sub(now);
+        Some(Told { granted: taken.granted, remaining: taken.remaining, reset, retry: taken.retry, least: ask.least })
+    }
+
+    fn shard(&self, id: BucketId) -> Option<&Mutex<Shard>> {
+        let [first, ..] = id.0;
+        self.shards.get(usize::from(first) % SHARDS)
+    }
+
+    fn now(&self) -> Micros {
+        micros(Duration::from_millis(self.clock.now().0))
+    }
+}
+
+impl Shard {
+    fn has_room(&mut self, id: BucketId, room: usize, now: Micros) -> bool {
+        if self.full_at.len() < room || self.full_at.contains_key(&id) {
+            return true;
+        }
+        if now >= self.swept.saturating_add(SWEEP_EVERY) {
+            self.swept = now;
+            self.full_at.retain(|_, full_at| *full_at > now);
+        }
+        self.full_at.len() < room
+    }
+}
+
+#[async_trait]
+impl Buckets for MemoryBuckets {
+    async fn reserve(&self, asks: &[Ask]) -> Result<Vec<Told>, StoreError> {
+        let told: Option<Vec<Told>> = asks.iter().map(|ask| self.take(ask)).collect();
+        told.ok_or_else(|| StoreError("a bucket without a shard".to_owned()))
+    }
+
+    async fn refill(&self, id: BucketId) -> Result<bool, StoreError> {
+        let now = self.now();
+        let gone = self.shard(id).and_then(|shard| shard.lock().full_at.remove(&id));
+        Ok(gone.is_some_and(|full_at| full_at > now))
+    }
+}
+
+impl fmt::Debug for MemoryBuckets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryBuckets").field("room", &self.room).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::limit::Bucket;
+    use crate::domain::session::Millis;
+
+    #[tokio::test]
+    async fn strangers_beyond_the_room_share_one_bucket_and_shut_out_nobody_known() {
+        let buckets = MemoryBuckets::with_room(Clock::new(|| Millis(1_000_000)), 2);
+        let bucket = Bucket { interval: 1_000_000, burst: 3 };
+        let ask = |n: u8| Ask { id: BucketId([n; 16]), bucket, want: 1, least: 1, ahead: 0 };
+        // of one shard, all of them
+        let ids = [0, 64, 128, 192];
+        let mut granted = [0; 4];
+        for _ in 0..4 {
+            for (count, id) in granted.iter_mut().zip(ids) {
+                *count += buckets.reserve(&[ask(id)]).await.unwrap()[0].granted;
+            }
+        }
+        assert_eq!(granted[..2], [3, 3], "whoever was there first has a bucket");
+        assert_eq!(granted[2] + granted[3], 3, "the others have one together");
+    }
+}
