@@ -7,6 +7,7 @@ use crate::config::settings::{
 };
 use crate::domain::cookies;
 use crate::domain::device::{self, PerMille};
+use crate::domain::failures::TallyKeys;
 use crate::domain::family::{self, Rules};
 use crate::domain::oidc::ProviderSettings;
 use crate::domain::origins::{Origin, PublicOrigins};
@@ -27,13 +28,12 @@ use crate::pipeline::session::{random, Ground, House, Providers, Terms};
 use crate::ports::provider::Provider;
 use crate::ports::revocation::RevocationLog;
 use crate::ports::store::Store;
-use crate::ports::users::Uncounted;
 use crate::ports::SessionEvents;
-use crate::store::memory::Memory;
+use crate::store::memory::{Memory, Tallies, TALLIES};
 use crate::store::redis::{Address, Redis, RedisKind, RedisPlan, RedisTls};
 use crate::store::revocation::memory::MemoryLog;
 use crate::store::revocation::redis::{Dial, LogPlan, RedisLog};
-use crate::users::{Roster, Users};
+use crate::users::{Counting, Roster, Users};
 use crate::web::{Site, Theme};
 use parking_lot::Mutex;
 use redis::{RedisConnectionInfo, TlsCertificates};
@@ -44,6 +44,8 @@ use std::time::Duration;
 const MAX_GRACE_STREAK: u32 = 3;
 /// Where no colour is configured.
 const COLOUR: &str = "#1f5fa8";
+/// Of `doorward_degraded`.
+const BRUTE_FORCE: &str = "brute_force";
 
 /// What outlives a configuration, once somebody signs in here.
 #[derive(Debug)]
@@ -55,6 +57,7 @@ pub(super) struct SignIn {
     memory: Option<InMemory>,
     providers: Mutex<Vec<Arc<OidcProvider>>>,
     users: Mutex<Option<Arc<Users>>>,
+    failures: Arc<Counting>,
 }
 
 impl SignIn {
@@ -80,15 +83,17 @@ impl SignIn {
         let revocations = Arc::new(revocations(settings, &seals));
         let following = Arc::clone(&revocations);
         tokio::spawn(async move { following.follow().await });
+        let failures = Arc::new(failures(settings, &store, &seals)?);
         let ground = Ground::new(store, ring, seals, Arc::clone(&revocations) as _, events)?;
         let (providers, users) = (Mutex::default(), Mutex::default());
-        Ok(Self { ground, revocations, metrics: Arc::clone(metrics), memory, providers, users })
+        Ok(Self { ground, revocations, metrics: Arc::clone(metrics), memory, providers, users, failures })
     }
 
     /// Sessions under `settings`, and the endpoints to get and end them.
     pub(super) fn compose(&self, settings: &Settings) -> Result<(Arc<House>, Own), String> {
         let server = &settings.server;
         self.ground.ring.set_schedule(schedule(settings));
+        self.failures.set_schedule(settings.brute_force);
         let origins = PublicOrigins::parse(server.public_urls.iter().map(String::as_str));
         let origins = origins.ok_or("server.public_url is no list of origins")?;
         let ways = self.ways(settings)?;
@@ -150,7 +155,7 @@ impl SignIn {
             users.replace(roster);
             return Ok(Arc::clone(users));
         }
-        let made = Arc::new(Users::new(roster, threads, Arc::new(Uncounted)));
+        let made = Arc::new(Users::new(roster, threads, Arc::clone(&self.failures) as _));
         *users = Some(Arc::clone(&made));
         Ok(made)
     }
@@ -176,10 +181,18 @@ impl SignIn {
         if let Some(memory) = &self.memory {
             memory.tick(&self.metrics);
         }
+        self.metrics.degraded.with(&[BRUTE_FORCE]).set(if self.failures.is_alone() { 1.0 } else { 0.0 });
         if let Err(error) = self.ground.ring.tick(clock::now()).await {
             tracing::warn!("signing keys: {error}");
         }
     }
+}
+
+/// Failed sign-ins, counted with the other replicas, and here while the store is away.
+fn failures(settings: &Settings, store: &Arc<dyn Store>, seals: &Seals) -> Result<Counting, String> {
+    let key = seals.mac_keys(Purpose::Failures).into_iter().next().ok_or("store.secret derives no keys")?;
+    let here = Arc::new(Tallies::new(super::memory::wall_clock(), TALLIES));
+    Ok(Counting::new(Arc::clone(store) as _, here, TallyKeys::new(&key), settings.brute_force))
 }
 
 /// `None`: state is kept in this process.

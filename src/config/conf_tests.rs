@@ -113,6 +113,7 @@ fn a_default_shown_in_the_reference_is_the_default() {
     assert_eq!(shown.tokens, bare.tokens);
     assert_eq!(shown.session, bare.session);
     assert_eq!(shown.device, bare.device);
+    assert_eq!(shown.brute_force, bare.brute_force);
     assert_eq!(shown.pages, bare.pages);
     assert_eq!(shown.upstreams.first(), bare.upstreams.first());
 }

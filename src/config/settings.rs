@@ -11,6 +11,7 @@ pub use sign_in::{
 };
 pub use store::{StoreKind, StoreSettings, Topology};
 
+use crate::domain::failures::Schedule;
 use crate::domain::headers::identity::IdentityHeaders;
 pub use crate::domain::network::Trusted;
 use crate::domain::operators::Operators;
@@ -34,6 +35,7 @@ pub struct Settings {
     pub tokens: TokenSettings,
     pub session: SessionSettings,
     pub device: DeviceSettings,
+    pub brute_force: Schedule,
     /// Nobody signs in without one.
     pub providers: Vec<ProviderEntry>,
     pub pages: Pages,

@@ -40,6 +40,7 @@ pub enum Code {
     MethodNotAllowed,
     BodyTooLarge,
     HeaderTooLarge,
+    TooManyFailures,
     RequestTimeout,
     TryAgain,
     UpstreamError,
@@ -51,7 +52,7 @@ pub enum Code {
 }
 
 impl Code {
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::BadRequest,
         Self::BadPath,
         Self::BadHost,
@@ -76,6 +77,7 @@ impl Code {
         Self::MethodNotAllowed,
         Self::BodyTooLarge,
         Self::HeaderTooLarge,
+        Self::TooManyFailures,
         Self::RequestTimeout,
         Self::TryAgain,
         Self::UpstreamError,
@@ -112,6 +114,7 @@ impl Code {
             Self::RequestTimeout => 408,
             Self::TryAgain => 409,
             Self::BodyTooLarge => 413,
+            Self::TooManyFailures => 429,
             Self::HeaderTooLarge => 431,
             Self::Internal => 500,
             Self::UpstreamError => 502,
@@ -148,6 +151,7 @@ impl Code {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::BodyTooLarge => "body_too_large",
             Self::HeaderTooLarge => "header_too_large",
+            Self::TooManyFailures => "too_many_failures",
             Self::RequestTimeout => "request_timeout",
             Self::TryAgain => "try_again",
             Self::UpstreamError => "upstream_error",
@@ -187,6 +191,7 @@ impl Code {
             Self::MethodNotAllowed => "This method is not allowed here",
             Self::BodyTooLarge => "The request body is too large",
             Self::HeaderTooLarge => "The request header is too large",
+            Self::TooManyFailures => "There were too many failed attempts",
             Self::RequestTimeout => "The request took too long to arrive",
             Self::TryAgain => "Please send this again",
             Self::UpstreamError => "The application answered with something we could not read",

@@ -45,6 +45,10 @@ pub enum Purpose {
     Csrf,
     /// The keyed hash of the parts of a device.
     Device,
+    /// The keyed hash under which failed sign-ins are counted.
+    Failures,
+    /// The cookie of a device that somebody has signed in on.
+    KnownDevice,
 }
 
 /// The ring of secrets, ready for use.
@@ -249,6 +253,8 @@ impl Purpose {
             Self::Revocation => b"revocation",
             Self::Csrf => b"csrf",
             Self::Device => b"device",
+            Self::Failures => b"failures",
+            Self::KnownDevice => b"known device",
         }
     }
 }

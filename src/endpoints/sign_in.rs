@@ -1,5 +1,6 @@
 //! Signing in: at an OpenID provider, there and back, or with a password here.
 
+mod known;
 mod local;
 
 use super::reply::{page, redirect, see_other, with_cookies};

@@ -43,6 +43,7 @@ pub struct Metrics {
     pub session_evictions: Family<Counter>,
     pub refreshes: Family<Counter>,
     pub rate_limited: Family<Counter>,
+    pub sign_in_failures: Family<Counter>,
     pub store_up: Arc<Gauge>,
     pub store_duration: Family<Histogram>,
     pub degraded: Family<Gauge>,
@@ -183,6 +184,11 @@ impl Metrics {
                 "Requests over a limit.",
                 &["limit"],
             ),
+            sign_in_failures: own.counted(
+                "doorward_sign_in_failures_total",
+                "Sign-ins with a password that were wrong, or not compared because of those before.",
+                &SIGN_IN_FAILURES,
+            ),
             store_up: own.one(Gauge::default, "doorward_store_up", "Whether the store can be reached."),
             store_duration: own.family(
                 fast,
@@ -279,6 +285,7 @@ const CUT_REASONS: Label<7> = Label {
     ],
 };
 const REVOCATION_KINDS: Label<4> = Label { name: &["kind"], known: ["jti", "session", "user", "issued_before"] };
+const SIGN_IN_FAILURES: Label<2> = Label { name: &["result"], known: ["wrong", "blocked"] };
 const EVICTION_REASONS: Label<2> = Label { name: &["reason"], known: ["evict_oldest", "single"] };
 const REFRESH_VERDICTS: Label<10> = Label {
     name: &["verdict"],

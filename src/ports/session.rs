@@ -75,7 +75,7 @@ pub trait SessionEvents: Send + Sync + Debug {
 /// One line of the audit log.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionEvent<'a> {
-    /// `sign_in`, `sign_in_failed`, `sign_out`, `refresh_reuse_detected`, `device_checked` …
+    /// `sign_in`, `sign_in_failed`, `sign_in_blocked`, `sign_out`, `refresh_reuse_detected`, `device_checked` …
     pub name: &'static str,
     pub session: Option<SessionId>,
     pub provider: &'a str,

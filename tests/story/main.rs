@@ -42,6 +42,8 @@ mod sign_in_delivery;
 #[cfg(test)]
 mod sign_in_fleet;
 #[cfg(test)]
+mod sign_in_guessing;
+#[cfg(test)]
 mod sign_in_local;
 #[cfg(test)]
 mod sign_in_oidc;

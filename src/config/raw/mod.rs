@@ -3,6 +3,7 @@
 //! A table here is at once the parser, the list of known keys and the JSON Schema of its part of the file, so the
 //! three cannot drift apart. A key whose feature is not built yet stands here too, under `later`.
 
+pub(super) mod guard;
 pub(super) mod identity;
 pub(super) mod issuer;
 pub(super) mod later;
@@ -38,6 +39,8 @@ table! {
         device: session::Device = {},
         /// Who signs people in.
         provider: List<provider::Provider> = [],
+        /// What happens after failed sign-ins.
+        brute_force: guard::BruteForce = {},
         /// How the gate's own pages look.
         pages: provider::Pages = {},
         /// What the backend is told about the caller.
@@ -56,8 +59,6 @@ table! {
         activity: later::Activity,
         /// Machines that may use the token endpoint.
         client: List<later::Client>,
-        /// What happens after failed sign-ins.
-        brute_force: later::BruteForce,
         /// Rate limits.
         limit: List<later::Limit>,
     }

@@ -8,6 +8,7 @@ mod names;
 mod people;
 mod plan;
 mod script;
+mod tallies;
 mod words;
 
 pub use plan::{Address, RedisKind, RedisPlan, RedisTls};

@@ -43,6 +43,8 @@ scripts! {
     RELEASE = "release.lua";
     FIRST = "first.lua";
     REPLACE = "replace.lua";
+    CHARGE = "charge.lua";
+    GIVE_BACK = "give_back.lua";
 }
 
 /// One run of a script with its arguments.
