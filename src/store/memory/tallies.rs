@@ -156,7 +156,10 @@ mod tests {
         }
         time.fetch_add(86_400_000, Ordering::SeqCst);
         fails(&tallies, 99, 1).await;
-        assert_eq!((tallies.shelf.lock().by_key.len(), tallies.shelf.lock().by_worth.len()), (1, 1));
+        {
+            let shelf = tallies.shelf.lock();
+            assert_eq!((shelf.by_key.len(), shelf.by_worth.len()), (1, 1));
+        }
         tallies.give_back(key(99), 1, &TERMS).await.unwrap();
         assert!(tallies.shelf.lock().by_key.is_empty(), "who never failed takes no room");
     }
