@@ -1,5 +1,6 @@
 //! What the pipeline asks of the world.
 
+pub mod bot;
 pub mod provider;
 pub mod revocation;
 pub mod session;

@@ -21,10 +21,12 @@ use crate::endpoints::{self, Holds, Own, Way};
 use crate::observe::clock;
 use crate::observe::metrics::Metrics;
 use crate::observe::store::WatchedStore;
+use crate::outbound::bot::BotWebhook;
 use crate::outbound::provider::OidcProvider;
 use crate::pipeline::keys::SigningRing;
 use crate::pipeline::revocation::Revocations;
 use crate::pipeline::session::{random, Ground, House, Providers, Terms};
+use crate::ports::bot::BotCheck;
 use crate::ports::provider::Provider;
 use crate::ports::revocation::RevocationLog;
 use crate::ports::store::Store;
@@ -122,6 +124,7 @@ impl SignIn {
                 Delivery::Memory => endpoints::Delivery::Memory,
                 Delivery::Body => endpoints::Delivery::Body,
             },
+            bot: bot(settings)?,
         };
         Ok((house, own))
     }
@@ -186,6 +189,11 @@ impl SignIn {
             tracing::warn!("signing keys: {error}");
         }
     }
+}
+
+fn bot(settings: &Settings) -> Result<Option<Arc<dyn BotCheck>>, String> {
+    let made = settings.bot.clone().map(BotWebhook::new).transpose()?;
+    Ok(made.map(|bot| Arc::new(bot) as _))
 }
 
 /// Failed sign-ins, counted with the other replicas, and here while the store is away.

@@ -1,4 +1,4 @@
-//! What `[brute_force]` may say.
+//! What `[brute_force]` and `[bot]` may say.
 
 use super::*;
 use crate::domain::failures::Schedule;
@@ -25,5 +25,33 @@ fn a_protection_that_is_none_is_a_mistake() {
     ] {
         let found = wrong(&format!("[brute_force]\n{keys}\n"));
         assert!(found.len() == 1 && found[0].starts_with(place), "{keys}: {found:#?}");
+    }
+}
+
+const CAPTCHA_LINE: &str = "captcha = { site_key = \"k\", secret = \"env:SECRET\", \
+    verify_url = \"https://c.example/v\", script_url = \"https://c.example/api.js\" }\n";
+
+#[test]
+fn nobody_is_asked_unless_a_webhook_is_named() {
+    assert!(good("").bot.is_none());
+    let asked = good("[bot]\nwebhook = \"http://127.0.0.1:9/judge\"\n").bot.unwrap();
+    assert!(asked.captcha.is_none());
+}
+
+#[test]
+fn a_webhook_in_clear_text_or_half_a_captcha_is_a_mistake() {
+    let webhook = "webhook = \"https://bots.example/judge\"\n";
+    for (keys, place) in [
+        ("webhook = \"http://bots.example/judge\"\n".to_owned(), "bot.webhook (line 2)"),
+        ("webhook = \"bots\"\n".to_owned(), "bot.webhook (line 2)"),
+        (
+            webhook.to_owned() + &CAPTCHA_LINE.replace("https://c.example/v", "http://c.example/v"),
+            "bot.captcha.verify_url",
+        ),
+        (webhook.to_owned() + &CAPTCHA_LINE.replace("/api.js", "/api.js;x"), "bot.captcha.script_url"),
+        (webhook.to_owned() + &CAPTCHA_LINE.replace("site_key = \"k\"", "site_key = \"\""), "bot.captcha.site_key"),
+    ] {
+        let found = wrong(&format!("[bot]\n{keys}"));
+        assert!(found.iter().any(|mistake| mistake.starts_with(place)), "{keys}: {found:#?}");
     }
 }

@@ -1,9 +1,11 @@
 //! What the file means: the values every other room may hold. Nothing here was typed by anybody; [`super::resolve`]
 //! makes all of it.
 
+mod guard;
 mod sign_in;
 mod store;
 
+pub use guard::{BotSettings, CaptchaSettings};
 pub(crate) use sign_in::is_within;
 pub use sign_in::{
     Delivery, DeviceLevel, DeviceSettings, DeviceWeights, KeySettings, Mode, OnLimit, OnMismatch, Pages, ProviderEntry,
@@ -36,6 +38,7 @@ pub struct Settings {
     pub session: SessionSettings,
     pub device: DeviceSettings,
     pub brute_force: Schedule,
+    pub bot: Option<BotSettings>,
     /// Nobody signs in without one.
     pub providers: Vec<ProviderEntry>,
     pub pages: Pages,

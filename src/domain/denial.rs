@@ -35,6 +35,7 @@ pub enum Code {
     Forbidden,
     Csrf,
     UserBlocked,
+    SignInRefused,
     OriginNotAllowed,
     NoRoute,
     MethodNotAllowed,
@@ -52,7 +53,7 @@ pub enum Code {
 }
 
 impl Code {
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::BadRequest,
         Self::BadPath,
         Self::BadHost,
@@ -72,6 +73,7 @@ impl Code {
         Self::Forbidden,
         Self::Csrf,
         Self::UserBlocked,
+        Self::SignInRefused,
         Self::OriginNotAllowed,
         Self::NoRoute,
         Self::MethodNotAllowed,
@@ -108,7 +110,7 @@ impl Code {
             | Self::SessionTerminated
             | Self::DeviceMismatch
             | Self::StepUpRequired => 401,
-            Self::Forbidden | Self::Csrf | Self::UserBlocked | Self::OriginNotAllowed => 403,
+            Self::Forbidden | Self::Csrf | Self::UserBlocked | Self::SignInRefused | Self::OriginNotAllowed => 403,
             Self::NoRoute => 404,
             Self::MethodNotAllowed => 405,
             Self::RequestTimeout => 408,
@@ -146,6 +148,7 @@ impl Code {
             Self::Forbidden => "forbidden",
             Self::Csrf => "csrf",
             Self::UserBlocked => "user_blocked",
+            Self::SignInRefused => "sign_in_refused",
             Self::OriginNotAllowed => "origin_not_allowed",
             Self::NoRoute => "no_route",
             Self::MethodNotAllowed => "method_not_allowed",
@@ -186,6 +189,7 @@ impl Code {
             Self::Forbidden => "You may not do this",
             Self::Csrf => "Another site may have sent this request",
             Self::UserBlocked => "This account is blocked",
+            Self::SignInRefused => "Signing in is not possible from here",
             Self::OriginNotAllowed => "This origin may not do this",
             Self::NoRoute => "There is nothing here",
             Self::MethodNotAllowed => "This method is not allowed here",

@@ -13,6 +13,7 @@ use crate::domain::origins::Origin;
 use crate::domain::principal::SourceName;
 use crate::pipeline::own::{Endpoints, OwnRequest, Reply};
 use crate::pipeline::session::House;
+use crate::ports::bot::BotCheck;
 use crate::ports::provider::Provider;
 use crate::ports::users::LocalUsers;
 use crate::web::Site;
@@ -34,6 +35,8 @@ pub struct Own {
     /// Other origins that a sign-in may lead to.
     pub destinations: Vec<Origin>,
     pub delivery: Delivery,
+    /// Who is asked whether a program is signing in.
+    pub bot: Option<Arc<dyn BotCheck>>,
 }
 
 /// A way to sign in.

@@ -24,6 +24,7 @@ impl<'t> Visit<'t> {
             ways: vec![Way { name: SourceName::new("local"), holds: Holds::Users(users) }],
             destinations: Vec::new(),
             delivery: Delivery::Cookie,
+            bot: None,
         };
         Self { town, own }
     }

@@ -44,6 +44,7 @@ pub struct Metrics {
     pub refreshes: Family<Counter>,
     pub rate_limited: Family<Counter>,
     pub sign_in_failures: Family<Counter>,
+    pub bot_checks: Family<Counter>,
     pub store_up: Arc<Gauge>,
     pub store_duration: Family<Histogram>,
     pub degraded: Family<Gauge>,
@@ -189,6 +190,11 @@ impl Metrics {
                 "Sign-ins with a password that were wrong, or not compared because of those before.",
                 &SIGN_IN_FAILURES,
             ),
+            bot_checks: own.counted(
+                "doorward_bot_checks_total",
+                "What the webhook said of those who sign in, and how CAPTCHAs ended.",
+                &BOT_VERDICTS,
+            ),
             store_up: own.one(Gauge::default, "doorward_store_up", "Whether the store can be reached."),
             store_duration: own.family(
                 fast,
@@ -286,6 +292,8 @@ const CUT_REASONS: Label<7> = Label {
 };
 const REVOCATION_KINDS: Label<4> = Label { name: &["kind"], known: ["jti", "session", "user", "issued_before"] };
 const SIGN_IN_FAILURES: Label<2> = Label { name: &["result"], known: ["wrong", "blocked"] };
+const BOT_VERDICTS: Label<6> =
+    Label { name: &["verdict"], known: ["allow", "challenge", "block", "unknown", "solved", "unsolved"] };
 const EVICTION_REASONS: Label<2> = Label { name: &["reason"], known: ["evict_oldest", "single"] };
 const REFRESH_VERDICTS: Label<10> = Label {
     name: &["verdict"],

@@ -27,6 +27,10 @@ impl SessionEvents for SessionWatch {
         self.metrics.refreshes.with(&[verdict]).inc();
     }
 
+    fn bot_judged(&self, verdict: &'static str) {
+        self.metrics.bot_checks.with(&[verdict]).inc();
+    }
+
     fn noted(&self, event: &SessionEvent<'_>) {
         match event.name {
             "sign_in_failed" => self.metrics.sign_in_failures.with(&["wrong"]).inc(),

@@ -69,6 +69,8 @@ pub trait SessionEvents: Send + Sync + Debug {
     fn evicted(&self, why: OnLimit);
     /// A renewal token was judged; `verdict` in lower case.
     fn renewed(&self, verdict: &'static str);
+    /// What came of asking whether a program is signing in.
+    fn bot_judged(&self, verdict: &'static str);
     fn noted(&self, event: &SessionEvent<'_>);
 }
 

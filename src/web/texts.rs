@@ -16,6 +16,8 @@ pub const OTHER_WAYS: &str = "Other ways to sign in";
 pub const HOW_TO_SIGN_IN: &str = "How would you like to sign in?";
 pub const WRONG_CREDENTIALS: &str = "The username or the password is not right. Please try again.";
 pub const FORM_TOO_OLD: &str = "This page was open for too long. Please enter your details once more.";
+pub const CHALLENGED: &str = "Please show that you are a person.";
+pub const CAPTCHA_NEEDS_SCRIPT: &str = "For this, your browser must be allowed to run scripts.";
 pub const SESSION_ENDED: &str = "Your session has ended. Sign in to go on where you were.";
 pub const STEP_UP: &str = "Please confirm that it is you by signing in once more.";
 pub const SIGNED_OUT_FOR_SAFETY: &str =
@@ -173,6 +175,7 @@ pub fn advice(code: &str, status: u16) -> &'static str {
         "step_up_required" => "Please confirm that it is you by signing in once more.",
         "csrf" => "This came from another page than ours. Go back to the application and do it from there.",
         "too_many_failures" => "Please wait a few minutes, then try again.",
+        "sign_in_refused" => "This looked like a program rather than a person. If you are one, ask whoever runs this site.",
         "user_blocked" => "Your account is blocked here. Please ask whoever runs this site.",
         "forbidden" => "You are signed in, but this is not open to you. If it should be, ask whoever runs this site.",
         "no_route" => "Check the address for a mistake, or begin at the start page.",

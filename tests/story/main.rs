@@ -38,6 +38,8 @@ mod provenance;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod sign_in_bots;
+#[cfg(test)]
 mod sign_in_delivery;
 #[cfg(test)]
 mod sign_in_fleet;

@@ -41,6 +41,8 @@ table! {
         provider: List<provider::Provider> = [],
         /// What happens after failed sign-ins.
         brute_force: guard::BruteForce = {},
+        /// Who is asked whether a program is signing in.
+        bot: guard::Bot = {},
         /// How the gate's own pages look.
         pages: provider::Pages = {},
         /// What the backend is told about the caller.

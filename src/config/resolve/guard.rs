@@ -1,7 +1,11 @@
-//! `[brute_force]`.
+//! `[brute_force]` and `[bot]`.
 
+use super::issuer::only_https_or_loopback;
 use crate::config::include::Findings;
+use crate::config::origin::Origin;
 use crate::config::raw::guard as raw;
+use crate::config::raw::shape::Field;
+use crate::config::settings::{BotSettings, CaptchaSettings};
 use crate::domain::failures::{Schedule, MEMORY};
 
 pub(super) fn brute_force(raw: &raw::BruteForce, findings: &mut Findings) -> Option<Schedule> {
@@ -24,4 +28,54 @@ pub(super) fn brute_force(raw: &raw::BruteForce, findings: &mut Findings) -> Opt
         findings.mistake(place, "the first block is longer than block_max, the longest");
     }
     Some(Schedule { free: u32::try_from(free?).ok()?, block: block?, block_max: block_max? })
+}
+
+pub(super) fn bot(raw: &raw::Bot, findings: &mut Findings) -> Option<Option<BotSettings>> {
+    let webhook = raw.webhook.value.clone()?;
+    let captcha = captcha(raw.captcha.value.as_ref()?, &raw.captcha, findings);
+    if webhook.is_empty() {
+        if raw.captcha.is_given() {
+            findings.warning(&raw.captcha.place, "says nothing without webhook: nobody is challenged");
+        }
+        return Some(None);
+    }
+    only_https_or_loopback(&webhook, &raw.webhook.place, findings);
+    Some(Some(BotSettings { webhook, captcha: captcha? }))
+}
+
+/// All of it or nothing.
+fn captcha(
+    raw: &raw::Captcha,
+    table: &Field<raw::Captcha>,
+    findings: &mut Findings,
+) -> Option<Option<CaptchaSettings>> {
+    if !table.is_given() {
+        return Some(None);
+    }
+    for field in [&raw.site_key, &raw.verify_url, &raw.script_url, &raw.field, &raw.class] {
+        if field.value.as_deref() == Some("") {
+            findings.mistake(&field.place, "is missing; its provider says what to write");
+        }
+    }
+    if !raw.secret.is_given() {
+        findings.mistake(&raw.secret.place, "is missing; without it no solution can be checked");
+    }
+    for field in [&raw.verify_url, &raw.script_url] {
+        if let Some(url) = field.value.as_deref().filter(|url| !url.is_empty()) {
+            only_https_or_loopback(url, &field.place, findings);
+        }
+    }
+    let script_url = raw.script_url.value.clone()?;
+    // it goes into the Content-Security-Policy
+    if Origin::split(&script_url, &["https", "http"]).is_ok() && script_url.contains([';', ',', ' ', '\'', '"']) {
+        findings.mistake(&raw.script_url.place, "holds a character that a content security policy reads otherwise");
+    }
+    Some(Some(CaptchaSettings {
+        site_key: raw.site_key.value.clone()?,
+        secret: raw.secret.value.as_ref()?.0.clone(),
+        verify_url: raw.verify_url.value.clone()?,
+        script_url,
+        field: raw.field.value.clone()?,
+        class: raw.class.value.clone()?,
+    }))
 }

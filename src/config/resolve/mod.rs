@@ -59,6 +59,7 @@ fn settings(file: &File, findings: &mut Findings) -> Option<Settings> {
     let keys = session::keys(file.keys.value.as_ref()?, tokens.as_ref().map(|tokens| tokens.access_ttl), findings);
     let device = device::device(file.device.value.as_ref()?, findings);
     let brute_force = guard::brute_force(file.brute_force.value.as_ref()?, findings);
+    let bot = guard::bot(file.bot.value.as_ref()?, findings);
     let pages = pages::pages(file.pages.value.as_ref()?, findings);
     let providers = provider::providers(&file.provider, findings);
     let people = people_sign_in(file);
@@ -82,6 +83,7 @@ fn settings(file: &File, findings: &mut Findings) -> Option<Settings> {
         session: session?,
         device: device?,
         brute_force: brute_force?,
+        bot: bot?,
         providers: providers?,
         pages: pages?,
         identity: identity?.into(),

@@ -2,6 +2,7 @@
 
 use super::super::reply::{page, refusal};
 use super::super::{Asked, Holds, Own, Way};
+use super::bot::{shown, Passage};
 use crate::domain::denial::{Code, Denial};
 use crate::domain::failures::MEMORY;
 use crate::domain::seal::Purpose;
@@ -10,6 +11,8 @@ use crate::domain::session::{Millis, SessionId};
 use crate::domain::time::UnixTime;
 use crate::pipeline::own::Reply;
 use crate::pipeline::session::{random, Arrived, Full, Refused};
+use crate::ports::bot::Captcha;
+use crate::ports::provider::Provider;
 use crate::ports::users;
 use crate::ports::SessionEvent;
 use crate::web::{Hidden, Problem, SignIn, TooManySessions};
@@ -18,6 +21,7 @@ use base64::Engine;
 use http::header::RETRY_AFTER;
 use http::{HeaderName, HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a form may lie open.
@@ -35,6 +39,12 @@ impl Own {
     pub(in super::super) async fn sign_in_locally(&self, asked: &Asked<'_>) -> Result<Reply, Denial> {
         asked.check_cause(self)?;
         let named = asked.query("provider").or_else(|| asked.form("provider"));
+        if self.bot.is_some() {
+            let way = named.as_deref().and_then(|name| self.way(name));
+            if let Some((way, Holds::Provider(provider))) = way.map(|way| (way, &way.holds)) {
+                return self.depart_solved(asked, way, provider).await;
+            }
+        }
         let local = self.ways.iter().find(|way| {
             matches!(way.holds, Holds::Users(_)) && named.as_deref().is_none_or(|name| way.name.as_str() == name)
         });
@@ -47,6 +57,9 @@ impl Own {
         let password = Secret::new(password.into_owned().into_bytes());
         if !self.is_our_form(asked) {
             return self.local_form(asked, way, wish.as_deref(), Some((&name, Problem::FormTooOld)));
+        }
+        if let Passage::Solve(_) = self.passage(asked, way, Some(&name)).await? {
+            return self.local_form(asked, way, wish.as_deref(), Some((&name, Problem::Challenged)));
         }
         let (from, device) = (asked.request.client.ip, self.known_device(asked, &way.name, &name));
         let attempt = users::SignIn { name: &name, password: &password, from, device };
@@ -111,7 +124,8 @@ impl Own {
         return_to: Option<&str>,
         problem: Option<(&str, Problem)>,
     ) -> Result<Reply, Denial> {
-        let csrf = self.sealed(FORM, &asked.request.now.0.to_be_bytes())?;
+        let csrf = self.form_mark(asked)?;
+        let captcha = self.captcha_for(asked, problem.map(|(_, problem)| problem));
         let others = self.labels(Some(way));
         let form = SignIn {
             site: &self.site,
@@ -121,6 +135,7 @@ impl Own {
             username: problem.map_or("", |(name, _)| name),
             problem: problem.map(|(_, problem)| problem),
             notice: None,
+            captcha: captcha.map(shown),
             others: &others,
         };
         let status = match problem {
@@ -130,6 +145,9 @@ impl Own {
         };
         let targets: Vec<&str> = self.destinations.iter().map(crate::domain::origins::Origin::as_str).collect();
         let mut reply = page(self, status, &form, &targets);
+        if let Some(captcha) = captcha {
+            reply.headers = self.site.headers_with_script(&targets, &captcha.script_url);
+        }
         if status == StatusCode::UNAUTHORIZED {
             reply.headers.push((http::header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"doorward\"")));
         }
@@ -176,6 +194,26 @@ impl Own {
             Err(Refused::Full(full)) => self.too_many(asked, &full, &destination).await,
             Err(Refused::Denied(denial)) => Err(denial),
         }
+    }
+
+    /// `POST /login` to a provider: the form of a challenge.
+    async fn depart_solved(&self, asked: &Asked<'_>, way: &Way, provider: &Arc<dyn Provider>) -> Result<Reply, Denial> {
+        let wish = asked.form("return_to");
+        let destination = asked.destination(self, wish.as_deref())?;
+        if !self.is_our_form(asked) {
+            return Err(Denial::new(Code::BadState, "a form that is not ours, or lay open for too long"));
+        }
+        self.depart(asked, way, provider, (destination, wish.as_deref())).await
+    }
+
+    /// For whoever is challenged, and for whoever was just now: they would be again.
+    fn captcha_for(&self, asked: &Asked<'_>, problem: Option<Problem>) -> Option<&Captcha> {
+        let captcha = self.bot.as_ref()?.captcha()?;
+        (problem == Some(Problem::Challenged) || asked.form(&captcha.field).is_some()).then_some(captcha)
+    }
+
+    pub(super) fn form_mark(&self, asked: &Asked<'_>) -> Result<String, Denial> {
+        self.sealed(FORM, &asked.request.now.0.to_be_bytes())
     }
 
     /// A form that we made within the last hour.

@@ -433,5 +433,6 @@ struct Nobody;
 impl SessionEvents for Nobody {
     fn evicted(&self, _: OnLimit) {}
     fn renewed(&self, _: &'static str) {}
+    fn bot_judged(&self, _: &'static str) {}
     fn noted(&self, _: &SessionEvent<'_>) {}
 }
