@@ -54,6 +54,7 @@ fn ways_in(site: &Site) -> Pages {
         username: "",
         problem: None,
         notice: None,
+        captcha: None,
         others: &[],
     };
     let wrong = Some(Problem::WrongCredentials);

@@ -36,11 +36,7 @@ struct Keeper {
 impl InMemory {
     /// With what was kept in `store.state_dir`. What cannot be opened there is said, and keeps nobody from signing in.
     pub(super) fn open(settings: &StoreSettings, seals: &Arc<Seals>, metrics: &Metrics) -> Self {
-        let clock = Clock::new(|| {
-            let wall = clock::wall();
-            Millis(wall.seconds * 1000 + u64::from(wall.millis))
-        });
-        let memory = Arc::new(Memory::new(clock, BOUNDS));
+        let memory = Arc::new(Memory::new(wall_clock(), BOUNDS));
         // A secret made at random opens nothing after the restart, and the configuration has said so.
         let directory = settings.state_dir.as_ref().filter(|_| !settings.secrets.is_empty());
         let alarm = Alarm::new(metrics, FEATURE, "sessions and keys are not kept on disk");
@@ -82,6 +78,14 @@ impl InMemory {
             keeper.keep(&self.memory);
         }
     }
+}
+
+/// The time of records kept in this process.
+pub(super) fn wall_clock() -> Clock {
+    Clock::new(|| {
+        let wall = clock::wall();
+        Millis(wall.seconds * 1000 + u64::from(wall.millis))
+    })
 }
 
 impl Keeper {

@@ -8,6 +8,7 @@ use crate::config::settings::{
 };
 use crate::domain::cookies;
 use crate::domain::device::{self, PerMille};
+use crate::domain::failures::TallyKeys;
 use crate::domain::family::{self, Rules};
 use crate::domain::oidc::ProviderSettings;
 use crate::domain::origins::{Origin, PublicOrigins};
@@ -22,22 +23,23 @@ use crate::observe::clock;
 use crate::observe::metrics::Metrics;
 use crate::observe::revocations::RevocationWatch;
 use crate::observe::store::WatchedStore;
+use crate::outbound::bot::BotWebhook;
 use crate::outbound::provider::OidcProvider;
 use crate::pipeline::keys::SigningRing;
 use crate::pipeline::limits::Guard;
 use crate::pipeline::revocation::Revocations;
 use crate::pipeline::session::{random, Ground, House, Providers, Terms};
+use crate::ports::bot::BotCheck;
 use crate::ports::limits::Buckets;
 use crate::ports::provider::Provider;
 use crate::ports::revocation::RevocationLog;
 use crate::ports::store::Store;
-use crate::ports::users::Uncounted;
 use crate::ports::SessionEvents;
-use crate::store::memory::Memory;
+use crate::store::memory::{Memory, Tallies, TALLIES};
 use crate::store::redis::Redis;
 use crate::store::revocation::memory::MemoryLog;
 use crate::store::revocation::redis::RedisLog;
-use crate::users::{Roster, Users};
+use crate::users::{Counting, Roster, Users};
 use crate::web::{Site, Theme};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -47,6 +49,8 @@ use std::time::Duration;
 const MAX_GRACE_STREAK: u32 = 3;
 /// Where no colour is configured.
 const COLOUR: &str = "#1f5fa8";
+/// Of `doorward_degraded`.
+const BRUTE_FORCE: &str = "brute_force";
 
 /// What outlives a configuration, once somebody signs in here.
 #[derive(Debug)]
@@ -60,6 +64,7 @@ pub(super) struct SignIn {
     memory: Option<InMemory>,
     providers: Mutex<Vec<Arc<OidcProvider>>>,
     users: Mutex<Option<Arc<Users>>>,
+    failures: Arc<Counting>,
     /// What was last said to be wrong with the signing keys.
     ring_trouble: Mutex<Option<String>>,
 }
@@ -99,10 +104,11 @@ impl SignIn {
         let following = Arc::clone(&revocations);
         tokio::spawn(async move { following.follow().await });
         tokio::spawn(Arc::clone(&revocations).keep());
+        let failures = Arc::new(failures(settings, &store, &seals)?);
         let ground = Ground::new(store, ring, seals, Arc::clone(&revocations) as _, events)?;
         let (providers, users, ring_trouble) = (Mutex::default(), Mutex::default(), Mutex::default());
         let metrics = Arc::clone(metrics);
-        Ok(Self { ground, revocations, buckets, metrics, memory, providers, users, ring_trouble })
+        Ok(Self { ground, revocations, buckets, metrics, memory, providers, users, failures, ring_trouble })
     }
 
     /// Sessions under `settings`, and the endpoints to get and end them.
@@ -146,6 +152,7 @@ impl SignIn {
                 Delivery::Body => endpoints::Delivery::Body,
             },
             warn_before: settings.session.warn_before,
+            bot: bot(settings)?,
         };
         Ok((house, own))
     }
@@ -155,6 +162,7 @@ impl SignIn {
         // before any token is minted under the new terms, which may be longer
         self.revocations.lengthen(longest_token(settings), settings.tokens.access_ttl);
         self.ground.ring.set_schedule(schedule(settings));
+        self.failures.set_schedule(settings.brute_force);
         *self.providers.lock() = fresh.providers;
         for (users, roster) in fresh.users {
             roster.into_iter().for_each(|roster| users.replace(roster));
@@ -193,7 +201,7 @@ impl SignIn {
         let roster = Roster::from_file(file).map_err(|mistakes| mistakes.to_string())?;
         Ok(match &*self.users.lock() {
             Some(known) => (Arc::clone(known), Some(roster)),
-            None => (Arc::new(Users::new(roster, threads, Arc::new(Uncounted))), None),
+            None => (Arc::new(Users::new(roster, threads, Arc::clone(&self.failures) as _)), None),
         })
     }
 
@@ -219,6 +227,7 @@ impl SignIn {
         if let Some(memory) = &self.memory {
             memory.tick(&self.metrics);
         }
+        self.metrics.degraded.with(&[BRUTE_FORCE]).set(if self.failures.is_alone() { 1.0 } else { 0.0 });
         let trouble = self.ground.ring.tick(clock::now()).await.err().map(|error| error.to_string());
         let before = std::mem::replace(&mut *self.ring_trouble.lock(), trouble.clone());
         // an outage is told once, not once a second
@@ -229,6 +238,18 @@ impl SignIn {
         }
         self.ground.list_revoked_keys(clock::now()).await;
     }
+}
+
+fn bot(settings: &Settings) -> Result<Option<Arc<dyn BotCheck>>, String> {
+    let made = settings.bot.clone().map(BotWebhook::new).transpose()?;
+    Ok(made.map(|bot| Arc::new(bot) as _))
+}
+
+/// Failed sign-ins, counted with the other replicas, and here while the store is away.
+fn failures(settings: &Settings, store: &Arc<dyn Store>, seals: &Seals) -> Result<Counting, String> {
+    let key = seals.mac_keys(Purpose::Failures).into_iter().next().ok_or("store.secret derives no keys")?;
+    let here = Arc::new(Tallies::new(super::memory::wall_clock(), TALLIES));
+    Ok(Counting::new(Arc::clone(store) as _, here, TallyKeys::new(&key), settings.brute_force))
 }
 
 /// The list of what was revoked, kept with the other replicas or, in memory, alone.

@@ -35,8 +35,7 @@ fn read(text: &str) -> Loaded {
         "DOORWARD_SECRET" => Some("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=".to_owned()),
         "DOORWARD_ADMIN_TOKEN" => Some("an-operators-token-of-32-letters".to_owned()),
         "DASHBOARD_TOKEN" => Some("a-dashboards-token-of-32-letters".to_owned()),
-        "SENTINEL_PASSWORD" => Some("theirs".to_owned()),
-        "OIDC_SECRET" => Some("theirs".to_owned()),
+        "SENTINEL_PASSWORD" | "OIDC_SECRET" | "CAPTCHA_SECRET" => Some("theirs".to_owned()),
         _ => None,
     };
     let world = World { env: &env, secrets: Secrets::Indirect };
@@ -114,6 +113,7 @@ fn a_default_shown_in_the_reference_is_the_default() {
     assert_eq!(shown.tokens, bare.tokens);
     assert_eq!(shown.session, bare.session);
     assert_eq!(shown.device, bare.device);
+    assert_eq!(shown.brute_force, bare.brute_force);
     assert_eq!(shown.pages, bare.pages);
     assert_eq!(shown.upstreams.first(), bare.upstreams.first());
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 #[path = "files_tests.rs"]
 mod files;
+#[path = "guard_tests.rs"]
+mod guard;
 #[path = "route_tests.rs"]
 mod route;
 #[path = "server_tests.rs"]
@@ -138,7 +140,6 @@ fn what_is_not_available_yet_is_refused_and_never_ignored() {
         ("[server]\nverify_from = []", "server.verify_from (line 2)"),
         ("[activity]\nbuffer = 1", "activity (line 1)"),
         ("[[client]]\nid = \"x\"", "client (line 1)"),
-        ("[brute_force]\nfree = 1", "brute_force (line 1)"),
         ("[identity]\nassertion = true", "identity.assertion (line 2)"),
     ] {
         let found = wrong(text);

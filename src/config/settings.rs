@@ -1,9 +1,11 @@
 //! What the file means: the values every other room may hold. Nothing here was typed by anybody; [`super::resolve`]
 //! makes all of it.
 
+mod guard;
 mod sign_in;
 mod store;
 
+pub use guard::{BotSettings, CaptchaSettings};
 pub(crate) use sign_in::is_within;
 pub use sign_in::{
     Delivery, DeviceLevel, DeviceSettings, DeviceWeights, KeySettings, Mode, Nesting, OnLimit, OnMismatch, Pages,
@@ -12,6 +14,7 @@ pub use sign_in::{
 };
 pub use store::{StoreKind, StoreSettings, Topology};
 
+use crate::domain::failures::Schedule;
 use crate::domain::headers::identity::IdentityHeaders;
 use crate::domain::limit::{Limit, Prefixes};
 pub use crate::domain::network::Trusted;
@@ -36,6 +39,8 @@ pub struct Settings {
     pub tokens: TokenSettings,
     pub session: SessionSettings,
     pub device: DeviceSettings,
+    pub brute_force: Schedule,
+    pub bot: Option<BotSettings>,
     /// Nobody signs in without one.
     pub providers: Vec<ProviderEntry>,
     pub pages: Pages,

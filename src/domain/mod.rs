@@ -5,6 +5,7 @@ pub mod credential;
 pub mod csrf;
 pub mod denial;
 pub mod device;
+pub mod failures;
 pub mod family;
 pub mod headers;
 pub mod limit;

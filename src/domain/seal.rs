@@ -47,6 +47,10 @@ pub enum Purpose {
     Device,
     /// Claims of our own tokens that nobody else reads.
     AccessToken,
+    /// The keyed hash under which failed sign-ins are counted.
+    Failures,
+    /// The cookie of a device that somebody has signed in on.
+    KnownDevice,
 }
 
 /// Which secret sealed something.
@@ -286,6 +290,8 @@ impl Purpose {
             Self::Csrf => b"csrf",
             Self::Device => b"device",
             Self::AccessToken => b"access token",
+            Self::Failures => b"failures",
+            Self::KnownDevice => b"known device",
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::domain::principal::SourceName;
 use crate::pipeline::limits::Guard;
 use crate::pipeline::own::{Endpoints, OwnRequest, Reply};
 use crate::pipeline::session::House;
+use crate::ports::bot::BotCheck;
 use crate::ports::provider::Provider;
 use crate::ports::users::LocalUsers;
 use crate::web::Site;
@@ -42,6 +43,8 @@ pub struct Own {
     pub delivery: Delivery,
     /// Pages are told this long before a session ends.
     pub warn_before: Duration,
+    /// Who is asked whether a program is signing in.
+    pub bot: Option<Arc<dyn BotCheck>>,
 }
 
 /// A way to sign in.

@@ -26,6 +26,7 @@ impl<'t> Visit<'t> {
             destinations: Vec::new(),
             delivery: Delivery::Cookie,
             warn_before: Duration::from_secs(300),
+            bot: None,
         };
         Self { town, own }
     }

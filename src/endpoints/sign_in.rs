@@ -1,5 +1,7 @@
 //! Signing in: at an OpenID provider, there and back, or with a password here.
 
+mod bot;
+mod known;
 mod local;
 
 use super::reply::{page, redirect, see_other, with_cookies};
@@ -19,6 +21,7 @@ use crate::ports::{with_keys, Keys};
 use crate::web::{self, Bounced, Chooser, Onward, ProviderDown};
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::Engine;
+use bot::Passage;
 use http::{Method, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,7 +51,24 @@ impl Own {
         };
         match &way.holds {
             Holds::Users(_) => self.local_form(asked, way, wish.as_deref(), None),
-            Holds::Provider(provider) => self.leave(asked, way, provider, (destination, wish.as_deref())).await,
+            Holds::Provider(provider) => self.depart(asked, way, provider, (destination, wish.as_deref())).await,
+        }
+    }
+
+    /// To the provider, unless it is a program that asks.
+    async fn depart(
+        &self,
+        asked: &Asked<'_>,
+        way: &Way,
+        provider: &Arc<dyn Provider>,
+        (destination, wish): (String, Option<&str>),
+    ) -> Result<Reply, Denial> {
+        let Passage::Solve(captcha) = self.passage(asked, way, None).await? else {
+            return self.leave(asked, way, provider, (destination, wish)).await;
+        };
+        match provider.metadata().await {
+            Ok(metadata) => self.challenge(asked, way, wish, (captcha, metadata.authorization_endpoint.as_str())),
+            Err(error) => Ok(self.provider_down(asked, way, wish, &error)),
         }
     }
 

@@ -43,6 +43,8 @@ pub struct Metrics {
     pub session_evictions: Family<Counter>,
     pub refreshes: Family<Counter>,
     pub rate_limited: Family<Counter>,
+    pub sign_in_failures: Family<Counter>,
+    pub bot_checks: Family<Counter>,
     pub store_up: Arc<Gauge>,
     pub store_duration: Family<Histogram>,
     pub degraded: Family<Gauge>,
@@ -183,6 +185,16 @@ impl Metrics {
                 "Requests over a limit.",
                 &["limit"],
             ),
+            sign_in_failures: own.counted(
+                "doorward_sign_in_failures_total",
+                "Sign-ins with a password that were wrong, or not compared because of those before.",
+                &SIGN_IN_FAILURES,
+            ),
+            bot_checks: own.counted(
+                "doorward_bot_checks_total",
+                "What the webhook said of those who sign in, and how CAPTCHAs ended.",
+                &BOT_VERDICTS,
+            ),
             store_up: own.one(Gauge::default, "doorward_store_up", "Whether the store can be reached."),
             store_duration: own.family(
                 fast,
@@ -282,6 +294,9 @@ const REVOCATION_KINDS: Label<9> = Label {
     name: &["kind"],
     known: ["jti", "session", "user", "family", "client", "signing_key", "issued_before", "block", "unblock"],
 };
+const SIGN_IN_FAILURES: Label<2> = Label { name: &["result"], known: ["wrong", "blocked"] };
+const BOT_VERDICTS: Label<6> =
+    Label { name: &["verdict"], known: ["allow", "challenge", "block", "unknown", "solved", "unsolved"] };
 const EVICTION_REASONS: Label<2> = Label { name: &["reason"], known: ["evict_oldest", "single"] };
 const REFRESH_VERDICTS: Label<10> = Label {
     name: &["verdict"],

@@ -19,6 +19,8 @@ fn every_metric_is_exported_before_anything_has_happened() {
         ("session_evictions_total", "counter"),
         ("refresh_total", "counter"),
         ("rate_limited_total", "counter"),
+        ("sign_in_failures_total", "counter"),
+        ("bot_checks_total", "counter"),
         ("store_up", "gauge"),
         ("store_duration_seconds", "histogram"),
         ("degraded", "gauge"),

@@ -27,7 +27,16 @@ impl SessionEvents for SessionWatch {
         self.metrics.refreshes.with(&[verdict]).inc();
     }
 
+    fn bot_judged(&self, verdict: &'static str) {
+        self.metrics.bot_checks.with(&[verdict]).inc();
+    }
+
     fn noted(&self, event: &SessionEvent<'_>) {
+        match event.name {
+            "sign_in_failed" => self.metrics.sign_in_failures.with(&["wrong"]).inc(),
+            "sign_in_blocked" => self.metrics.sign_in_failures.with(&["blocked"]).inc(),
+            _ => {}
+        }
         let session = event.session.map(|id| id.to_string()).unwrap_or_default();
         self.audit.noted(&Noted {
             time: clock::wall(),

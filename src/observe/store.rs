@@ -2,11 +2,12 @@
 
 use super::counter::{Gauge, Histogram};
 use super::metrics::Metrics;
+use crate::domain::failures::{Charged, Schedule, TallyKey};
 use crate::domain::family::{Presentation, Rules};
 use crate::domain::session::{FamilyId, HandleHash, Millis, ProviderSid, SessionId, UserHash};
 use crate::ports::store::{
-    Created, Document, Families, Limit, Locks, NewSession, Nonce, Once, Rewrote, Ruling, Sessions, Store, StoreError,
-    Stored, Touch, Vault,
+    Created, Document, Failures, Families, Limit, Locks, NewSession, Nonce, Once, Rewrote, Ruling, Sessions, Store,
+    StoreError, Stored, Touch, Vault,
 };
 use async_trait::async_trait;
 use std::collections::HashMap;
@@ -91,6 +92,11 @@ watched! {
     Vault {
         read(name: &str) -> Option<Document>;
         replace(name: &str, seen: u64, bytes: &[u8]) -> bool;
+    }
+    Failures {
+        charge(key: TallyKey, schedule: &Schedule) -> Charged;
+        give_back(key: TallyKey, serial: u32, schedule: &Schedule) -> ();
+        forget(key: TallyKey) -> ();
     }
 }
 

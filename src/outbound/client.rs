@@ -149,6 +149,22 @@ impl Client {
         Ok(Reply { status, body, retry_after })
     }
 
+    /// Whatever a JSON document posted to `url` is answered with.
+    ///
+    /// # Errors
+    /// No answer `within` that time and the limits. Nothing is tried twice.
+    pub async fn post_json(&self, url: &Url, document: String, within: Duration) -> Result<Reply, FetchError> {
+        if !is_allowed(url) {
+            return Err(FetchError::NotAllowed(url.origin().ascii_serialization()));
+        }
+        let request = self.http.post(url.clone()).header(CONTENT_TYPE, "application/json").body(document);
+        let sent = request.header(ACCEPT, "application/json").timeout(within).send().await;
+        let mut response = sent.map_err(|error| transport(url, error))?;
+        let (status, retry_after) = (response.status(), retry_after(response.headers()));
+        let body = Zeroizing::new(read(&mut response, url).await?);
+        Ok(Reply { status, body, retry_after })
+    }
+
     /// The bearer token, for the issuer's own origin and nowhere else: a discovery document could name any other, and
     /// this token opens the issuer. The file is read each time, because Kubernetes replaces it every hour.
     async fn credential(&self, url: &Url) -> Result<Option<HeaderValue>, FetchError> {

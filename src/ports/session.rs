@@ -83,13 +83,15 @@ pub trait SessionEvents: Send + Sync + Debug {
     fn evicted(&self, why: OnLimit);
     /// A renewal token was judged; `verdict` in lower case.
     fn renewed(&self, verdict: &'static str);
+    /// What came of asking whether a program is signing in.
+    fn bot_judged(&self, verdict: &'static str);
     fn noted(&self, event: &SessionEvent<'_>);
 }
 
 /// One line of the audit log.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionEvent<'a> {
-    /// `sign_in`, `sign_in_failed`, `sign_out`, `refresh_reuse_detected`, `device_checked` …
+    /// `sign_in`, `sign_in_failed`, `sign_in_blocked`, `sign_out`, `refresh_reuse_detected`, `device_checked` …
     pub name: &'static str,
     pub session: Option<SessionId>,
     pub provider: &'a str,

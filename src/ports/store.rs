@@ -4,6 +4,7 @@
 //! A store understands ids, times, counters and opaque bytes. What a session says is sealed before it gets here, so a
 //! store has no key to lose. It lives by its own clock: replicas whose clocks differ still agree.
 
+use crate::domain::failures::{Charged, Schedule, TallyKey};
 use crate::domain::family::{Presentation, Rules, Verdict};
 use crate::domain::session::{
     FamilyId, HandleHash, Lifetimes, Millis, OnLimit, ProviderSid, SessionId, Times, UserHash,
@@ -27,9 +28,9 @@ impl From<StoreError> for crate::domain::denial::Denial {
 }
 
 /// Everything that replicas share.
-pub trait Store: Sessions + Families + Locks + Once + Vault {}
+pub trait Store: Sessions + Families + Locks + Once + Vault + Failures {}
 
-impl<S: Sessions + Families + Locks + Once + Vault> Store for S {}
+impl<S: Sessions + Families + Locks + Once + Vault + Failures> Store for S {}
 
 /// Who is signed in.
 ///
@@ -222,6 +223,24 @@ pub trait Vault: Send + Sync + Debug {
 
     /// Replaces version `seen` (0: there is none yet) by `bytes`. `false`: somebody was quicker; read again.
     async fn replace(&self, name: &str, seen: u64, bytes: &[u8]) -> Result<bool, StoreError>;
+}
+
+/// Counters of failed sign-ins.
+///
+/// # When the answer is wrong
+/// - [`Charged::Taken`] without having counted lets a stranger guess on.
+/// - A counter that is forgotten before its time is a block that a stranger can wait out sooner: one that is full
+///   forgets those first that say least.
+#[async_trait]
+pub trait Failures: Send + Sync + Debug {
+    /// Charges one attempt, at one moment for all who ask.
+    async fn charge(&self, key: TallyKey, schedule: &Schedule) -> Result<Charged, StoreError>;
+
+    /// Charge number `serial` was no failure.
+    async fn give_back(&self, key: TallyKey, serial: u32, schedule: &Schedule) -> Result<(), StoreError>;
+
+    /// Empties a counter.
+    async fn forget(&self, key: TallyKey) -> Result<(), StoreError>;
 }
 
 /// One version of a document.

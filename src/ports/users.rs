@@ -1,6 +1,7 @@
 //! Local users as those who sign them in see them, and what counts failed attempts.
 
 use super::store::StoreError;
+use crate::domain::failures::{DeviceId, TallyKey};
 use crate::domain::secret::Secret;
 use crate::domain::users::User;
 use async_trait::async_trait;
@@ -32,6 +33,8 @@ pub struct SignIn<'a> {
     pub password: &'a Secret,
     /// `None` on a unix socket.
     pub from: Option<IpAddr>,
+    /// The device, when this account was signed in on it before.
+    pub device: Option<DeviceId>,
 }
 
 /// Why nobody is signed in.
@@ -41,7 +44,7 @@ pub enum Refused {
     #[error("the name or the password is wrong")]
     Wrong,
     #[error("too many failures; blocked for {} s", .again_in.as_secs())]
-    Blocked { again_in: Duration },
+    Blocked { again_in: Duration, free: u32 },
     /// As many passwords are being compared, and wait for it, as may at once.
     #[error("too many sign-ins at once")]
     Busy,
@@ -50,8 +53,8 @@ pub enum Refused {
     CannotTell(String),
 }
 
-/// Counts failures by account and address. Every attempt is charged before its password is compared and given back when
-/// it was no failure: a thousand attempts at once cannot all slip through while the first is being compared.
+/// Counts failures by account and address. Every attempt is charged before its password is compared, and settled when it
+/// was no failure: a thousand attempts at once cannot all slip through while the first is being compared.
 ///
 /// # When the answer is wrong
 /// [`Charge::Taken`] without having counted lets a stranger guess on; [`Charge::Blocked`] for too long locks an honest
@@ -59,17 +62,55 @@ pub enum Refused {
 #[async_trait]
 pub trait FailureCounter: Send + Sync + Debug {
     /// Charges one attempt.
-    async fn charge(&self, account: &str, from: Option<IpAddr>) -> Result<Charge, StoreError>;
+    async fn charge(&self, attempt: &SignIn<'_>) -> Result<Charge, StoreError>;
 
-    /// Takes one charge back. One that cannot be given back ends with its time.
-    async fn give_back(&self, account: &str, from: Option<IpAddr>);
+    /// Says that a charged attempt was no failure. A charge that cannot be taken back ends with its time.
+    async fn settle(&self, receipt: Receipt, outcome: Outcome);
 }
 
 /// Whether an attempt may go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Charge {
-    Taken,
-    Blocked { again_in: Duration },
+    Taken(Receipt),
+    /// After more than `free` failures.
+    Blocked {
+        again_in: Duration,
+        free: u32,
+    },
+}
+
+/// What an attempt was charged to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// The account at its address, or on its device.
+    pub account: Option<Slip>,
+    /// None on a device that is known.
+    pub address: Option<Slip>,
+}
+
+/// One charge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slip {
+    pub key: TallyKey,
+    pub serial: u32,
+    pub kept: Kept,
+}
+
+/// Who has written a charge down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    InStore,
+    /// This replica, while the store was away.
+    Here,
+}
+
+/// How an attempt ended that was no failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// With the right password: nothing is held against the account here any more.
+    SignedIn,
+    /// Nothing was compared.
+    Uncompared,
 }
 
 /// Counts nothing, so nobody is ever blocked: what guessing costs is the comparison itself.
@@ -78,9 +119,9 @@ pub struct Uncounted;
 
 #[async_trait]
 impl FailureCounter for Uncounted {
-    async fn charge(&self, _account: &str, _from: Option<IpAddr>) -> Result<Charge, StoreError> {
-        Ok(Charge::Taken)
+    async fn charge(&self, _: &SignIn<'_>) -> Result<Charge, StoreError> {
+        Ok(Charge::Taken(Receipt::default()))
     }
 
-    async fn give_back(&self, _account: &str, _from: Option<IpAddr>) {}
+    async fn settle(&self, _: Receipt, _: Outcome) {}
 }

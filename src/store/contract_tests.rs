@@ -16,8 +16,11 @@ const TERMS: Lifetimes = Lifetimes { idle: Duration::from_secs(1_800), absolute:
 const RULES: Rules =
     Rules { grace: Duration::from_secs(30), idle: HOUR, rotation: Rotation::Always, max_grace_streak: 3 };
 
+#[path = "contract_failures_tests.rs"]
+mod failures;
 #[path = "contract_families_tests.rs"]
 mod families;
+use failures::*;
 use families::*;
 
 /// A store and the time it lives in.
@@ -143,6 +146,9 @@ contract! {
     a_lock_has_one_holder_until_it_ends
     what_happened_once_does_not_happen_again
     documents_are_replaced_version_by_version
+    failures_are_charged_as_the_domain_says
+    of_a_thousand_attempts_at_once_ten_go_on
+    an_emptied_counter_begins_anew
 }
 
 async fn a_session_is_found_by_its_id_and_its_handle(rig: Rig) {

@@ -3,15 +3,17 @@
 //! Comparing a password is slow on purpose, which makes it a way to exhaust us. So it happens on threads of its own,
 //! only so many at once, and only so many may wait; the rest is told to come back rather than kept.
 
+mod failures;
 mod password;
 mod roster;
 mod turnstile;
 
+pub use failures::Counting;
 pub use password::{hash, Unhashable};
 pub use roster::Roster;
 
 use crate::domain::users::User;
-use crate::ports::users::{Charge, FailureCounter, LocalUsers, Refused, SignIn};
+use crate::ports::users::{Charge, FailureCounter, LocalUsers, Outcome, Refused, SignIn};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use roster::Opponent;
@@ -71,15 +73,17 @@ impl LocalUsers for Users {
         if attempt.name.len() > LONGEST_NAME || attempt.password.expose().len() > LONGEST_PASSWORD {
             return Err(Refused::Wrong);
         }
-        match self.failures.charge(attempt.name, attempt.from).await {
-            Ok(Charge::Taken) => {}
-            Ok(Charge::Blocked { again_in }) => return Err(Refused::Blocked { again_in }),
+        let receipt = match self.failures.charge(attempt).await {
+            Ok(Charge::Taken(receipt)) => receipt,
+            Ok(Charge::Blocked { again_in, free }) => return Err(Refused::Blocked { again_in, free }),
             Err(why) => return Err(Refused::CannotTell(why.to_string())),
-        }
+        };
         let verdict = self.compare(attempt).await;
         // only a wrong password is a failure; whoever goes away in between has made one too
-        if verdict != Err(Refused::Wrong) {
-            self.failures.give_back(attempt.name, attempt.from).await;
+        match &verdict {
+            Ok(_) => self.failures.settle(receipt, Outcome::SignedIn).await,
+            Err(Refused::Wrong) => {}
+            Err(_) => self.failures.settle(receipt, Outcome::Uncompared).await,
         }
         verdict
     }

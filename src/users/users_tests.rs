@@ -1,11 +1,10 @@
 use super::*;
 use crate::domain::secret::Secret;
 use crate::ports::store::StoreError;
-use crate::ports::users::Uncounted;
+use crate::ports::users::{Receipt, Uncounted};
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
 use parking_lot::Mutex;
 use std::future::Future;
-use std::net::IpAddr;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -26,7 +25,7 @@ fn users(failures: Arc<dyn FailureCounter>) -> Users {
 
 async fn sign_in(users: &Users, name: &str, password: &str) -> Result<String, Refused> {
     let password = Secret::new(password.as_bytes().to_vec());
-    let attempt = SignIn { name, password: &password, from: None };
+    let attempt = SignIn { name, password: &password, from: None, device: None };
     users.verify(&attempt).await.map(|user| user.name.clone())
 }
 
@@ -39,13 +38,13 @@ struct Ledger {
 
 #[async_trait]
 impl FailureCounter for Ledger {
-    async fn charge(&self, account: &str, _from: Option<IpAddr>) -> Result<Charge, StoreError> {
-        self.told.lock().push(format!("charge {account}"));
-        self.answer.clone().unwrap_or(Ok(Charge::Taken))
+    async fn charge(&self, attempt: &SignIn<'_>) -> Result<Charge, StoreError> {
+        self.told.lock().push(format!("charge {}", attempt.name));
+        self.answer.clone().unwrap_or_else(|| Ok(Charge::Taken(Receipt::default())))
     }
 
-    async fn give_back(&self, account: &str, _from: Option<IpAddr>) {
-        self.told.lock().push(format!("give back {account}"));
+    async fn settle(&self, _: Receipt, outcome: Outcome) {
+        self.told.lock().push(format!("{outcome:?}"));
     }
 }
 
@@ -79,14 +78,14 @@ async fn an_attempt_is_charged_first_and_given_back_when_it_was_no_failure() {
     let _ = sign_in(&users, "nobody", "wrong").await;
     let _ = sign_in(&users, "alice", "hunter2").await;
     let told = ledger.told.lock().join(", ");
-    assert_eq!(told, "charge alice, charge nobody, charge alice, give back alice");
+    assert_eq!(told, "charge alice, charge nobody, charge alice, SignedIn");
 }
 
 #[tokio::test]
 async fn whoever_is_blocked_is_not_let_in_with_the_right_password_either() {
-    let again_in = Duration::from_secs(60);
-    let ledger = Arc::new(Ledger { answer: Some(Ok(Charge::Blocked { again_in })), ..Ledger::default() });
-    assert_eq!(sign_in(&users(ledger.clone()), "alice", "hunter2").await, Err(Refused::Blocked { again_in }));
+    let (again_in, free) = (Duration::from_secs(60), 9);
+    let ledger = Arc::new(Ledger { answer: Some(Ok(Charge::Blocked { again_in, free })), ..Ledger::default() });
+    assert_eq!(sign_in(&users(ledger.clone()), "alice", "hunter2").await, Err(Refused::Blocked { again_in, free }));
     assert_eq!(ledger.told.lock().join(", "), "charge alice");
 }
 
@@ -103,7 +102,7 @@ async fn a_full_house_turns_people_away_and_holds_nothing_against_them() {
     let users = Users { turnstile: Turnstile::new(1, 0), ..users(ledger.clone()) };
     let turn = users.turnstile.enter().await;
     assert_eq!(sign_in(&users, "alice", "hunter2").await, Err(Refused::Busy));
-    assert_eq!(ledger.told.lock().join(", "), "charge alice, give back alice");
+    assert_eq!(ledger.told.lock().join(", "), "charge alice, Uncompared");
     drop(turn);
     assert_eq!(sign_in(&users, "alice", "hunter2").await.as_deref(), Ok("alice"));
 }

@@ -1,4 +1,4 @@
-//! What is sent with every page: it runs nothing, fetches nothing from elsewhere, sits in no frame and is kept nowhere.
+//! What is sent with every page: it runs nothing (but a CAPTCHA, where one is shown), fetches nothing from elsewhere, sits in no frame and is kept nowhere.
 //!
 //! `form-action` needs care. Browsers hold it against where a form is sent and against every redirect after it, so a
 //! form whose answer leads to another origin (a return_to elsewhere, a provider's sign-out) must list that origin or
@@ -12,22 +12,29 @@ use http::header::{
 /// Far above what anybody configures, far below what a proxy in front would refuse.
 const MOST_TARGETS: usize = 32;
 
-pub(super) fn of_page(logo: Option<&str>, form_targets: &[&str]) -> Vec<(HeaderName, HeaderValue)> {
+pub(super) fn of_page(
+    logo: Option<&str>,
+    form_targets: &[&str],
+    script: Option<&str>,
+) -> Vec<(HeaderName, HeaderValue)> {
     let fixed = HeaderValue::from_static;
     vec![
         (CONTENT_TYPE, fixed("text/html; charset=utf-8")),
-        (CONTENT_SECURITY_POLICY, policy(logo, form_targets)),
+        (CONTENT_SECURITY_POLICY, policy(logo, form_targets, script)),
         (X_CONTENT_TYPE_OPTIONS, fixed("nosniff")),
         (REFERRER_POLICY, fixed("no-referrer")),
         (CACHE_CONTROL, fixed("no-store")),
     ]
 }
 
-fn policy(logo: Option<&str>, form_targets: &[&str]) -> HeaderValue {
+fn policy(logo: Option<&str>, form_targets: &[&str], script: Option<&str>) -> HeaderValue {
     let mut policy = String::from("default-src 'none'; style-src 'self'; img-src 'self'");
     if let Some(source) = logo {
         policy.push(' ');
         policy.push_str(source);
+    }
+    if let Some(source) = script.and_then(origin) {
+        policy.push_str(&format!("; script-src {source}; frame-src {source}; connect-src {source}"));
     }
     policy.push_str("; form-action 'self'");
     for target in form_targets.iter().filter_map(|target| origin(target)).take(MOST_TARGETS) {
@@ -53,7 +60,11 @@ mod tests {
     use super::*;
 
     fn csp(logo: Option<&str>, targets: &[&str]) -> String {
-        let headers = of_page(logo, targets);
+        with_script(logo, targets, None)
+    }
+
+    fn with_script(logo: Option<&str>, targets: &[&str], script: Option<&str>) -> String {
+        let headers = of_page(logo, targets, script);
         let (_, value) = headers.into_iter().find(|(name, _)| *name == CONTENT_SECURITY_POLICY).unwrap();
         value.to_str().unwrap().to_owned()
     }
@@ -75,6 +86,14 @@ mod tests {
     }
 
     #[test]
+    fn a_script_runs_from_its_origin_alone() {
+        let policy = with_script(None, &[], Some("https://captcha.example/api.js?x"));
+        let script = "script-src https://captcha.example; frame-src https://captcha.example";
+        assert!(policy.contains(script) && !policy.contains("api.js") && !policy.contains("unsafe"), "{policy}");
+        assert!(!with_script(None, &[], Some("data:,x")).contains("script-src"));
+    }
+
+    #[test]
     fn a_target_cannot_write_the_policy() {
         let targets =
             ["https://a.example; script-src *", "javascript:alert(1)", "data:,x", "*", "https://*.example", ""];
@@ -85,7 +104,7 @@ mod tests {
 
     #[test]
     fn no_page_is_kept_or_tells_where_it_was() {
-        let headers = of_page(None, &[]);
+        let headers = of_page(None, &[], None);
         for (name, value) in [("cache-control", "no-store"), ("referrer-policy", "no-referrer")] {
             assert!(headers.iter().any(|(n, v)| n == name && v == value), "{name}");
         }

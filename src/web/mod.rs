@@ -1,7 +1,7 @@
 //! The pages people see: sign-in, sessions, sign-out, and what went wrong.
 //!
 //! A page is a struct with everything it shows; its template lies in `templates/`, its words in [`texts`]. It has no
-//! script, works without cookies of its own, and looks as [`Site`] says. Deciding which page to send is for others.
+//! script (but a CAPTCHA's, for whoever is challenged), works without cookies of its own, and looks as [`Site`] says. Deciding which page to send is for others.
 //!
 //! ```text
 //! let site = Site::new(Theme::default(), "/.auth");
@@ -10,6 +10,7 @@
 //! ```
 
 mod assets;
+mod captcha;
 mod colour;
 mod demo;
 mod error;
@@ -25,6 +26,7 @@ mod theme;
 mod when;
 
 pub use assets::{Asset, Freshness};
+pub use captcha::{Captcha, Challenge};
 pub use colour::Colour;
 pub use demo::{DemoPage, Person};
 pub use error::ErrorPage;

@@ -1,6 +1,6 @@
 //! The ways in: the form for local users, the choice of a provider, and what to show when neither leads anywhere.
 
-use super::{texts, Hidden, Site};
+use super::{texts, Captcha, Hidden, Site};
 use askama::Template;
 use std::borrow::Cow;
 use std::time::Duration;
@@ -18,6 +18,8 @@ pub struct SignIn<'a> {
     pub username: &'a str,
     pub problem: Option<Problem>,
     pub notice: Option<Notice>,
+    /// For whoever is challenged.
+    pub captcha: Option<Captcha<'a>>,
     pub others: &'a [Way<'a>],
 }
 
@@ -31,6 +33,8 @@ pub enum Problem {
     },
     /// The csrf value no longer opens.
     FormTooOld,
+    /// A CAPTCHA must be solved first.
+    Challenged,
 }
 
 /// Why somebody who may have been signed in has to sign in.
@@ -148,6 +152,7 @@ impl Problem {
             Self::WrongCredentials => texts::WRONG_CREDENTIALS.into(),
             Self::TooManyFailures { wait } => texts::too_many_failures(wait).into(),
             Self::FormTooOld => texts::FORM_TOO_OLD.into(),
+            Self::Challenged => texts::CHALLENGED.into(),
         }
     }
 }

@@ -29,7 +29,18 @@ impl Site {
     /// (see [`super::headers`]).
     #[must_use]
     pub fn headers(&self, form_targets: &[&str]) -> Vec<(HeaderName, HeaderValue)> {
-        super::headers::of_page(self.theme.logo().and_then(|logo| logo.source.as_deref()), form_targets)
+        self.headers_with(form_targets, None)
+    }
+
+    /// For a page that runs the script at `url`. It may load frames and talk, where it comes from and nowhere else.
+    #[must_use]
+    pub fn headers_with_script(&self, form_targets: &[&str], url: &str) -> Vec<(HeaderName, HeaderValue)> {
+        self.headers_with(form_targets, Some(url))
+    }
+
+    fn headers_with(&self, form_targets: &[&str], script: Option<&str>) -> Vec<(HeaderName, HeaderValue)> {
+        let logo = self.theme.logo().and_then(|logo| logo.source.as_deref());
+        super::headers::of_page(logo, form_targets, script)
     }
 
     /// Where signing in begins: with `provider`, or with the choice of one.

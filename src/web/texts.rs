@@ -16,6 +16,8 @@ pub const OTHER_WAYS: &str = "Other ways to sign in";
 pub const HOW_TO_SIGN_IN: &str = "How would you like to sign in?";
 pub const WRONG_CREDENTIALS: &str = "The username or the password is not right. Please try again.";
 pub const FORM_TOO_OLD: &str = "This page was open for too long. Please enter your details once more.";
+pub const CHALLENGED: &str = "Please show that you are a person.";
+pub const CAPTCHA_NEEDS_SCRIPT: &str = "For this, your browser must be allowed to run scripts.";
 pub const SESSION_ENDED: &str = "Your session has ended. Sign in to go on where you were.";
 pub const STEP_UP: &str = "Please confirm that it is you by signing in once more.";
 pub const SIGNED_OUT_FOR_SAFETY: &str =
@@ -100,7 +102,14 @@ pub fn continue_with(way: &str) -> String {
 
 #[must_use]
 pub fn too_many_failures(wait: Duration) -> String {
-    format!("There were too many failed attempts. Please wait {} and try again.", span(wait))
+    format!("There were too many failed attempts. Please wait {} and try again.", wait_for(wait))
+}
+
+/// Rounded up, for whoever comes back too early would be told to wait once more.
+fn wait_for(wait: Duration) -> String {
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    let whole = if seconds < 30 { seconds } else { seconds.div_ceil(60) * 60 };
+    span(Duration::from_secs(whole))
 }
 
 #[must_use]
@@ -165,6 +174,8 @@ pub fn advice(code: &str, status: u16) -> &'static str {
         "device_mismatch" => "This session began on another device. Please sign in again.",
         "step_up_required" => "Please confirm that it is you by signing in once more.",
         "csrf" => "This came from another page than ours. Go back to the application and do it from there.",
+        "too_many_failures" => "Please wait a few minutes, then try again.",
+        "sign_in_refused" => "This looked like a program rather than a person. If you are one, ask whoever runs this site.",
         "user_blocked" => "Your account is blocked here. Please ask whoever runs this site.",
         "forbidden" => "You are signed in, but this is not open to you. If it should be, ask whoever runs this site.",
         "no_route" => "Check the address for a mistake, or begin at the start page.",

@@ -38,6 +38,7 @@ fn every_page() -> Vec<(&'static str, String)> {
         username: HOSTILE,
         problem: Some(Problem::WrongCredentials),
         notice: None,
+        captcha: None,
         others: ways,
     };
     let person = Person { name: HOSTILE, subject: HOSTILE, provider: HOSTILE, roles: &[HOSTILE] };
@@ -140,6 +141,7 @@ fn sign_in(problem: Option<Problem>, username: &str) -> String {
         username,
         problem,
         notice: Some(Notice::SessionEnded),
+        captcha: None,
         others: &[],
     };
     html(&page)

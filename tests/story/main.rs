@@ -54,9 +54,13 @@ mod reload;
 #[cfg(test)]
 mod sensitive;
 #[cfg(test)]
+mod sign_in_bots;
+#[cfg(test)]
 mod sign_in_delivery;
 #[cfg(test)]
 mod sign_in_fleet;
+#[cfg(test)]
+mod sign_in_guessing;
 #[cfg(test)]
 mod sign_in_local;
 #[cfg(test)]

@@ -58,7 +58,7 @@ fn sessions_are_listed_and_ended_one_by_one() {
     assert_eq!((ended.status, json(&ended)["ended"].as_str()), (200, Some("one")));
     let refused = there.get("/app/x");
     assert_eq!(refused.verdict(), "401 session_terminated");
-    assert!(there.jar.is_empty(), "it is cleared: {:?}", there.jar.keys());
+    assert!(there.has_forgotten(), "it is cleared: {:?}", there.jar.keys());
     assert_eq!(here.who(), "alice");
     let again = here.ask("DELETE", &format!("/.auth/sessions/{id}"), SCRIPT, "");
     assert_eq!(again.verdict(), "404 no_route");
@@ -110,7 +110,7 @@ fn signing_out_kills_what_was_copied_at_once() {
     assert_eq!(answer.status, 204);
     let gone = cleared(&answer);
     assert!(gone.contains(&"doorward".to_owned()) && gone.contains(&"doorward-r0".to_owned()), "{gone:?}");
-    assert!(browser.jar.is_empty(), "{:?}", browser.jar.keys());
+    assert!(browser.has_forgotten(), "{:?}", browser.jar.keys());
     backend.take();
     assert_eq!(copied.get("/app/x").verdict(), "401 session_terminated");
     assert_eq!(renewing.get("/app/x").status, 401);

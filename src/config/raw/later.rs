@@ -25,15 +25,6 @@ table! { later
 }
 
 table! { later
-    /// What happens after failed sign-ins.
-    BruteForce {
-        free: usize = 9,
-        block: Duration = "60s",
-        block_max: Duration = "1h",
-    }
-}
-
-table! { later
     /// A stronger or fresher sign-in.
     StepUp {
         acr: List<String>,

@@ -3,6 +3,7 @@
 //! A table here is at once the parser, the list of known keys and the JSON Schema of its part of the file, so the
 //! three cannot drift apart. A key whose feature is not built yet stands here too, under `later`.
 
+pub(super) mod guard;
 pub(super) mod identity;
 pub(super) mod issuer;
 pub(super) mod later;
@@ -39,6 +40,10 @@ table! {
         device: session::Device = {},
         /// Who signs people in.
         provider: List<provider::Provider> = [],
+        /// What happens after failed sign-ins.
+        brute_force: guard::BruteForce = {},
+        /// Who is asked whether a program is signing in.
+        bot: guard::Bot = {},
         /// How the gate's own pages look.
         pages: provider::Pages = {},
         /// What the backend is told about the caller.
@@ -61,8 +66,6 @@ table! {
         activity: later::Activity,
         /// Machines that may use the token endpoint.
         client: List<later::Client>,
-        /// What happens after failed sign-ins.
-        brute_force: later::BruteForce,
     }
 }
 

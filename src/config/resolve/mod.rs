@@ -3,6 +3,7 @@
 mod admin;
 mod device;
 mod forwarding;
+mod guard;
 mod headers;
 mod identity;
 mod issuer;
@@ -59,6 +60,8 @@ fn settings(file: &File, findings: &mut Findings) -> Option<Settings> {
     let access_ttl = tokens.as_ref().map(|tokens| tokens.access_ttl);
     let keys = session::keys(file.keys.value.as_ref()?, access_ttl, findings);
     let device = device::device(file.device.value.as_ref()?, access_ttl, findings);
+    let brute_force = guard::brute_force(file.brute_force.value.as_ref()?, findings);
+    let bot = guard::bot(file.bot.value.as_ref()?, findings);
     let pages = pages::pages(file.pages.value.as_ref()?, findings);
     let providers = provider::providers(&file.provider, findings);
     let people = people_sign_in(file);
@@ -84,6 +87,8 @@ fn settings(file: &File, findings: &mut Findings) -> Option<Settings> {
         tokens: tokens?,
         session: session?,
         device: device?,
+        brute_force: brute_force?,
+        bot: bot?,
         providers: providers?,
         pages: pages?,
         identity: identity?.into(),

@@ -69,7 +69,7 @@ fn every_cookie_has_the_name_it_is_known_by() {
 #[test]
 fn every_name_we_could_set_is_kept_from_backends_and_no_other() {
     for prefix in ["", "__Host-", "__Secure-"] {
-        for name in ["doorward", "doorward.0", "doorward-r0", "doorward-r1", "doorward-l-abcdef"] {
+        for name in ["doorward", "doorward.0", "doorward-r0", "doorward-r1", "doorward-d", "doorward-l-abcdef"] {
             assert!(is_ours(format!("{prefix}{name}").as_bytes()), "{prefix}{name}");
         }
     }

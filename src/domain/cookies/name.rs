@@ -22,6 +22,8 @@ pub enum Name {
     Bounced,
     /// One sign-in under way; several tabs may each have one.
     Attempt(AttemptId),
+    /// Somebody has signed in on this device with a password.
+    KnownDevice,
 }
 
 /// Even and odd generations.
@@ -90,7 +92,7 @@ pub fn is_ours(name: &[u8]) -> bool {
     }
     let rest = behind(name, STEM);
     rest.is_some_and(|rest| {
-        matches!(rest, b"" | b"-r0" | b"-r1" | b"-b") || matches!(rest, [b'.', ..] | [b'-', b'l', b'-', ..])
+        matches!(rest, b"" | b"-r0" | b"-r1" | b"-b" | b"-d") || matches!(rest, [b'.', ..] | [b'-', b'l', b'-', ..])
     })
 }
 
@@ -101,6 +103,7 @@ pub(super) fn read(name: &[u8], prefix: Prefix) -> Option<Name> {
         b"-r0" => Some(Name::Renewal(Parity::Even)),
         b"-r1" => Some(Name::Renewal(Parity::Odd)),
         b"-b" => Some(Name::Bounced),
+        b"-d" => Some(Name::KnownDevice),
         [b'.', digit @ b'0'..=b'3'] => Some(Name::SessionPiece(digit - b'0')),
         [b'-', b'l', b'-', id @ ..] => AttemptId::parse(id).map(Name::Attempt),
         _ => None,
@@ -118,6 +121,7 @@ impl fmt::Display for Name {
             Self::SessionPiece(at) => write!(f, "{STEM}.{at}"),
             Self::Renewal(parity) => write!(f, "{STEM}-r{}", parity.digit()),
             Self::Bounced => write!(f, "{STEM}-b"),
+            Self::KnownDevice => write!(f, "{STEM}-d"),
             Self::Attempt(id) => write!(f, "{STEM}-l-{}", id.as_str()),
         }
     }

@@ -20,6 +20,7 @@ pub struct OurCookies<'h> {
     pieces: [Option<&'h str>; MOST_PIECES],
     renewals: [Option<&'h str>; 2],
     bounced: Option<&'h str>,
+    known_device: Option<&'h str>,
     /// In the order of the request. Browsers send the oldest first (RFC 6265 section 5.4).
     attempts: Vec<(AttemptId, &'h str)>,
 }
@@ -81,6 +82,12 @@ impl<'h> OurCookies<'h> {
         self.bounced
     }
 
+    /// What a sign-in with a password left here.
+    #[must_use]
+    pub fn known_device(&self) -> Option<&'h str> {
+        self.known_device
+    }
+
     /// What `/login` put down under this id.
     #[must_use]
     pub fn attempt(&self, id: AttemptId) -> Option<&'h str> {
@@ -113,6 +120,7 @@ impl<'h> OurCookies<'h> {
             Name::Renewal(Parity::Even) => self.renewals.first_mut(),
             Name::Renewal(Parity::Odd) => self.renewals.last_mut(),
             Name::Bounced => Some(&mut self.bounced),
+            Name::KnownDevice => Some(&mut self.known_device),
             Name::Attempt(id) => return self.keep_attempt(id, value),
         };
         match place {

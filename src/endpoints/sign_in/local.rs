@@ -1,22 +1,27 @@
 //! Signing in with a password, and choosing what to end when there are too many sessions.
 
-use super::super::reply::page;
+use super::super::reply::{page, refusal};
 use super::super::{Asked, Holds, Own, Way};
+use super::bot::{shown, Passage};
 use crate::domain::denial::{Code, Denial};
+use crate::domain::failures::MEMORY;
 use crate::domain::seal::Purpose;
 use crate::domain::secret::Secret;
 use crate::domain::session::{Millis, SessionId};
 use crate::domain::time::UnixTime;
 use crate::pipeline::own::Reply;
 use crate::pipeline::session::{random, Arrived, Full, Place, Refused};
+use crate::ports::bot::Captcha;
+use crate::ports::provider::Provider;
 use crate::ports::users;
 use crate::ports::SessionEvent;
 use crate::web::{Hidden, Problem, SignIn, TooManySessions};
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::Engine;
 use http::header::RETRY_AFTER;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a form may lie open.
@@ -24,6 +29,9 @@ const FORM_LIFE: Duration = Duration::from_secs(3600);
 /// How long somebody may think about which session to end.
 const TICKET_LIFE: Duration = Duration::from_secs(300);
 const FORM: &[u8] = b"sign-in form";
+/// draft-ietf-httpapi-ratelimit-headers
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const TICKET: &[u8] = b"too many sessions";
 
 impl Own {
@@ -31,6 +39,12 @@ impl Own {
     pub(in super::super) async fn sign_in_locally(&self, asked: &Asked<'_>) -> Result<Reply, Denial> {
         asked.check_cause(self)?;
         let named = asked.query("provider").or_else(|| asked.form("provider"));
+        if self.bot.is_some() {
+            let way = named.as_deref().and_then(|name| self.way(name));
+            if let Some((way, Holds::Provider(provider))) = way.map(|way| (way, &way.holds)) {
+                return self.depart_solved(asked, way, provider).await;
+            }
+        }
         let local = self.ways.iter().find(|way| {
             matches!(way.holds, Holds::Users(_)) && named.as_deref().is_none_or(|name| way.name.as_str() == name)
         });
@@ -44,8 +58,12 @@ impl Own {
         if !self.is_our_form(asked) {
             return self.local_form(asked, way, wish.as_deref(), Some((&name, Problem::FormTooOld)));
         }
-        let attempt = users::SignIn { name: &name, password: &password, from: asked.request.client.ip };
-        let problem = match users.verify(&attempt).await {
+        if let Passage::Solve(_) = self.passage(asked, way, Some(&name)).await? {
+            return self.local_form(asked, way, wish.as_deref(), Some((&name, Problem::Challenged)));
+        }
+        let (from, device) = (asked.request.client.ip, self.known_device(asked, &way.name, &name));
+        let attempt = users::SignIn { name: &name, password: &password, from, device };
+        match users.verify(&attempt).await {
             Ok(user) => {
                 let arrived = Arrived {
                     provider: &way.name,
@@ -56,24 +74,46 @@ impl Own {
                     ip: asked.request.client.ip,
                     now: asked.request.now,
                 };
-                return self.admit(asked, arrived, (&destination, None)).await;
+                let reply = self.admit(asked, arrived, (&destination, None)).await?;
+                self.with_known_device(asked, (&way.name, &user.name), reply)
             }
-            Err(users::Refused::Wrong) => Problem::WrongCredentials,
-            Err(users::Refused::Blocked { again_in }) => Problem::TooManyFailures { wait: again_in },
-            Err(error @ (users::Refused::Busy | users::Refused::CannotTell(_))) => {
-                return Err(Denial::new(Code::ProviderUnavailable, error.to_string()))
+            Err(refused) => {
+                // what somebody typed may be their password, and is written down only where it is a name
+                let subject = users.find(&name).map(|user| user.name.clone()).unwrap_or_default();
+                self.not_signed_in(asked, way, (&name, wish.as_deref()), (&refused, &subject))
+            }
+        }
+    }
+
+    fn not_signed_in(
+        &self,
+        asked: &Asked<'_>,
+        way: &Way,
+        (name, wish): (&str, Option<&str>),
+        (refused, subject): (&users::Refused, &str),
+    ) -> Result<Reply, Denial> {
+        let (event, problem) = match refused {
+            users::Refused::Wrong => ("sign_in_failed", Problem::WrongCredentials),
+            users::Refused::Blocked { again_in, .. } => {
+                ("sign_in_blocked", Problem::TooManyFailures { wait: *again_in })
+            }
+            users::Refused::Busy | users::Refused::CannotTell(_) => {
+                return Err(Denial::new(Code::ProviderUnavailable, refused.to_string()))
             }
         };
-        self.house.ground.events.noted(&SessionEvent {
-            name: "sign_in_failed",
-            session: None,
-            provider: way.name.as_str(),
-            // what somebody typed there may be their password
-            subject: "",
-            client: asked.request.client.ip,
-            detail: "",
-        });
-        self.local_form(asked, way, wish.as_deref(), Some((&name, problem)))
+        let (provider, client) = (way.name.as_str(), asked.request.client.ip);
+        let told = SessionEvent { name: event, session: None, provider, subject, client, detail: "" };
+        self.house.ground.events.noted(&told);
+        let users::Refused::Blocked { again_in, free } = refused else {
+            return self.local_form(asked, way, wish, Some((name, problem)));
+        };
+        let mut reply = if asked.wants_page() {
+            self.local_form(asked, way, wish, Some((name, problem)))?
+        } else {
+            refusal(self, asked.request, &Denial::new(Code::TooManyFailures, refused.to_string()))
+        };
+        reply.headers.extend(until_again(*again_in, *free));
+        Ok(reply)
     }
 
     /// The form, once more with what was wrong.
@@ -84,7 +124,8 @@ impl Own {
         return_to: Option<&str>,
         problem: Option<(&str, Problem)>,
     ) -> Result<Reply, Denial> {
-        let csrf = self.sealed(FORM, &asked.request.now.0.to_be_bytes())?;
+        let csrf = self.form_mark(asked)?;
+        let captcha = self.captcha_for(asked, problem.map(|(_, problem)| problem));
         let others = self.labels(Some(way));
         let form = SignIn {
             site: &self.site,
@@ -94,16 +135,19 @@ impl Own {
             username: problem.map_or("", |(name, _)| name),
             problem: problem.map(|(_, problem)| problem),
             notice: None,
+            captcha: captcha.map(shown),
             others: &others,
         };
-        let (status, wait) = match problem {
-            Some((_, Problem::TooManyFailures { wait })) => (StatusCode::TOO_MANY_REQUESTS, Some(wait)),
-            Some(_) => (StatusCode::UNAUTHORIZED, None),
-            None => (StatusCode::OK, None),
+        let status = match problem {
+            Some((_, Problem::TooManyFailures { .. })) => StatusCode::TOO_MANY_REQUESTS,
+            Some(_) => StatusCode::UNAUTHORIZED,
+            None => StatusCode::OK,
         };
         let targets: Vec<&str> = self.destinations.iter().map(crate::domain::origins::Origin::as_str).collect();
         let mut reply = page(self, status, &form, &targets);
-        reply.headers.extend(wait.map(|wait| (RETRY_AFTER, HeaderValue::from(wait.as_secs()))));
+        if let Some(captcha) = captcha {
+            reply.headers = self.site.headers_with_script(&targets, &captcha.script_url);
+        }
         if status == StatusCode::UNAUTHORIZED {
             reply.headers.push((http::header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"doorward\"")));
         }
@@ -153,6 +197,26 @@ impl Own {
         }
     }
 
+    /// `POST /login` to a provider: the form of a challenge.
+    async fn depart_solved(&self, asked: &Asked<'_>, way: &Way, provider: &Arc<dyn Provider>) -> Result<Reply, Denial> {
+        let wish = asked.form("return_to");
+        let destination = asked.destination(self, wish.as_deref())?;
+        if !self.is_our_form(asked) {
+            return Err(Denial::new(Code::BadState, "a form that is not ours, or lay open for too long"));
+        }
+        self.depart(asked, way, provider, (destination, wish.as_deref())).await
+    }
+
+    /// For whoever is challenged, and for whoever was just now: they would be again.
+    fn captcha_for(&self, asked: &Asked<'_>, problem: Option<Problem>) -> Option<&Captcha> {
+        let captcha = self.bot.as_ref()?.captcha()?;
+        (problem == Some(Problem::Challenged) || asked.form(&captcha.field).is_some()).then_some(captcha)
+    }
+
+    pub(super) fn form_mark(&self, asked: &Asked<'_>) -> Result<String, Denial> {
+        self.sealed(FORM, &asked.request.now.0.to_be_bytes())
+    }
+
     /// A form that we made within the last hour.
     fn is_our_form(&self, asked: &Asked<'_>) -> bool {
         let made = asked.form("csrf").and_then(|csrf| self.unsealed(FORM, &csrf));
@@ -168,4 +232,15 @@ impl Own {
     fn unsealed(&self, what: &[u8], text: &str) -> Option<Secret> {
         self.house.ground.seals.open(Purpose::Csrf, what, &URL_SAFE_NO_PAD.decode(text).ok()?)
     }
+}
+
+/// In whole seconds, and none too few: whoever comes back when they were told is let through.
+fn until_again(again_in: Duration, free: u32) -> [(HeaderName, HeaderValue); 3] {
+    let seconds = again_in.as_secs() + u64::from(again_in.subsec_nanos() > 0);
+    let text = |text: String| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));
+    [
+        (RETRY_AFTER, HeaderValue::from(seconds)),
+        (RATE_LIMIT, text(format!("\"sign_in\";r=0;t={seconds}"))),
+        (RATE_LIMIT_POLICY, text(format!("\"sign_in\";q={free};w={}", MEMORY.as_secs()))),
+    ]
 }

@@ -12,6 +12,7 @@ use super::{
 use crate::domain::cookies::SameSite;
 use crate::domain::csrf::Csrf;
 use crate::domain::device::{self, Device, Level, PerMille, RiskTtl, Weights};
+use crate::domain::failures::{Charged, Schedule, TallyKey};
 use crate::domain::family::{Presentation, Rotation, Rules};
 use crate::domain::headers::forwarded::Proto;
 use crate::domain::headers::identity::IdentityHeaders;
@@ -349,6 +350,11 @@ frail! {
     Vault {
         read(name: &str) -> Option<Document>;
         replace(name: &str, seen: u64, bytes: &[u8]) -> bool;
+    }
+    Failures {
+        charge(key: TallyKey, schedule: &Schedule) -> Charged;
+        give_back(key: TallyKey, serial: u32, schedule: &Schedule) -> ();
+        forget(key: TallyKey) -> ();
     }
 }
 

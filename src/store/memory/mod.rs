@@ -7,14 +7,17 @@ mod disk;
 mod limits;
 mod people;
 mod snapshot;
+mod tallies;
 
 pub use disk::{CannotKeep, Disk, Found};
 pub use limits::MemoryBuckets;
+pub use tallies::Tallies;
 
 use super::{Clock, REMEMBERED_LONGER};
+use crate::domain::failures::{Charged, Schedule, TallyKey};
 use crate::domain::family::Family;
 use crate::domain::session::{FamilyId, HandleHash, Millis, ProviderSid, SessionId, Times, UserHash};
-use crate::ports::store::{Document, Locks, Nonce, Once, StoreError, Stored, Vault};
+use crate::ports::store::{Document, Failures, Locks, Nonce, Once, StoreError, Stored, Vault};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap};
@@ -24,6 +27,8 @@ use std::time::Duration;
 
 /// How many expired things one call clears away: nobody waits for a whole night's.
 const SWEPT_AT_ONCE: usize = 64;
+/// Counters of failed sign-ins: what strangers can fill.
+pub const TALLIES: usize = 100_000;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
@@ -42,6 +47,7 @@ pub struct Memory {
     clock: Clock,
     bounds: Bounds,
     state: Mutex<State>,
+    failures: Tallies,
     /// How often anything was changed that a restart must not lose.
     changes: AtomicU64,
 }
@@ -88,7 +94,8 @@ struct Kept {
 impl Memory {
     #[must_use]
     pub fn new(clock: Clock, bounds: Bounds) -> Self {
-        Self { clock, bounds, state: Mutex::default(), changes: AtomicU64::new(0) }
+        let failures = Tallies::new(clock.clone(), TALLIES);
+        Self { clock, bounds, state: Mutex::default(), failures, changes: AtomicU64::new(0) }
     }
 
     /// Clears away what has expired: for housekeeping. What was not swept yet counts as gone all the same.
@@ -277,6 +284,21 @@ impl Vault for Memory {
             state.documents.insert(name.to_owned(), document);
             true
         }))
+    }
+}
+
+#[async_trait]
+impl Failures for Memory {
+    async fn charge(&self, key: TallyKey, schedule: &Schedule) -> Result<Charged, StoreError> {
+        self.failures.charge(key, schedule).await
+    }
+
+    async fn give_back(&self, key: TallyKey, serial: u32, schedule: &Schedule) -> Result<(), StoreError> {
+        self.failures.give_back(key, serial, schedule).await
+    }
+
+    async fn forget(&self, key: TallyKey) -> Result<(), StoreError> {
+        self.failures.forget(key).await
     }
 }
 

@@ -10,6 +10,7 @@ mod names;
 mod people;
 pub(in crate::store) mod plan;
 pub(in crate::store) mod script;
+mod tallies;
 mod words;
 
 pub use plan::{Address, RedisKind, RedisPlan, RedisTls};

@@ -45,6 +45,8 @@ scripts! {
     RELEASE = "release.lua";
     FIRST = "first.lua";
     REPLACE = "replace.lua";
+    CHARGE = "charge.lua";
+    GIVE_BACK = "give_back.lua";
     RESERVE = "reserve.lua";
 }
 

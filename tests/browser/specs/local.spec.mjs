@@ -62,8 +62,7 @@ test('a form on another site signs nobody in', async ({ house, page, request }) 
   await expect(page.getByLabel('Username')).toBeVisible();
 });
 
-// Failures are not counted yet: no limits.
-test.skip('ten failures are the end of it for a while', async ({ house, page }) => {
+test('ten failures are the end of it for a while', async ({ house, page }) => {
   const { origin } = await house(LOCAL);
   const statuses = [];
   for (let attempt = 0; attempt < 11; attempt += 1) {

@@ -133,6 +133,11 @@ impl Browser {
         json(&self.get("/.auth/me"))["session"].as_str().expect("a session").to_owned()
     }
 
+    /// Whether it holds nothing of a session; that its device is known stays.
+    pub(crate) fn has_forgotten(&self) -> bool {
+        self.jar.keys().all(|name| name == "doorward-d")
+    }
+
     pub(crate) fn cookie(&self, name: &str) -> Option<&str> {
         self.jar.get(name).map(String::as_str)
     }
