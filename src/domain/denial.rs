@@ -56,7 +56,7 @@ pub enum Code {
 }
 
 impl Code {
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::BadRequest,
         Self::BadPath,
         Self::BadHost,

@@ -82,7 +82,6 @@ fn route(
     findings: &mut Findings,
 ) -> Option<Route> {
     let defaults = around.defaults;
-    refuse_what_comes_later(raw, defaults, findings);
     let host = raw.host.or(&defaults.host);
     let path = required(raw.path.or(&defaults.path), "write which paths it is for, like \"/**\" for all", findings);
     if let Some(path) = path.as_ref().map(|path| path.as_str()).filter(|path| is_under(path, around.prefix)) {
@@ -154,9 +153,6 @@ fn sensitive(raw: &Raw, rule: Option<&Rule>, around: &Surroundings<'_>, findings
         findings.warning(&field.place, text);
     }
     Some(rule.access != Access::Public)
-}
-
-fn refuse_what_comes_later(raw: &Raw, defaults: &Raw, findings: &mut Findings) {
 }
 
 fn methods(list: &Field<List<Method>>, findings: &mut Findings) -> Option<Vec<Method>> {
