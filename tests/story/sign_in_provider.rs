@@ -58,6 +58,7 @@ fn whoever_was_dismissed_at_the_provider_is_out_at_the_next_renewal() {
     house.provider.forget();
     browser.until_due(TTL);
     assert_eq!(browser.get("/app/x").verdict(), "401 session_terminated");
+    browser.visit("/app/x");
     assert!(browser.jar.is_empty() && house.redis.keys("dw:s:*").is_empty());
     house.fleet.gates[0].journal.wait(|line| line["event"] == "provider_ended_session");
 }

@@ -58,6 +58,8 @@ fn sessions_are_listed_and_ended_one_by_one() {
     assert_eq!((ended.status, json(&ended)["ended"].as_str()), (200, Some("one")));
     let refused = there.get("/app/x");
     assert_eq!(refused.verdict(), "401 session_terminated");
+    assert!(!there.has_forgotten(), "a script may come late");
+    there.visit("/app/x");
     assert!(there.has_forgotten(), "it is cleared: {:?}", there.jar.keys());
     assert_eq!(here.who(), "alice");
     let again = here.ask("DELETE", &format!("/.auth/sessions/{id}"), SCRIPT, "");

@@ -109,9 +109,9 @@ impl House {
         plan: &CookiePlan,
     ) -> Result<(Arc<Verified>, Memory, Vec<HeaderValue>), Turned> {
         if let Err(denial) = &live {
-            // The renewal token that goes with it must neither bring back what was revoked, nor stand in for an answer.
+            // The renewal token that goes with it must not bring back what was revoked.
             let ends = denial.code == Code::SessionTerminated;
-            if ends || denial.code.status() != 401 {
+            if ends || denial.code == Code::UserBlocked {
                 let clear = if ends { cleared(denial, plan, held, asking.headers) } else { Vec::new() };
                 return Err(Turned::Away(denial.clone(), clear));
             }
@@ -143,7 +143,9 @@ impl House {
             (Some(Renewed::CannotTell(denial)), Err(_)) => Err(Turned::Away(denial, Vec::new())),
             (Some(Renewed::Back(generation)), Err(_)) => Err(Turned::Back(self.marker(plan, generation))),
             // Not for this route to clear: elsewhere the same cookies may still be renewed.
-            (None, Err(denial)) if said.is_some() => Err(Turned::Away(denial, Vec::new())),
+            (None, Err(denial)) if said.is_some() || denial.code.status() != 401 => {
+                Err(Turned::Away(denial, Vec::new()))
+            }
             (None, Err(denial)) => Err(Turned::Away(denial, plan.clear_session(held))),
         }
     }

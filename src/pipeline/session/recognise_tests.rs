@@ -4,7 +4,11 @@ use crate::domain::signing::Mode as Rotation;
 
 /// Why a request with these cookies was refused, and whether they were cleared.
 async fn refused(town: &Town, jar: &str) -> (Code, bool) {
-    match town.ask(jar).await {
+    turned(town.ask(jar).await)
+}
+
+fn turned<T: std::fmt::Debug>(answer: Result<T, Turned>) -> (Code, bool) {
+    match answer {
         Err(Turned::Away(denial, cookies)) => (denial.code, !cookies.is_empty()),
         other => panic!("{other:?}"),
     }
@@ -108,13 +112,9 @@ async fn a_late_answer_to_a_script_does_not_take_the_cookies_of_the_session_that
         town.house.end(place, None).await.unwrap();
         for seconds in [0, later] {
             town.pass(seconds);
-            let (mut late, mut page) = (Vec::new(), Vec::new());
-            for (headers, cookies) in [(script(&former), &mut late), (browser(&former), &mut page)] {
-                let Err(Turned::Away(denial, lines)) = town.recognise(&headers).await else { panic!("let in") };
-                assert_eq!(denial.code, Code::SessionTerminated, "{mode:?}");
-                *cookies = lines;
-            }
-            assert!(late.is_empty() && !page.is_empty(), "{mode:?}");
+            let (late, page) = (town.recognise(&script(&former)).await, town.recognise(&browser(&former)).await);
+            assert_eq!(turned(late), (Code::SessionTerminated, false), "{mode:?}");
+            assert_eq!(turned(page), (Code::SessionTerminated, true), "{mode:?}");
         }
     }
 }
