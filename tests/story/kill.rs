@@ -7,6 +7,7 @@ use super::support::eventually;
 use super::support::gate::Gate;
 use super::support::h2::Talk;
 use super::support::issuer::{self, HS256, SECRET};
+use super::support::operator::{api, TOKEN};
 use super::support::people::{self, LOCAL};
 use super::support::played::{Played, Scene};
 use http::{HeaderValue, Request};
@@ -74,16 +75,17 @@ fn metric_becomes(gate: &Gate, series: &str, value: f64) {
 
 #[test]
 fn an_emergency_ends_the_sockets_of_tokens_under_the_old_keys_and_no_session() {
-    let gate = setup(&["alice"])
-        .variable("DOORWARD_ADMIN_TOKEN", super::admin::TOKEN)
-        .start(&[PROVIDER, &Backend::echo().upstream("app"), ROUTE].concat());
-    let alice = Browser::sign_in(&gate, "alice");
-    let mut socket = alice.socket(&gate);
+    let gate = people::setup()
+        .variable("DOORWARD_ADMIN_TOKEN", TOKEN)
+        .file("users.toml", people::user("alice", "user"))
+        .start(&[LOCAL, &Backend::echo().upstream("app"), ROUTE].concat());
+    let mut alice = signed_in(&gate, "alice");
+    let mut socket = socket_of(&alice, &gate);
     echoes(&mut socket);
-    let answer = super::admin::api(&gate, super::admin::TOKEN, "POST /api/v1/keys/rotate", r#"{"mode":"emergency"}"#);
+    let answer = api(&gate, TOKEN, "POST /api/v1/keys/rotate", r#"{"mode":"emergency"}"#);
     assert_eq!(answer.status, 200);
     assert_eq!(closed(&mut socket), (CloseCode::Policy, "token_revoked".to_owned()));
-    let answer = gate.raw(alice.request("/app"));
+    let answer = alice.get("/app");
     assert_eq!(answer.status, 200, "renewed under the new key: {answer:?}");
 }
 

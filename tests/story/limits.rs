@@ -1,6 +1,5 @@
 //! Limits from end to end: who is counted, what they are told, and what it costs the store.
 
-use super::admin::{api, TOKEN};
 use super::support::backend::{After, Backend};
 use super::support::browser::Browser;
 use super::support::client::{attempt, Client, Response};
@@ -8,6 +7,7 @@ use super::support::eventually;
 use super::support::gate::Gate;
 use super::support::h2;
 use super::support::issuer::{self, HS256, SECRET};
+use super::support::operator::{api, TOKEN};
 use super::support::people;
 use super::support::redis::Redis;
 use serde_json::{json, Value};
