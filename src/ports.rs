@@ -1,7 +1,7 @@
 //! What the pipeline asks of the world.
 
-pub mod limits;
 pub mod bot;
+pub mod limits;
 pub mod provider;
 pub mod revocation;
 pub mod session;

@@ -4,7 +4,12 @@ use crate::pipeline::session::Mode;
 use crate::ports::store::Sessions as _;
 
 async fn holder(town: &Town, jar: &str) -> Holder {
-    Holder { verified: town.ask(jar).await.unwrap(), house: Some(Arc::clone(&town.house)), activity: true, watched: false }
+    Holder {
+        verified: town.ask(jar).await.unwrap(),
+        house: Some(Arc::clone(&town.house)),
+        activity: true,
+        watched: false,
+    }
 }
 
 fn until(extended: &Extended) -> Option<u64> {

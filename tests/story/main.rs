@@ -42,9 +42,9 @@ mod matrix;
 #[cfg(test)]
 mod observe;
 #[cfg(test)]
-mod own_endpoints;
-#[cfg(test)]
 mod outages;
+#[cfg(test)]
+mod own_endpoints;
 #[cfg(test)]
 mod parser;
 #[cfg(test)]
