@@ -195,7 +195,8 @@ fn within(path: &str, room: &str) -> bool {
 
 fn is_test(file: &Path) -> bool {
     let name = file.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
-    name.ends_with("tests") || name == "fixture" || file.ends_with("outbound/server.rs")
+    let of_fixture = file.parent().is_some_and(|folder| folder.ends_with("fixture"));
+    name.ends_with("tests") || name == "fixture" || of_fixture || file.ends_with("outbound/server.rs")
 }
 
 /// The files of `src/{room}.rs` and `src/{room}/`.

@@ -1,7 +1,7 @@
 //! Composing limits: the buckets, who spends from them, and the limits of each configuration.
 
+use super::compose::Composer;
 use super::sign_in::SignIn;
-use super::Composer;
 use crate::config::settings::Settings;
 use crate::domain::session::{whole, Millis};
 use crate::observe::clock::Machine;

@@ -1,6 +1,6 @@
 //! Once a second: what runs on its fallback. Said in the metrics while it does, and in the log when it changes.
 
-use super::Composer;
+use super::compose::Composer;
 use crate::domain::signing::own::LEEWAY;
 use crate::edge::snapshot::Snapshot;
 use crate::observe::metrics::Metrics;

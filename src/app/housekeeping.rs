@@ -1,6 +1,7 @@
 //! What is done beside requests, for as long as the gate runs.
 
-use super::{degraded, Composer};
+use super::compose::Composer;
+use super::degraded;
 use crate::admin::AdminState;
 use crate::edge::snapshot::Snapshot;
 use crate::pipeline::session::activity;

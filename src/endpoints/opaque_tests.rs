@@ -1,6 +1,6 @@
 use super::*;
 use crate::domain::headers::forwarded::{Client, Proto};
-use crate::pipeline::session::fixture::{browser, held, terms, File, Town, IDLE};
+use crate::pipeline::session::fixture::{browser, held, script, terms, File, Town, IDLE};
 use crate::pipeline::session::{Mode, ProviderTokens, Terms};
 use crate::web::Theme;
 use bytes::Bytes;
@@ -50,7 +50,7 @@ impl<'t> Visit<'t> {
     }
 
     fn request(&self, method: Method, path: &str, jar: &str, form: &str) -> OwnRequest {
-        let mut headers: HeaderMap = browser(jar);
+        let mut headers: HeaderMap = if path == "/login" { browser(jar) } else { script(jar) };
         headers.insert("sec-fetch-site", HeaderValue::from_static("same-origin"));
         let name = HeaderValue::from_static("app.test");
         let (authority, host) = (name.clone(), name);

@@ -193,6 +193,6 @@ async fn https_believes_the_configured_ca_and_no_other() {
     assert_eq!(trusting.get(&url).await.unwrap().body, b"{}");
     for remote in [with(other), Remote::default()] {
         let doubting = client(&tls.url, remote).await;
-        assert!(matches!(doubting.get(&url).await, Err(FetchError::Transport(..))));
+        assert!(matches!(doubting.get(&url).await, Err(FetchError::Unreached(..))));
     }
 }

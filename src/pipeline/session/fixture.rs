@@ -1,8 +1,10 @@
 //! For tests: sessions in a town of one gate, whose store, provider and users do what the test says.
 
+mod frail;
 mod jar;
 mod watch;
 
+pub(crate) use frail::Frail;
 pub(crate) use jar::{another_browser, browser, held, script, value};
 pub(crate) use watch::Watch;
 
@@ -12,8 +14,7 @@ use super::{
 use crate::domain::cookies::SameSite;
 use crate::domain::csrf::Csrf;
 use crate::domain::device::{self, Device, Level, PerMille, RiskTtl, Weights};
-use crate::domain::failures::{Charged, Schedule, TallyKey};
-use crate::domain::family::{Presentation, Rotation, Rules};
+use crate::domain::family::{Rotation, Rules};
 use crate::domain::headers::forwarded::Proto;
 use crate::domain::headers::identity::IdentityHeaders;
 use crate::domain::oidc::fixture::settings;
@@ -24,7 +25,7 @@ use crate::domain::principal::SourceName;
 use crate::domain::revocation::RecordKeys;
 use crate::domain::seal::Seals;
 use crate::domain::secret::Secret;
-use crate::domain::session::{FamilyId, HandleHash, Lifetimes, Millis, OnLimit, ProviderSid, SessionId, UserHash};
+use crate::domain::session::{Lifetimes, Millis, OnLimit};
 use crate::domain::signing::access_token::SessionClaim;
 use crate::domain::signing::fixture::schedule;
 use crate::domain::time::UnixTime;
@@ -35,7 +36,6 @@ use crate::pipeline::keys::SigningRing;
 use crate::pipeline::permit::Caller;
 use crate::pipeline::revocation::{self, Revocations};
 use crate::ports::provider::{Provider, ProviderError, Tokens};
-use crate::ports::store::*;
 use crate::ports::users::{self, LocalUsers};
 use crate::ports::KeySource;
 use crate::store::memory::{Bounds, Memory};
@@ -273,88 +273,6 @@ pub(crate) fn terms(mode: Mode) -> Terms {
         same_site: SameSite::Lax,
         cookie_domain: None,
         csrf_origins: Vec::new(),
-    }
-}
-
-/// A store in memory that can be away, and notes what it was asked.
-#[derive(Debug)]
-pub(crate) struct Frail {
-    pub(crate) inner: Memory,
-    pub(crate) down: AtomicBool,
-    asked: Mutex<Vec<&'static str>>,
-    deaf: Mutex<Option<&'static str>>,
-}
-
-impl Frail {
-    pub(crate) fn goes_away(&self) {
-        self.down.store(true, Ordering::SeqCst);
-    }
-
-    pub(crate) fn comes_back(&self) {
-        self.down.store(false, Ordering::SeqCst);
-    }
-
-    /// The next `question` of this kind is not answered.
-    pub(crate) fn misses(&self, question: &'static str) {
-        *self.deaf.lock() = Some(question);
-    }
-
-    /// Between a question and its answer others run.
-    async fn hear(&self, question: &'static str) -> Result<(), StoreError> {
-        self.asked.lock().push(question);
-        yield_now().await;
-        let missed = self.deaf.lock().take_if(|deaf| *deaf == question).is_some();
-        if missed || self.down.load(Ordering::SeqCst) {
-            return Err(StoreError("it is away".to_owned()));
-        }
-        Ok(())
-    }
-}
-
-macro_rules! frail {
-    ($($port:ident { $($op:ident($($name:ident: $kind:ty),*) -> $answer:ty;)* })*) => {$(
-        #[async_trait]
-        impl $port for Frail {
-            $(async fn $op(&self, $($name: $kind),*) -> Result<$answer, StoreError> {
-                self.hear(stringify!($op)).await?;
-                self.inner.$op($($name),*).await
-            })*
-        }
-    )*};
-}
-
-frail! {
-    Sessions {
-        create(new: &NewSession, limit: &Limit<'_>) -> Created;
-        load(user: UserHash, id: SessionId) -> Option<Stored>;
-        by_handle(user: UserHash, handle: HandleHash) -> Option<Stored>;
-        list(user: UserHash) -> Vec<Stored>;
-        touch(touches: &[Touch]) -> Vec<bool>;
-        rewrite(user: UserHash, id: SessionId, seen: u64, body: &[u8]) -> Rewrote;
-        rename_handle(user: UserHash, id: SessionId, handle: HandleHash) -> bool;
-        end(user: UserHash, id: SessionId) -> bool;
-        end_all(user: UserHash) -> Vec<SessionId>;
-        by_provider_sid(sid: ProviderSid) -> Vec<(UserHash, SessionId)>;
-    }
-    Families {
-        present(user: UserHash, family: FamilyId, shown: &Presentation, rules: &Rules) -> Option<Ruling>;
-        confirm(user: UserHash, family: FamilyId, generation: u32) -> bool;
-        revoke(user: UserHash, family: FamilyId) -> bool;
-    }
-    Locks {
-        acquire(name: &str, nonce: &Nonce, ttl: Duration) -> bool;
-        extend(name: &str, nonce: &Nonce, ttl: Duration) -> bool;
-        release(name: &str, nonce: &Nonce) -> bool;
-    }
-    Once { first(name: &str, until: Millis) -> bool; }
-    Vault {
-        read(name: &str) -> Option<Document>;
-        replace(name: &str, seen: u64, bytes: &[u8]) -> bool;
-    }
-    Failures {
-        charge(key: TallyKey, schedule: &Schedule) -> Charged;
-        give_back(key: TallyKey, serial: u32, schedule: &Schedule) -> ();
-        forget(key: TallyKey) -> ();
     }
 }
 
