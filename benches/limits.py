@@ -109,21 +109,39 @@ def measured(args, machine):
 
 def cost(args, machine, fleet):
     """CPU per request with a limit against without, and what the limit asked of Redis."""
-    script = callers(machine, args.users)
+    rounds = Rounds(args, machine, fleet)
     print(f"{args.pairs} pairs of {args.seconds} s each, {args.users} callers, {args.connections} connections, "
           f"{REPLICAS} replicas with {args.threads} thread(s), {'pinned' if machine.pinned else 'not pinned'}")
     for gate in fleet.gates:
         for path in (FREE, LIMITED):
             prove(gate, path)
-            load(gate, path, args.warm_up, (args, machine, fleet, script))
+            rounds.load(gate, path, args.warm_up)
     pairs = []
     for number in range(args.pairs):
         print(f"pair {number + 1} of {args.pairs}", file=sys.stderr, flush=True)
         gate = fleet.gates[number % REPLICAS]
         # Nobody is always first.
         order = (FREE, LIMITED) if number % 2 == 0 else (LIMITED, FREE)
-        pairs.append({path: load(gate, path, args.seconds, (args, machine, fleet, script)) for path in order})
+        pairs.append({path: rounds.load(gate, path, args.seconds) for path in order})
     return summary(args, pairs)
+
+
+class Rounds:
+    """Load on one replica at a time, and what it cost there and in Redis."""
+
+    def __init__(self, args, machine, fleet):
+        self.machine, self.redis, self.connections = machine, fleet.redis, args.connections
+        self.script = callers(machine, args.users)
+
+    def load(self, gate, path, seconds):
+        counted, spent = asyncio.run(command_counts(self.redis)), gate.process.cpu_seconds()
+        url = f"http://127.0.0.1:{gate.port}{path}"
+        answered = wrk(url, self.connections, seconds, {"Host": HOST}, self.machine, self.script)
+        spent = gate.process.cpu_seconds() - spent
+        commands = asyncio.run(command_counts(self.redis))
+        gate.process.forget_output()
+        more = {name: count - counted.get(name, 0) for name, count in commands.items()}
+        return answered | {"cpu_us": spent / answered["requests"] * 1e6, "commands": more}
 
 
 def callers(machine, users):
@@ -162,19 +180,6 @@ async def ask_once(gate, path, headers):
     return status, line.head
 
 
-def load(gate, path, seconds, surroundings):
-    """One round on one replica."""
-    args, machine, fleet, script = surroundings
-    counted, spent = asyncio.run(command_counts(fleet.redis)), gate.process.cpu_seconds()
-    url = f"http://127.0.0.1:{gate.port}{path}"
-    answered = wrk(url, args.connections, seconds, {"Host": HOST}, machine, script)
-    spent = gate.process.cpu_seconds() - spent
-    commands = asyncio.run(command_counts(fleet.redis))
-    gate.process.forget_output()
-    more = {name: count - counted.get(name, 0) for name, count in commands.items()}
-    return answered | {"cpu_us": spent / answered["requests"] * 1e6, "commands": more}
-
-
 def summary(args, pairs):
     ratios = [pair[LIMITED]["cpu_us"] / pair[FREE]["cpu_us"] for pair in pairs]
     requests = sum(pair[LIMITED]["requests"] for pair in pairs)
@@ -194,9 +199,9 @@ def summary(args, pairs):
               f"{row['p99_ms']:6.2f} ms")
         figures[name] = row
     each = figures["with one"]["requests_per_second"] / args.users
-    print(f"ratio {figures['ratio']:.3f} ({figures['ratio_min']:.3f}..{figures['ratio_max']:.3f}); Redis: "
-          f"{figures['scripts_per_request']:.4f} scripts a request, {figures['commands_per_request']:.4f} commands with "
-          f"those inside; a caller came {each:.1f} times a second")
+    print(f"ratio {figures['ratio']:.3f} ({figures['ratio_min']:.3f}..{figures['ratio_max']:.3f}); Redis ran "
+          f"{figures['scripts_per_request']:.4f} scripts a request, with what they call "
+          f"{figures['commands_per_request']:.4f} commands; a caller came {each:.1f} times a second")
     return figures | {"caller_requests_per_second": each, "pairs": pairs}
 
 
@@ -216,8 +221,8 @@ async def flood(args, fleet, number):
         statuses[status] = statuses.get(status, 0) + 1
     passed = statuses.get(200, 0)
     most = BURST + took * RATE + max(2, RATE)
-    print(f"flood {number + 1}: {args.requests} requests at once over {REPLICAS} replicas, answered within {took:.2f} s; "
-          f"let through {passed}, at most {most:.1f}")
+    print(f"flood {number + 1}: {args.requests} requests at once over {REPLICAS} replicas, answered within "
+          f"{took:.2f} s; let through {passed}, at most {most:.1f}")
     wrong = []
     if passed > most:
         wrong.append(f"flood {number + 1}: {passed} requests were let through, {most:.1f} are allowed")
