@@ -13,10 +13,10 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 CONFIG ?= doorward.toml
 # What `make bench` measures: `release` is what ships, `quick` is built in a fraction of the time.
 PROFILE ?= release
-# Further words for demo, both benches and fuzz: make bench ARGS='--quick --assert 1.10'
+# Further words for demo, the benches and fuzz: make bench ARGS='--quick --assert 1.10'
 ARGS ?=
 
-.PHONY: help demo run test check faults browser bench bench-revocation instructions fuzz deps deps-demo deps-test deps-browser deps-bench
+.PHONY: help demo run test check faults browser bench bench-revocation bench-limits instructions fuzz deps deps-demo deps-test deps-browser deps-bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -57,6 +57,11 @@ bench-revocation: deps-test deps-bench ## how fast revocations reach three repli
 	cargo build --locked --profile $(PROFILE) --bin doorward --example backend
 	ulimit -n $$(ulimit -Hn) && exec python3 benches/revocation.py --bin-dir $(TARGET)/$(PROFILE) \
 		--json $(TARGET)/bench-revocation.json $(ARGS)
+
+bench-limits: deps-test deps-bench ## what a limit costs a request, and whether it holds over three replicas (ARGS=--quick)
+	cargo build --locked --profile $(PROFILE) --bin doorward --example backend
+	ulimit -n $$(ulimit -Hn) && exec python3 benches/limits.py --bin-dir $(TARGET)/$(PROFILE) \
+		--json $(TARGET)/bench-limits.json $(ARGS)
 
 instructions: deps-test ## instructions of one admission, held to the recorded figure (UPDATE=1 records)
 	benches/instructions.sh

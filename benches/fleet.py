@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import time
 import uuid
 
@@ -21,6 +22,13 @@ AUDIENCE = "bench"
 SIGNING = "a secret of the bench, 32 bytes or more"
 OPERATOR = "an-operator-of-the-bench-32-characters"
 REPLICAS = 3
+# Everything is for whoever is known.
+ROUTES = """
+[[route]]
+path = "/**"
+access = "authenticated"
+accept = ["bearer", "session"]
+"""
 # One name for all of them, as behind a balancer: a session of one is a session of all.
 HOST = "localhost"
 
@@ -28,7 +36,7 @@ HOST = "localhost"
 class Fleet:
     """Redis, three gates and what they need, each on a port of its own."""
 
-    def __init__(self, machine, bin_dir, upstreams, threads, people=()):
+    def __init__(self, machine, bin_dir, upstreams, threads, people=(), routes=ROUTES):
         os.environ["BENCH_SIGNING"] = SIGNING
         os.environ["DOORWARD_ADMIN_TOKEN"] = OPERATOR
         os.environ["DOORWARD_SECRET"] = base64.b64encode(os.urandom(32)).decode()
@@ -36,7 +44,7 @@ class Fleet:
         (machine.scratch / "users.toml").write_text(browser.users(["nobody", *people]))
         self.redis = start_redis(machine)
         names = [f"replica {n + 1}" for n in range(REPLICAS)]
-        self.gates = [Gate(machine, bin_dir, name, self.redis, upstreams, threads) for name in names]
+        self.gates = [Gate(machine, bin_dir, name, self.redis, upstreams, threads, routes) for name in names]
         for gate in self.gates:
             gate.wait_until_ready()
 
@@ -45,7 +53,7 @@ class Fleet:
 
 
 class Gate:
-    def __init__(self, machine, bin_dir, name, redis, upstreams, threads):
+    def __init__(self, machine, bin_dir, name, redis, upstreams, threads, routes):
         self.port, self.admin = free_port(), free_port()
         config = machine.scratch / f"{name.replace(' ', '-')}.toml"
         config.write_text(f"""
@@ -74,12 +82,7 @@ algorithms = ["HS256"]
 [[upstream]]
 name = "app"
 urls = {json.dumps([f"http://127.0.0.1:{port}" for port in upstreams])}
-
-[[route]]
-path = "/**"
-access = "authenticated"
-accept = ["bearer", "session"]
-""")
+{routes}""")
         self.process = machine.start(name, [bin_dir / "doorward", "run", "--config", config])
 
     def wait_until_ready(self, patience=30):
@@ -96,14 +99,19 @@ class Line:
     def __init__(self, port):
         self.port = port
         self.stream = None
+        # Of the last answer, in lower case.
+        self.head = ""
+
+    async def open(self):
+        self.stream = await asyncio.open_connection("127.0.0.1", self.port)
 
     async def ask(self, head, body=b""):
         """The status and the body. `head`: request line and headers but Host and Content-Length, each with CRLF."""
         if self.stream is None:
-            self.stream = await asyncio.open_connection("127.0.0.1", self.port)
+            await self.open()
         reader, writer = self.stream
         writer.write(f"{head}Host: {HOST}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
-        answer = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+        self.head = answer = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
         length = 0
         for line in answer.split("\r\n"):
             if line.startswith("content-length:"):
@@ -155,7 +163,8 @@ def start_redis(machine):
         raise Failure("redis-server is missing")
     port = free_port()
     command = [program, "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    process = machine.start("redis", command)
+    # Beside what loads the gates: what it takes itself is not what they cost.
+    process = machine.start("redis", command, machine.load_cpus)
     end = time.monotonic() + 10
     while True:
         process.must_live()
@@ -175,6 +184,17 @@ async def ping(port):
     writer.close()
     if said != b"+PONG\r\n":
         raise OSError(said)
+
+
+async def command_counts(port):
+    """How often Redis ran which command so far, by its own count; a script's commands count beside the script."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"INFO commandstats\r\n")
+    length = int((await reader.readline())[1:])
+    told = (await reader.readexactly(length)).decode()
+    writer.close()
+    counts = re.findall(r"^cmdstat_([^:]+):calls=(\d+)", told, re.M)
+    return {name: int(calls) for name, calls in counts if name != "info"}
 
 
 def token(subject):

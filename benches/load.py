@@ -113,11 +113,15 @@ class Process:
         return found
 
 
-def wrk(url, connections, seconds, headers, machine):
-    """One round of load: requests answered, their rate and latencies. An answer that is no 2xx voids the round."""
+def wrk(url, connections, seconds, headers, machine, script=None):
+    """One round of load: requests answered, their rate and latencies. An answer that is no 2xx voids the round.
+
+    `script`, in Lua, decides what each request is."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "10s"]
     for name, value in headers.items():
         command += ["-H", f"{name}: {value}"]
+    if script:
+        command += ["-s", str(script)]
     ran = subprocess.run([*command, url], capture_output=True, text=True,
                          preexec_fn=lambda: os.sched_setaffinity(0, machine.load_cpus))
     printed = ran.stdout

@@ -9,16 +9,23 @@
 
 use doorward::config::{self, Secrets, Settings, World};
 use doorward::domain::headers::forwarded::Peer;
+use doorward::domain::limit::lease::Told;
+use doorward::domain::limit::BucketId;
 use doorward::domain::request::RawHead;
 use doorward::domain::time::UnixTime;
 use doorward::domain::token::keys::KeySet;
 use doorward::observe::access::AccessLog;
 use doorward::observe::audit::AuditLog;
+use doorward::observe::counter::Counter;
 use doorward::observe::journal::Observers;
 use doorward::observe::metrics::Metrics;
 use doorward::observe::sink::LogSink;
 use doorward::pipeline::account::{Decision, Record};
+use doorward::pipeline::limits::{self, Guard, Limiter};
 use doorward::pipeline::{Arrival, Desk, Gate, Permit, Plan};
+use doorward::ports::limits::{Ask, Buckets, Single};
+use doorward::ports::revocation::Clock;
+use doorward::ports::store::StoreError;
 use doorward::ports::{Journal, KeySource, Keys, Looked};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use std::error::Error;
@@ -29,13 +36,25 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-/// Name, target, whether a token is sent.
-const CASES: [(&str, &str, bool); 3] = [
-    ("public", "/public/items/4711?fields=name", false),
-    ("bearer", "/api/items/4711?fields=name", true),
+/// Name, target, who asks.
+const CASES: [(&str, &str, Asks); 4] = [
+    ("public", "/public/items/4711?fields=name", Asks::Anybody),
+    ("bearer", "/api/items/4711?fields=name", Asks::Bearer),
+    // what it costs more than the one above is the limit
+    ("bearer-limited", "/api/items/4711?fields=name", Asks::LimitedBearer),
     // a path that has to be written anew
-    ("bearer-rewritten", "/api/./items//%34711?fields=name", true),
+    ("bearer-rewritten", "/api/./items//%34711?fields=name", Asks::Bearer),
 ];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asks {
+    Anybody,
+    /// Somebody with a token.
+    Bearer,
+    /// The same, counted by user, with enough reserved.
+    LimitedBearer,
+}
+
 /// Often enough that the writer is never woken for any other reason, seldom enough not to be seen in the count.
 const FLUSH_EVERY: u32 = 100;
 const SECRET: &str = "guards nothing: it signs the one token of this example";
@@ -48,13 +67,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Ok(());
     };
     let times: u32 = args.next().ok_or("usage: instructions CASE TIMES")?.parse()?;
-    let (_, target, bearer) = CASES.iter().find(|(name, _, _)| *name == wanted).ok_or("there is no such case")?;
+    let (_, target, asks) = CASES.iter().find(|(name, _, _)| *name == wanted).ok_or("there is no such case")?;
 
-    let settings = settings()?;
-    let (gate, headers) = (gate(&settings), headers(*bearer)?);
+    let settings = settings(*asks)?;
+    let (gate, headers) = (gate(&settings), headers(*asks != Asks::Anybody)?);
     let metrics = Metrics::new();
     let logs = LogSink::start(Box::new(std::io::sink()), Arc::clone(&metrics.log_lines_dropped))?;
     let journal = journal(&settings, Arc::clone(&metrics), &logs);
+    // The first request asks the store of limits.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    runtime.block_on(gate.admit(&arrival(target, &headers))).map_err(|answer| format!("{answer:?}"))?;
     for turn in 0..times {
         let permit = admit(&gate, black_box(target), &headers)?;
         journal.account(&record(black_box(&permit), target));
@@ -69,17 +91,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Admission waits only for keys, and these are here: one poll is all it takes.
+/// Admission waits only for keys and for what is reserved, and these are here: one poll is all it takes.
 fn admit(gate: &Gate, target: &str, headers: &HeaderMap) -> Result<Permit, String> {
-    let (version, method) = (Version::HTTP_11, &Method::GET);
-    let head = RawHead { version, method, target: target.as_bytes(), authority: None, headers, wire: None };
-    let peer = Peer { ip: Some([192, 0, 2, 7].into()), trusted: false, tls: false };
-    let arrival = Arrival { head, peer, now: NOW };
+    let arrival = arrival(target, headers);
     let admission = pin!(gate.admit(&arrival));
     match admission.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(admitted) => admitted.map_err(|answer| format!("{answer:?}")),
         Poll::Pending => Err("admission waits for something".to_owned()),
     }
+}
+
+fn arrival<'a>(target: &'a str, headers: &'a HeaderMap) -> Arrival<'a> {
+    let (version, method) = (Version::HTTP_11, &Method::GET);
+    let head = RawHead { version, method, target: target.as_bytes(), authority: None, headers, wire: None };
+    let peer = Peer { ip: Some([192, 0, 2, 7].into()), trusted: false, tls: false };
+    Arrival { head, peer, now: NOW }
 }
 
 fn record<'a>(permit: &'a Permit, target: &'a str) -> Record<'a> {
@@ -106,8 +132,9 @@ fn record<'a>(permit: &'a Permit, target: &'a str) -> Record<'a> {
 }
 
 /// As many routes as one meets, so that finding the right one is part of the price.
-fn settings() -> Result<Settings, String> {
+fn settings(asks: Asks) -> Result<Settings, String> {
     let text = r#"
+        limit = [{ name = "per-user", key = ["user"], rate = "1000/s", burst = 1000 }]
         upstream = [{ name = "app", url = "http://127.0.0.1:3000" }]
         issuer = [{ name = "main", issuer = "https://issuer.invalid", secret = "env:SECRET", audience = ["count"], algorithms = ["HS256"] }]
         route = [
@@ -115,14 +142,18 @@ fn settings() -> Result<Settings, String> {
             { path = "/public/**", access = "public" },
             { path = "/api/**", access = "authenticated" },
             { path = "/api/items", access = "authenticated" },
-            { path = "/api/items/{id}", roles = ["writer"], scopes = ["read:item"] },
+            { path = "/api/items/{id}", roles = ["writer"], scopes = ["read:item"], limits = [] },
             { path = "/api/users/{id}", access = "authenticated" },
             { path = "/admin/**", roles = ["admin"] },
             { path = "/hook", methods = ["POST"], access = "public" },
         ]
     "#;
+    let text = match asks {
+        Asks::Anybody | Asks::Bearer => text.to_owned(),
+        Asks::LimitedBearer => text.replace("limits = []", r#"limits = ["per-user"]"#),
+    };
     let world = World { env: &|name| (name == "SECRET").then(|| SECRET.to_owned()), secrets: Secrets::Indirect };
-    let loaded = config::from_text(text, std::path::Path::new("."), &world);
+    let loaded = config::from_text(&text, std::path::Path::new("."), &world);
     Ok(loaded.map_err(|mistakes| mistakes.to_string())?.settings)
 }
 
@@ -142,8 +173,18 @@ fn gate(settings: &Settings) -> Gate {
         prefix: settings.server.prefix.clone(),
         endpoints: None,
         house: None,
-        limits: None,
+        limits: Some(guard(settings)),
     })
+}
+
+fn guard(settings: &Settings) -> Arc<Guard> {
+    let plan = limits::Plan {
+        limiter: Limiter::new(Arc::new(Plenty), Arc::new(Single), Arc::new(Still)),
+        limits: &settings.limits,
+        routes: settings.routes.routes(),
+        prefixes: settings.limit_prefixes,
+    };
+    Guard::new(plan, |_| Arc::new(Counter::default()), |_| Arc::default())
 }
 
 fn journal(settings: &Settings, metrics: Arc<Metrics>, logs: &LogSink) -> Observers {
@@ -199,5 +240,40 @@ impl KeySource for Fixed {
 
     async fn look_for_new_keys(&self, _seen: u64) -> Looked {
         Looked::Unknown
+    }
+}
+
+/// Buckets that hold more than is ever spent here.
+#[derive(Debug)]
+struct Plenty;
+
+#[async_trait::async_trait]
+impl Buckets for Plenty {
+    async fn reserve(&self, asks: &[Ask]) -> Result<Vec<Told>, StoreError> {
+        let told = |ask: &Ask| Told { granted: u32::MAX, remaining: 500, reset: 500_000, retry: 0, least: ask.least };
+        Ok(asks.iter().map(told).collect())
+    }
+
+    async fn refill(&self, _: BucketId) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+}
+
+/// What was reserved is not dropped while a run lasts, however slow valgrind makes it.
+#[derive(Debug)]
+struct Still;
+
+#[async_trait::async_trait]
+impl Clock for Still {
+    fn unix_ms(&self) -> u64 {
+        NOW.0 * 1000
+    }
+
+    fn steady(&self) -> Duration {
+        Duration::from_secs(60)
+    }
+
+    async fn sleep(&self, _: Duration) {
+        std::future::pending().await
     }
 }

@@ -219,8 +219,10 @@ impl Gate {
             // Boxed: few routes are.
             permit.hand_over(Box::pin(self.use_up(&permit, (route, request, arrival))).await?);
         }
-        let fields = self.limits.as_ref().and_then(|limits| limits.fields(route, met));
-        Ok(if counted { permit.counted(fields, under_way) } else { permit })
+        if counted {
+            permit.counted(self.limits.as_ref().and_then(|limits| limits.fields(route, met)), under_way);
+        }
+        Ok(permit)
     }
 
     /// The limits of a route that count its callers, and how many of them are under way.

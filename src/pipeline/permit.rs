@@ -88,9 +88,10 @@ impl Permit {
         self.cookies.extend(cookies);
     }
 
-    /// The same, counted by limits.
-    pub(super) fn counted(self, limits: Option<RateFields>, under_way: Option<UnderWay>) -> Self {
-        Self { limits, _under_way: under_way, ..self }
+    /// It was counted by limits.
+    pub(super) fn counted(&mut self, limits: Option<RateFields>, under_way: Option<UnderWay>) {
+        self.limits = limits;
+        self._under_way = under_way;
     }
 
     #[must_use]

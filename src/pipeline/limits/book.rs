@@ -68,10 +68,13 @@ impl Shard {
 
     /// The entry of `key`, made if need be; `None` when everybody in here waits for an answer.
     pub(super) fn open(&mut self, key: &[u8], now: Micros) -> Option<&mut Entry> {
-        if !self.entries.contains_key(key) && !self.has_room(now) {
-            return None;
+        if !self.entries.contains_key(key) {
+            if !self.has_room(now) {
+                return None;
+            }
+            self.entries.insert(key.into(), Entry::default());
         }
-        Some(self.entries.entry(key.into()).or_default())
+        self.entries.get_mut(key)
     }
 
     fn has_room(&mut self, now: Micros) -> bool {

@@ -1,0 +1,261 @@
+#!/usr/bin/env python3
+"""What a limit costs a request, what it asks of Redis, and whether it holds over three replicas.
+
+    make bench-limits                           # nine pairs of rounds, then five floods of 2000 requests
+    make bench-limits ARGS='--quick'            # three short pairs, two floods
+    make bench-limits ARGS='--assert 1.03'      # fails when a limited route costs more CPU than that
+    make bench-limits ARGS='--users 100'        # the same load from fewer, so each of them comes more often
+
+First part. A thousand callers ask one replica after the other, first on a route with a limit that nobody reaches, then
+on the same route without one, or the other way round. Each pair of rounds yields one ratio of CPU per request; the
+median counts. Commands are those that Redis has counted during the limited round less those of the other one: what
+replicas ask of it for other reasons is in both. A script counts, and so does each command that it runs; several
+callers' questions share a script. How often the store is asked for depends on how often a caller comes, so that is
+printed, too.
+
+Second part. One user sends 2000 requests at once over 2000 open connections to three replicas. At most
+`burst + time x rate + max(2, rate x 1 s)` may be let through, the time from the first request until the last answer;
+more ends the bench with 1. So does any answer but 200 and 429, and a gate that lets nobody through.
+"""
+
+import argparse
+import asyncio
+import json
+import pathlib
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from fleet import HOST, REPLICAS, Fleet, Line, command_counts, token
+from load import Failure, Machine, first_answer, free_port, stolen, wrk
+from sockets import raise_limits
+
+FREE, LIMITED, STRICT = "/free/item", "/limited/item", "/strict/item"
+# The limit that holds, a second, and how many at once.
+RATE, BURST = 100 / 60, 20
+# Nobody reaches "plenty": a refusal is cheaper than an answer, and would be another measurement.
+ROUTES = f"""
+[[limit]]
+name  = "plenty"
+key   = ["user"]
+rate  = "1000/s"
+burst = 1000
+
+[[limit]]
+name  = "strict"
+key   = ["user"]
+rate  = "100/min"
+burst = {BURST}
+
+[[route]]
+path   = "/free/**"
+access = "authenticated"
+accept = ["bearer"]
+
+[[route]]
+path   = "/limited/**"
+access = "authenticated"
+accept = ["bearer"]
+limits = ["plenty"]
+
+[[route]]
+path   = "/strict/**"
+access = "authenticated"
+accept = ["bearer"]
+limits = ["strict"]
+"""
+# Connections being opened before a flood.
+OPENING = 100
+
+
+def main():
+    args = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("interrupted"))
+    try:
+        with tempfile.TemporaryDirectory(prefix="doorward-bench-") as scratch:
+            with Machine(pathlib.Path(scratch), pin=args.pin) as machine:
+                report = measured(args, machine)
+    except (Failure, OSError, EOFError, subprocess.CalledProcessError, KeyboardInterrupt) as failure:
+        sys.exit(f"bench: {failure or 'interrupted'}")
+    args.json.parent.mkdir(parents=True, exist_ok=True)
+    args.json.write_text(json.dumps(report, indent=2) + "\n")
+    print(f"\nwritten to {args.json}")
+    wrong = [why for flood in report["floods"] for why in flood["wrong"]]
+    if args.limit is not None and report["cost"]["ratio"] > args.limit:
+        wrong.append(f"a limited route costs {report['cost']['ratio']:.3f} times one without; at most {args.limit:.2f} "
+                     "is allowed")
+    if wrong:
+        sys.exit("bench: " + "; ".join(wrong))
+
+
+def measured(args, machine):
+    bin_dir = args.bin_dir.resolve()
+    raise_limits(args.requests)
+    backend = free_port()
+    started = machine.start("backend", [bin_dir / "examples/backend", f"127.0.0.1:{backend}", 1], machine.load_cpus)
+    first_answer(started, backend, "/", {})
+    fleet = Fleet(machine, bin_dir, [backend], args.threads, routes=ROUTES)
+    stolen_before, ticks_before = stolen()
+    report = {"profile": bin_dir.name, "users": args.users, "cost": cost(args, machine, fleet)}
+    stolen_after, ticks_after = stolen()
+    lost = (stolen_after - stolen_before) / max(ticks_after - ticks_before, 1)
+    if lost > 0.05:
+        print(f"The hypervisor gave {lost:.0%} of this machine's time to others meanwhile: expect spread.")
+    return report | {"stolen": lost, "floods": [asyncio.run(flood(args, fleet, n)) for n in range(args.floods)]}
+
+
+def cost(args, machine, fleet):
+    """CPU per request with a limit against without, and what the limit asked of Redis."""
+    rounds = Rounds(args, machine, fleet)
+    print(f"{args.pairs} pairs of {args.seconds} s each, {args.users} callers, {args.connections} connections, "
+          f"{REPLICAS} replicas with {args.threads} thread(s), {'pinned' if machine.pinned else 'not pinned'}")
+    for gate in fleet.gates:
+        for path in (FREE, LIMITED):
+            prove(gate, path)
+            rounds.load(gate, path, args.warm_up)
+    pairs = []
+    for number in range(args.pairs):
+        print(f"pair {number + 1} of {args.pairs}", file=sys.stderr, flush=True)
+        gate = fleet.gates[number % REPLICAS]
+        # Nobody is always first.
+        order = (FREE, LIMITED) if number % 2 == 0 else (LIMITED, FREE)
+        pairs.append({path: rounds.load(gate, path, args.seconds) for path in order})
+    return summary(args, pairs)
+
+
+class Rounds:
+    """Load on one replica at a time, and what it cost there and in Redis."""
+
+    def __init__(self, args, machine, fleet):
+        self.machine, self.redis, self.connections = machine, fleet.redis, args.connections
+        self.script = callers(machine, args.users)
+
+    def load(self, gate, path, seconds):
+        counted, spent = asyncio.run(command_counts(self.redis)), gate.process.cpu_seconds()
+        url = f"http://127.0.0.1:{gate.port}{path}"
+        answered = wrk(url, self.connections, seconds, {"Host": HOST}, self.machine, self.script)
+        spent = gate.process.cpu_seconds() - spent
+        commands = asyncio.run(command_counts(self.redis))
+        gate.process.forget_output()
+        more = {name: count - counted.get(name, 0) for name, count in commands.items()}
+        return answered | {"cpu_us": spent / answered["requests"] * 1e6, "commands": more}
+
+
+def callers(machine, users):
+    """The word to wrk to be so many users in turn."""
+    bearers, script = machine.scratch / "bearers", machine.scratch / "callers.lua"
+    bearers.write_text("".join(token(f"caller-{n}")[0] + "\n" for n in range(users)))
+    script.write_text(f"""
+local requests, at = {{}}, 0
+function init()
+    for bearer in io.lines("{bearers}") do
+        requests[#requests + 1] = wrk.format("GET", nil, {{ Authorization = "Bearer " .. bearer }})
+    end
+end
+function request()
+    at = at % #requests + 1
+    return requests[at]
+end
+""")
+    return script
+
+
+def prove(gate, path):
+    """Known callers pass, nobody else does, and the limit is there where it should be."""
+    status, head = asyncio.run(ask_once(gate, path, f"Authorization: Bearer {token('prover')[0]}\r\n"))
+    if status != 200 or ("\r\nratelimit:" in head) != (path == LIMITED):
+        raise Failure(f"{gate.process.name} answered {path} with {status} and\n{head}")
+    status, _ = asyncio.run(ask_once(gate, path, ""))
+    if status != 401:
+        raise Failure(f"{gate.process.name} answered {path} with {status} to a caller without a token")
+
+
+async def ask_once(gate, path, headers):
+    line = Line(gate.port)
+    status, _ = await line.ask(f"GET {path} HTTP/1.1\r\n{headers}")
+    line.close()
+    return status, line.head
+
+
+def summary(args, pairs):
+    ratios = [pair[LIMITED]["cpu_us"] / pair[FREE]["cpu_us"] for pair in pairs]
+    requests = sum(pair[LIMITED]["requests"] for pair in pairs)
+    asked = {}
+    for pair in pairs:
+        for name in pair[LIMITED]["commands"]:
+            more = pair[LIMITED]["commands"][name] - pair[FREE]["commands"].get(name, 0)
+            asked[name] = asked.get(name, 0) + more
+    figures = {"ratio": statistics.median(ratios), "ratio_min": min(ratios), "ratio_max": max(ratios),
+               "scripts_per_request": asked.get("evalsha", 0) / requests,
+               "commands_per_request": sum(asked.values()) / requests}
+    print(f"\n{'':15} {'CPU/request':>11} {'req/s':>7} {'p50':>9} {'p99':>9}")
+    for name, path in (("without a limit", FREE), ("with one", LIMITED)):
+        row = {key: statistics.median(pair[path][key] for pair in pairs)
+               for key in ("cpu_us", "requests_per_second", "p50_ms", "p99_ms")}
+        print(f"{name:15} {row['cpu_us']:8.2f} us {row['requests_per_second']:7.0f} {row['p50_ms']:6.2f} ms "
+              f"{row['p99_ms']:6.2f} ms")
+        figures[name] = row
+    each = figures["with one"]["requests_per_second"] / args.users
+    print(f"ratio {figures['ratio']:.3f} ({figures['ratio_min']:.3f}..{figures['ratio_max']:.3f}); Redis ran "
+          f"{figures['scripts_per_request']:.4f} scripts a request, with what they call "
+          f"{figures['commands_per_request']:.4f} commands; a caller came {each:.1f} times a second")
+    return figures | {"caller_requests_per_second": each, "pairs": pairs}
+
+
+async def flood(args, fleet, number):
+    """As many requests of one user as connections, all at once."""
+    lines = [Line(fleet.gates[n % REPLICAS].port) for n in range(args.requests)]
+    for begin in range(0, len(lines), OPENING):
+        await asyncio.gather(*(line.open() for line in lines[begin:begin + OPENING]))
+    head = f"GET {STRICT} HTTP/1.1\r\nAuthorization: Bearer {token(f'flood-{number}')[0]}\r\n"
+    began = time.monotonic()
+    answers = await asyncio.gather(*(line.ask(head) for line in lines))
+    took = time.monotonic() - began
+    for line in lines:
+        line.close()
+    statuses = {}
+    for status, _ in answers:
+        statuses[status] = statuses.get(status, 0) + 1
+    passed = statuses.get(200, 0)
+    most = BURST + took * RATE + max(2, RATE)
+    print(f"flood {number + 1}: {args.requests} requests at once over {REPLICAS} replicas, answered within "
+          f"{took:.2f} s; let through {passed}, at most {most:.1f}")
+    wrong = []
+    if passed > most:
+        wrong.append(f"flood {number + 1}: {passed} requests were let through, {most:.1f} are allowed")
+    if passed == 0:
+        wrong.append(f"flood {number + 1}: nobody was let through")
+    if odd := {status: count for status, count in statuses.items() if status not in (200, 429)}:
+        wrong.append(f"flood {number + 1}: answers that were neither 200 nor 429: {odd}")
+    return {"seconds": took, "passed": passed, "allowed": most, "wrong": wrong}
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--bin-dir", type=pathlib.Path, default=pathlib.Path("target/release"), metavar="DIR",
+                        help="where doorward and examples/ were built (%(default)s)")
+    parser.add_argument("--pairs", type=int, default=9, help="of rounds, with and without a limit (%(default)s)")
+    parser.add_argument("--seconds", type=int, default=5, help="of each round (%(default)s)")
+    parser.add_argument("--warm-up", type=int, default=2, metavar="SECONDS")
+    parser.add_argument("--users", type=int, default=1000, help="who ask in turn (%(default)s)")
+    parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--threads", type=int, default=1, help="of every gate")
+    parser.add_argument("--floods", type=int, default=5, help="each of another user (%(default)s)")
+    parser.add_argument("--requests", type=int, default=2000, help="of one flood (%(default)s)")
+    parser.add_argument("--quick", action="store_true", help="three pairs of two seconds, two floods")
+    parser.add_argument("--no-pin", dest="pin", action="store_false",
+                        help="let gates, Redis, backend and load generator share all CPUs")
+    parser.add_argument("--assert", type=float, dest="limit", metavar="RATIO",
+                        help="fail when the ratio of CPU per request is above this")
+    parser.add_argument("--json", type=pathlib.Path, metavar="FILE", default=pathlib.Path("target/bench-limits.json"))
+    args = parser.parse_args()
+    if args.quick:
+        args.pairs, args.seconds, args.floods = 3, 2, 2
+    return args
+
+
+if __name__ == "__main__":
+    main()
