@@ -10,7 +10,7 @@ set -euo pipefail
 # command=package, as Debian and Ubuntu name them.
 demo=(cc=gcc cmake=cmake make=make mold=mold)
 test=(redis-server=redis-server node=nodejs npm=npm valgrind=valgrind openssl=openssl curl=curl)
-browser=(node=nodejs npm=npm chromium=chromium)
+browser=(node=nodejs npm=npm chromium=chromium redis-server=redis-server)
 bench=(wrk=wrk nginx=nginx haproxy=haproxy openssl=openssl python3=python3)
 
 main() {

@@ -45,8 +45,8 @@ export function needsDoorward() {
  * `{ origin, admin, provider, backend, gate, close }`.
  *
  * The gate is at `localhost` and the provider at `127.0.0.1`: two sites, as in life, whose cookies do not meet.
- * Options: `provider` (environment of provider.mjs, or false for none), `local` (true: users alice and bob), and the
- * tables of settings.mjs.
+ * Options: `provider` (environment of provider.mjs, or false for none), `local` (true: users alice and bob), and what
+ * settings.mjs takes.
  */
 export async function buildHouse({ provider: wanted = {}, local = false, ...tables }) {
   const closing = [];
@@ -89,6 +89,7 @@ export async function startDoorward({ toml, port, adminPort, provider }) {
     DOORWARD_SECRET: randomBytes(32).toString('base64'),
     DOORWARD_ADMIN_TOKEN: randomBytes(32).toString('base64'),
     OIDC_SECRET: provider ? provider.client_secret : 'nobody',
+    CAPTCHA_SECRET: 'captcha-secret',
   };
   const child = spawn(resolve(ROOT, process.env.DOORWARD_BIN), ['run', '--config', join(folder, 'doorward.toml')], { env, cwd: folder });
   const log = collect(child);
@@ -176,7 +177,7 @@ export async function received(page) {
   return JSON.parse(await page.locator('pre').textContent());
 }
 
-async function freePort() {
+export async function freePort() {
   const socket = createSocket();
   await new Promise((resolve) => socket.listen(0, '127.0.0.1', resolve));
   const { port } = socket.address();
@@ -220,7 +221,7 @@ function firstLine(child, log) {
 }
 
 /** SIGTERM, and SIGKILL for one that does not listen; of this process and no other. */
-async function end(child) {
+export async function end(child) {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const gone = new Promise((resolve) => child.once('exit', resolve));
   child.kill('SIGTERM');

@@ -1,8 +1,13 @@
 // The configuration of a gate under test, and its local users.
 import { accounts } from './accounts.mjs';
 
-/** `tokens`, `session` and `pages` are tables as text values: { access_ttl: '"10s"' }. */
-export function settings({ port, adminPort, origin, backend, provider, local, tokens = {}, session = {}, pages = {} }) {
+/**
+ * `tokens`, `session` and `pages` are tables as text values: { access_ttl: '"10s"' }. `store` is a URL, and `more` whatever
+ * else stands in the file. Gates that share a store share nothing in it.
+ */
+export function settings(wanted) {
+  const { port, adminPort, origin, backend, provider, local, tokens = {}, session = {}, pages = {}, more = '' } = wanted;
+  const store = wanted.store ?? process.env.DOORWARD_STORE ?? 'memory:';
   return `
 [server]
 listen     = ["127.0.0.1:${port}"]
@@ -13,7 +18,8 @@ drain      = { pre_stop = "0s", max = "2s" }
 listen = "127.0.0.1:${adminPort}"
 
 [store]
-url    = "${process.env.DOORWARD_STORE ?? 'memory:'}"
+url    = "${store}"
+prefix = "dw-${port}:"
 secret = "env:DOORWARD_SECRET"
 ${table('tokens', tokens)}${table('session', session)}${table('pages', pages)}${provider ? oidc(provider) : ''}${local ? LOCAL : ''}
 [[upstream]]
@@ -31,7 +37,7 @@ roles = ["admin"]
 [[route]]
 path   = "/**"
 access = "authenticated"
-`;
+${more}`;
 }
 
 const LOCAL = `

@@ -36,7 +36,7 @@ table! {
         secret: ClientSecret,
         /// Where a solution is checked.
         verify_url: String = "",
-        /// The script on the page. Nothing else of its origin may run there.
+        /// The script on the page. Besides it only scripts of its origin may run there, and none of ours.
         script_url: String = "",
         /// The form field that its script puts the solution into.
         field: String = "cf-turnstile-response",

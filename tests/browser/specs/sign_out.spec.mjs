@@ -1,5 +1,5 @@
 // Signing out: here, at the provider, and from there.
-import { expect, needsDoorward, received, signInAtProvider, test } from '../helpers.mjs';
+import { expect, needsDoorward, received, signInAtProvider, signInLocally, test } from '../helpers.mjs';
 
 needsDoorward();
 
@@ -69,3 +69,31 @@ test('a cookie copied before signing out is worth nothing after it', async ({ ho
   expect(response.status()).toBe(401);
   await thief.close();
 });
+
+for (const mode of ['"opaque"', '"jwt"']) {
+  test(`signed out in one tab, the next page of another is sign-in, once (${mode})`, async ({ house, page, context }) => {
+    const { origin } = await house({ provider: false, local: true, session: { mode } });
+    await page.goto(`${origin}/one`);
+    await signInLocally(page, 'alice');
+    await received(page);
+    const other = await context.newPage();
+    await other.goto(`${origin}/two?x=1`);
+    await received(other);
+
+    await page.goto(`${origin}/.auth/logout`);
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await page.getByRole('heading', { name: 'You are signed out' }).waitFor();
+
+    const seen = [];
+    other.on('request', (request) => request.isNavigationRequest() && seen.push(new URL(request.url()).pathname));
+    await other.reload();
+    await expect(other.getByLabel('Username')).toBeVisible();
+    expect(seen).toEqual(['/two', '/.auth/login']);
+    await signInLocally(other, 'alice');
+    await other.waitForURL(`${origin}/two?x=1`);
+    await received(other);
+    expect(seen).toEqual(['/two', '/.auth/login', '/.auth/login', '/two']);
+    await page.goto(`${origin}/one`);
+    expect((await received(page)).headers['x-auth-subject']).toBe('alice');
+  });
+}
