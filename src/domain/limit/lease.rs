@@ -26,6 +26,8 @@ pub struct Lease {
     heard: Micros,
     /// Spent since then: what the next second will need.
     spent: u32,
+    /// Requests that spent it.
+    visits: u32,
     refused: Refused,
     /// The last outage in which this replica spent from its share.
     local: Option<Local>,
@@ -133,7 +135,8 @@ impl Lease {
     #[must_use]
     pub fn runs_low(&self, now: Micros, batch: u32) -> bool {
         let pace = self.pace(now);
-        if batch < 2 || pace < WORTH_IT || now < self.refused.until {
+        // One visit says nothing of a pace: whoever comes once would lose a batch each time.
+        if batch < 2 || self.visits < 2 || pace < WORTH_IT || now < self.refused.until {
             return false;
         }
         let lasting = now.saturating_add(LIFE / 4);
@@ -160,6 +163,7 @@ impl Lease {
         self.tat = sent.saturating_add(told.reset);
         self.heard = sent;
         self.spent = 0;
+        self.visits = 0;
         self.local = None;
         self.refused = Refused::default();
         if told.granted == 0 {
@@ -212,6 +216,7 @@ impl Lease {
         first.tokens -= from_first;
         second.tokens -= cost - from_first;
         self.spent = self.spent.saturating_add(cost);
+        self.visits = self.visits.saturating_add(1);
         true
     }
 

@@ -25,6 +25,16 @@ fn granted(step: Step) -> bool {
 }
 
 #[test]
+fn one_visit_reserves_nothing_for_a_second() {
+    let mut lease = holding(1);
+    assert!(granted(lease.step(BUCKET, 1, START)));
+    assert!(!lease.runs_low(START, 20));
+    let mut lease = holding(2);
+    assert!((0..2).all(|_| granted(lease.step(BUCKET, 1, START))));
+    assert!(lease.runs_low(START, 20), "two at once may go on");
+}
+
+#[test]
 fn the_first_use_of_a_bucket_asks_the_store() {
     assert_eq!(Lease::default().step(BUCKET, 1, START), Step::Ask);
 }
