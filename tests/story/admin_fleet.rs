@@ -48,3 +48,19 @@ fn a_receipt_means_every_replica_and_without_a_store_it_says_so() {
     assert!(String::from_utf8_lossy(&alone.stdout).starts_with("in force at this replica alone"));
     assert_eq!(api(&other, TOKEN, "POST /api/v1/keys/rotate", "").verdict(), "503 store_unavailable");
 }
+
+#[test]
+fn a_replica_that_has_left_is_waited_for_by_nobody() {
+    let redis = Redis::start();
+    let (one, other) = (replica(&redis), replica(&redis));
+    let order = json!({ "kind": "user", "value": "bob" }).to_string();
+    let replicas = |gate: &Gate| {
+        let answer = api(gate, TOKEN, "POST /api/v1/revocations?wait=all&timeout=5s", &order);
+        (answer.status, json_of(&answer)["replicas"].clone())
+    };
+    assert_eq!(replicas(&one), (201, json!({ "live": 2, "enforcing": 2, "pending": 0 })));
+    other.terminate();
+    assert_eq!(other.exit_code(), Some(0));
+    assert_eq!(replicas(&one), (201, json!({ "live": 1, "enforcing": 1, "pending": 0 })));
+    assert_eq!(one.get_as("/", &token("bob")).verdict(), "401 token_revoked");
+}
