@@ -6,6 +6,7 @@ use crate::config::settings::Settings;
 use crate::domain::session::{whole, Millis};
 use crate::observe::clock::Machine;
 use crate::pipeline::limits::{Guard, Limiter, Plan};
+use crate::pipeline::usage::TokenUsage;
 use crate::ports::limits::{Buckets, Fleet, Single};
 use crate::ports::revocation::Clock as _;
 use crate::store::{Clock, MemoryBuckets};
@@ -51,6 +52,11 @@ impl Counting {
 }
 
 impl Composer {
+    /// How often one token may be used.
+    pub(super) fn usage(&self, settings: &Settings) -> Option<TokenUsage> {
+        TokenUsage::of(&settings.limits, |name| self.metrics.rate_limited.with(&[name]) as _)
+    }
+
     /// The limits of `settings`; `None` where nothing is counted.
     pub(super) fn guard(&self, settings: &Settings, opened: Option<&SignIn>) -> Option<Arc<Guard>> {
         if settings.providers.is_empty() && !counts(settings) {

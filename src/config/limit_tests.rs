@@ -81,9 +81,14 @@ fn built_in_limits_are_there_and_a_file_changes_what_it_says_of_them() {
     assert_eq!(bare, BuiltIn::ALL.map(BuiltIn::limit));
     let text = "[[limit]]\nname = \"refresh.family\"\nrate = \"20/min\"\nshadow = true\n\n";
     let changed = read(&(text.to_owned() + &route(""))).unwrap().settings.limits;
-    assert_eq!(changed.len(), 3);
+    assert_eq!(changed.len(), BuiltIn::ALL.len());
     assert_eq!((changed[0].rate, changed[0].bucket.burst, changed[0].exact), (Rate::per_minute(20), 5, true));
     assert!(changed[0].shadow && changed[0].key == [Part::Session]);
+    let usage = "[[limit]]\nname = \"token_usage\"\nrate = \"50/min\"\n\n";
+    let changed = read(&(usage.to_owned() + &route(""))).unwrap().settings.limits;
+    assert!(changed[0].shadow && changed[0].rate == Rate::per_minute(50), "what it does not say stays");
+    one_mistake(&(usage.to_owned() + &route("limits = [\"token_usage\"]")), "counts on every route already");
+    one_mistake("[[limit]]\nname = \"sign_in\"\nrate = \"1/s\"\n", "[brute_force]");
     one_mistake("[[limit]]\nname = \"ip\"\nkey = [\"user\"]\n", "is [\"ip\"] for the built-in limit");
 }
 

@@ -306,3 +306,23 @@ fn a_thousand_requests_cost_the_store_a_handful_of_commands() {
     eprintln!("{asked} scripts for 6000 requests in {:?}: {counts:?}", began.elapsed());
     assert!(asked < 240, "{asked} for 6000: {counts:?}");
 }
+
+const USAGE: &str = "doorward_rate_limited_total{limit=\"token_usage\"}";
+
+#[test]
+fn a_token_that_is_used_too_often_is_told_of_and_where_an_operator_says_so_refused() {
+    let backend = Backend::echo();
+    let usage = |keys: &str| format!("[[limit]]\nname = \"token_usage\"\nrate = \"1/min\"\nburst = 2\n{keys}\n");
+    let gate = gate(&backend, &usage(""), "");
+    let (alice, other) = (token("alice"), token("alice "));
+    let ask = |gate: &Gate, token: &str| [(); 4].map(|()| gate.get_as("/a", token).status);
+    assert_eq!((ask(&gate, &alice), ask(&gate, &other)), ([200; 4], [200; 4]));
+    eventually("both were counted", || gate.metric(USAGE) == 4.0);
+    let said = gate.messages.wait(|line| line["limit"] == "token_usage");
+    assert_eq!((said["reason"].as_str(), said["source"].as_str()), (Some("shadow"), Some("id")), "{said}");
+    assert!(gate.reload(&tables(&backend, &usage("shadow = false\n"), "")));
+    assert_eq!(ask(&gate, &alice), [200, 200, 429, 429]);
+    let over = gate.get_as("/a", &alice);
+    assert_eq!((over.verdict().as_str(), over.header("retry-after").is_some()), ("429 rate_limited", true));
+    assert_eq!(gate.get_as("/a", &other).status, 200);
+}

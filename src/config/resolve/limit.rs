@@ -19,7 +19,9 @@ const MOST: usize = 1_000_000_000;
 /// Limits of one route.
 const MOST_ON_A_ROUTE: usize = 8;
 /// Names that features to come will use.
-const LATER: [&str; 5] = ["sign_in", "otp", "api_key_invalid", "token_endpoint", "token_usage"];
+const LATER: [&str; 3] = ["otp", "api_key_invalid", "token_endpoint"];
+/// What somebody may look for here.
+const ELSEWHERE: (&str, &str) = ("sign_in", "failed sign-ins are counted by [brute_force]");
 
 /// The limits of the file in its order, then the built-in ones it does not change.
 pub(super) fn limits(file: &File, findings: &mut Findings) -> Option<Vec<Limit>> {
@@ -53,6 +55,10 @@ fn limit(raw: &raw::Limit, nobody_trusted: bool, findings: &mut Findings) -> Opt
         findings.mistake(&raw.name.place, format!("{name:?} is a built-in limit that is not available yet"));
         return None;
     }
+    if name == ELSEWHERE.0 {
+        findings.mistake(&raw.name.place, ELSEWHERE.1);
+        return None;
+    }
     let built_in = BuiltIn::ALL.into_iter().find(|which| which.name() == name);
     let usual = built_in.map(BuiltIn::limit);
     let rate = match &usual {
@@ -84,7 +90,7 @@ fn limit(raw: &raw::Limit, nobody_trusted: bool, findings: &mut Findings) -> Opt
         on_store_down: own
             .filter(|_| !raw.on_store_down.is_given())
             .map_or(raw.on_store_down.value, |usual| Some(usual.on_store_down))?,
-        shadow: raw.shadow.value?,
+        shadow: own.filter(|_| !raw.shadow.is_given()).map_or(raw.shadow.value, |usual| Some(usual.shadow))?,
         headers: own.filter(|_| !raw.headers.is_given()).map_or(raw.headers.value, |usual| Some(usual.headers))?,
     })
 }
@@ -165,6 +171,9 @@ pub(super) fn of_route(raw: &RawRoute, around: &Surroundings<'_>, findings: &mut
             continue;
         };
         let Some(limit) = around.limits.get(at) else { continue };
+        if limit.name == BuiltIn::TokenUsage.name() {
+            findings.mistake(place, format!("{name:?} counts on every route already; take it out"));
+        }
         let charge = Charge { limit: at, cost: own_cost.unwrap_or(limit.cost) };
         if charge.cost > limit.bucket.burst {
             let text = format!("is above the burst of limit {name:?} ({}): no request could pass", limit.bucket.burst);
