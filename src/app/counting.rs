@@ -5,21 +5,20 @@ use super::Composer;
 use crate::config::settings::Settings;
 use crate::domain::session::{whole, Millis};
 use crate::observe::clock::Machine;
-use crate::pipeline::limits::{Guard, Limiter, Plan};
+use crate::pipeline::limits::{Guard, Limiter, OnRoute, Plan};
 use crate::pipeline::usage::TokenUsage;
 use crate::ports::limits::{Buckets, Fleet, Single};
 use crate::ports::revocation::Clock as _;
 use crate::store::{Clock, MemoryBuckets};
 use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, OnceLock};
 
 /// What outlives a configuration: tokens that were reserved, and requests that are under way.
 #[derive(Debug, Default)]
 pub(super) struct Counting {
     limiter: OnceLock<Arc<Limiter>>,
-    under_way: Mutex<HashMap<String, Arc<AtomicU32>>>,
+    under_way: Mutex<HashMap<String, Arc<OnRoute>>>,
 }
 
 /// Whether a route counts anything.

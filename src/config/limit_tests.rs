@@ -71,6 +71,8 @@ fn a_route_names_limits_that_are_there() {
     let loaded = read(&(ten.clone() + &route("limits = [\"a\", \"ip\"]\ncost = 4\nmax_in_flight = 3"))).unwrap();
     let limits = &loaded.settings.routes.routes()[0].limits;
     assert_eq!((limits.before[0].cost, limits.after[0].cost, limits.max_in_flight), (4, 4, 3));
+    let of_one = read(&(ten.clone() + &route("max_in_flight_per_user = 2"))).unwrap();
+    assert_eq!(of_one.settings.routes.routes()[0].limits.max_in_flight_per_user, 2);
     let inherited = ten + &route("") + "[route_defaults]\nlimits = [\"a\"]\n";
     assert_eq!(read(&inherited).unwrap().settings.routes.routes()[0].limits.after.len(), 1);
 }

@@ -250,7 +250,7 @@ impl Gate {
     async fn admit_counted(&self, visit: &Visit<'_>, caller: &Caller, met: &mut Met) -> Result<Option<UnderWay>, Over> {
         let Some(limits) = &self.limits else { return Ok(None) };
         // First what costs nothing and is given back.
-        let under_way = limits.begin(visit.route)?;
+        let under_way = limits.begin(visit.route, caller.principal())?;
         self.count(visit, Some(caller), met).await?;
         Ok(under_way)
     }

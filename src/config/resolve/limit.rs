@@ -161,7 +161,11 @@ pub(super) fn of_route(raw: &RawRoute, around: &Surroundings<'_>, findings: &mut
     let named = list.value.iter().flatten().filter_map(|field| Some((field.value.as_deref()?, &field.place)));
     distinct(named.clone(), "the limit", findings);
     let own_cost = if cost.is_given() { Some(at_least_one(cost, findings)?) } else { None };
-    let mut limits = RouteLimits { max_in_flight: in_flight(raw, around, findings)?, ..RouteLimits::default() };
+    let mut limits = RouteLimits {
+        max_in_flight: in_flight(raw.max_in_flight.or(&defaults.max_in_flight), findings)?,
+        max_in_flight_per_user: in_flight(raw.max_in_flight_per_user.or(&defaults.max_in_flight_per_user), findings)?,
+        ..RouteLimits::default()
+    };
     let mut found = 0;
     for (name, place) in named {
         found += 1;
@@ -191,8 +195,7 @@ pub(super) fn of_route(raw: &RawRoute, around: &Surroundings<'_>, findings: &mut
     Some(limits)
 }
 
-fn in_flight(raw: &RawRoute, around: &Surroundings<'_>, findings: &mut Findings) -> Option<u32> {
-    let field = raw.max_in_flight.or(&around.defaults.max_in_flight);
+fn in_flight(field: &Field<usize>, findings: &mut Findings) -> Option<u32> {
     let most = u32::try_from(field.value?).ok();
     if most.is_none() {
         findings.mistake(&field.place, format!("is a number from 0 to {MOST}"));

@@ -57,13 +57,16 @@ pub struct RouteLimits {
     pub after: Vec<Charge>,
     /// Requests under way at once on each replica; 0 is any number.
     pub max_in_flight: u32,
+    /// The same for each user.
+    pub max_in_flight_per_user: u32,
 }
 
 impl RouteLimits {
     /// Whether admitting a request here is written down anywhere.
     #[must_use]
     pub fn is_counted(&self) -> bool {
-        !self.after.is_empty() || !self.before.is_empty() || self.max_in_flight > 0
+        let counts = !self.after.is_empty() || !self.before.is_empty();
+        counts || self.max_in_flight > 0 || self.max_in_flight_per_user > 0
     }
 }
 
