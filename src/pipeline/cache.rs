@@ -126,6 +126,7 @@ impl Verified {
         Credential {
             jti: claim("jti").and_then(|jti| jti.as_str()),
             session: self.session().map(|facts| facts.id),
+            foreign_session: claim("sid").filter(|_| self.session.is_none()).and_then(|sid| sid.as_str()),
             source: &self.principal.source,
             subject: &self.principal.subject,
             key: self.key.as_deref(),
