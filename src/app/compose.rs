@@ -59,7 +59,7 @@ impl Composer {
         let limits = self.guard(settings, opened);
         let signing_in = opened.map(|opened| signing_in(settings, opened, limits.as_ref())).transpose()?;
         Ok(Snapshot {
-            gate: gate(settings, self.desks(settings), signing_in, limits),
+            gate: gate(settings, self.desks(settings), signing_in, limits).counting(self.usage(settings)),
             upstreams,
             journal: Arc::new(Observers::new(Arc::clone(&self.metrics), logs, routes, names)),
             events,

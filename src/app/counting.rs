@@ -5,20 +5,20 @@ use super::sign_in::SignIn;
 use crate::config::settings::Settings;
 use crate::domain::session::{whole, Millis};
 use crate::observe::clock::Machine;
-use crate::pipeline::limits::{Guard, Limiter, Plan};
+use crate::pipeline::limits::{Guard, Limiter, OnRoute, Plan};
+use crate::pipeline::usage::TokenUsage;
 use crate::ports::limits::{Buckets, Fleet, Single};
 use crate::ports::revocation::Clock as _;
 use crate::store::{Clock, MemoryBuckets};
 use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, OnceLock};
 
 /// What outlives a configuration: tokens that were reserved, and requests that are under way.
 #[derive(Debug, Default)]
 pub(super) struct Counting {
     limiter: OnceLock<Arc<Limiter>>,
-    under_way: Mutex<HashMap<String, Arc<AtomicU32>>>,
+    under_way: Mutex<HashMap<String, Arc<OnRoute>>>,
 }
 
 /// Whether a route counts anything.
@@ -51,6 +51,11 @@ impl Counting {
 }
 
 impl Composer {
+    /// How often one token may be used.
+    pub(super) fn usage(&self, settings: &Settings) -> Option<TokenUsage> {
+        TokenUsage::of(&settings.limits, |name| self.metrics.rate_limited.with(&[name]) as _)
+    }
+
     /// The limits of `settings`; `None` where nothing is counted.
     pub(super) fn guard(&self, settings: &Settings, opened: Option<&SignIn>) -> Option<Arc<Guard>> {
         if settings.providers.is_empty() && !counts(settings) {

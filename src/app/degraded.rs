@@ -3,7 +3,9 @@
 use super::compose::Composer;
 use crate::domain::signing::own::LEEWAY;
 use crate::edge::snapshot::Snapshot;
+use crate::observe::clock::Machine;
 use crate::observe::metrics::Metrics;
+use crate::pipeline::clock_watch::ClockWatch;
 use crate::pipeline::degraded::Feature;
 use crate::pipeline::revocation::Freshness;
 use crate::pipeline::session::{House, Mode};
@@ -14,8 +16,10 @@ use std::time::Duration;
 /// In a task of its own: a store that answers slowly holds up what else is done every second.
 pub(super) async fn watch(composer: Arc<Composer>, snapshot: Arc<ArcSwap<Snapshot>>) {
     let mut second = tokio::time::interval(Duration::from_secs(1));
+    let (mut wall, mut alone) = (ClockWatch::new(Arc::new(Machine::new())), false);
     loop {
         second.tick().await;
+        let jumped = wall.has_jumped();
         let gate = &snapshot.load().gate;
         if let (Some(sign_in), Some(house)) = (composer.sign_in.get(), gate.house()) {
             let list = &sign_in.revocations;
@@ -26,13 +30,21 @@ pub(super) async fn watch(composer: Arc<Composer>, snapshot: Arc<ArcSwap<Snapsho
             let falls_back = house.terms.mode == Mode::Jwt && gate.endpoints().is_some();
             note(house, &composer.metrics, Feature::SignIn, falls_back && composer.metrics.store_up.value() < 1.0);
             let ahead = Duration::from_millis(list.clock_ahead_ms().unsigned_abs());
-            note(house, &composer.metrics, Feature::Clock, ahead > LEEWAY);
+            note(house, &composer.metrics, Feature::Clock, jumped || ahead > LEEWAY);
+        } else {
+            // Without sessions there is nobody to tell backends, but tokens of others have their times, too.
+            let news = std::mem::replace(&mut alone, jumped) != jumped;
+            tell(&composer.metrics, Feature::Clock, jumped, news);
         }
     }
 }
 
 fn note(house: &House, metrics: &Metrics, feature: Feature, degraded: bool) {
     let news = house.ground.degraded.note(feature, degraded);
+    tell(metrics, feature, degraded, news);
+}
+
+fn tell(metrics: &Metrics, feature: Feature, degraded: bool, news: bool) {
     metrics.degraded.with(&[feature.name()]).set(if degraded { 1.0 } else { 0.0 });
     match (news, feature) {
         (false, _) => {}
@@ -47,7 +59,7 @@ fn note(house: &House, metrics: &Metrics, feature: Feature, degraded: bool) {
         ),
         (true, Feature::Clock) => tracing::warn!(
             feature = feature.name(),
-            "the clocks of this machine and of the store differ by more than {} s: look after NTP",
+            "the clock of this machine was set, or differs from that of the store by more than {} s: look after NTP",
             LEEWAY.as_secs()
         ),
     }

@@ -1,6 +1,7 @@
 //! Composing what people sign in with: the store, our keys, providers, users, and the endpoints in front of them.
 
 use super::memory::InMemory;
+use super::ring_copy::RingCopy;
 use super::{shared, state_dir};
 use crate::config::settings::{
     Delivery, DeviceLevel, Mode, Nesting, OnLimit, OnMismatch, Pages, ProviderEntry, ProviderKind, Renewal, Rotation,
@@ -25,7 +26,7 @@ use crate::observe::revocations::RevocationWatch;
 use crate::observe::store::WatchedStore;
 use crate::outbound::bot::BotWebhook;
 use crate::outbound::provider::OidcProvider;
-use crate::pipeline::keys::SigningRing;
+use crate::pipeline::keys::{KeysError, SigningRing};
 use crate::pipeline::limits::Guard;
 use crate::pipeline::revocation::Revocations;
 use crate::pipeline::session::{random, Ground, House, Providers, Terms};
@@ -44,6 +45,7 @@ use crate::web::{Site, Theme};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 
 /// In how many generations in a row a forgiven predecessor means that somebody walks in another one's steps.
 const MAX_GRACE_STREAK: u32 = 3;
@@ -67,6 +69,10 @@ pub(super) struct SignIn {
     failures: Arc<Counting>,
     /// What was last said to be wrong with the signing keys.
     ring_trouble: Mutex<Option<String>>,
+    /// `None`: the key ring is in the store alone.
+    ring_copy: Option<Arc<RingCopy>>,
+    /// What follows the revocations of others.
+    following: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// Providers and users of a configuration that is not in force yet.
@@ -95,20 +101,38 @@ impl SignIn {
         };
         let store: Arc<dyn Store> = Arc::new(WatchedStore::new(store, metrics));
         let ring = SigningRing::new(Arc::clone(&store) as _, Arc::clone(&seals), schedule(settings));
-        if let Err(error) = ring.tick(clock::now()).await {
+        let ticked = ring.tick(clock::now()).await;
+        if let Err(error) = &ticked {
             tracing::error!("signing keys: {error}");
         }
         let revocations = revocations(settings, &seals, redis.as_ref());
         revocations.watch(Arc::new(RevocationWatch { metrics: Arc::clone(metrics) }));
         let revocations = Arc::new(state_dir::kept(revocations, &settings.store, metrics)?);
-        let following = Arc::clone(&revocations);
-        tokio::spawn(async move { following.follow().await });
+        let ring_copy = RingCopy::open(&settings.store, metrics);
+        // Without a recent list of what was revoked, nobody's token could be believed anyway.
+        if let (Some(copy), Err(KeysError::Store(_)), true) = (&ring_copy, &ticked, revocations.is_ready()) {
+            copy.restore(&ring, clock::now());
+        }
+        let follower = Arc::clone(&revocations);
+        let following = Mutex::new(Some(tokio::spawn(async move { follower.follow().await })));
         tokio::spawn(Arc::clone(&revocations).keep());
         let failures = Arc::new(failures(settings, &store, &seals)?);
         let ground = Ground::new(store, ring, seals, Arc::clone(&revocations) as _, events)?;
         let (providers, users, ring_trouble) = (Mutex::default(), Mutex::default(), Mutex::default());
         let metrics = Arc::clone(metrics);
-        Ok(Self { ground, revocations, buckets, metrics, memory, providers, users, failures, ring_trouble })
+        Ok(Self {
+            ground,
+            revocations,
+            buckets,
+            metrics,
+            memory,
+            providers,
+            users,
+            failures,
+            ring_trouble,
+            ring_copy,
+            following,
+        })
     }
 
     /// Sessions under `settings`, and the endpoints to get and end them.
@@ -216,9 +240,22 @@ impl SignIn {
         if let Err(error) = self.ground.activity.flush(&*self.ground.store, idle).await {
             tracing::warn!("the last use of sessions could not be told: {error}");
         }
+        self.leave().await;
         self.revocations.keep_now().await;
         if let Some(memory) = &self.memory {
             memory.close();
+        }
+    }
+
+    /// Others need not wait for us any more. What follows ends first: it would say that we are there.
+    async fn leave(&self) {
+        let following = self.following.lock().take();
+        if let Some(following) = following {
+            following.abort();
+            let _ended = following.await;
+        }
+        if let Err(error) = self.revocations.leave().await {
+            tracing::debug!("the other replicas could not be told that this one leaves: {error}");
         }
     }
 
@@ -237,6 +274,9 @@ impl SignIn {
             Some(_) | None => {}
         }
         self.ground.list_revoked_keys(clock::now()).await;
+        if let Some(copy) = &self.ring_copy {
+            copy.keep(&self.ground.ring);
+        }
     }
 }
 

@@ -65,7 +65,13 @@ fn report(path: &Path, result: &Result<Loaded, Mistakes>, strict: bool, out: &mu
                 1 => write!(out, "{}: 1 warning", path.display())?,
                 count => write!(out, "{}: {count} warnings", path.display())?,
             }
-            let counts = [counted(routes, "route"), counted(issuers, "issuer"), counted(upstreams, "upstream")];
+            let providers = loaded.settings.providers.len();
+            let counts = [
+                counted(routes, "route"),
+                counted(providers, "provider"),
+                counted(issuers, "issuer"),
+                counted(upstreams, "upstream"),
+            ];
             writeln!(out, " ({})", counts.join(", "))?;
         }
     }
@@ -107,7 +113,7 @@ mod tests {
         assert_eq!(code, 0, "{text}");
         assert!(
             text.starts_with("warning: route[0] (line 4): ")
-                && text.ends_with("1 warning (1 route, 0 issuers, 1 upstream)\n"),
+                && text.ends_with("1 warning (1 route, 0 providers, 0 issuers, 1 upstream)\n"),
             "{text}"
         );
         assert_eq!(checked(LONELY, true).0, 2);
@@ -138,6 +144,7 @@ mod tests {
     fn what_is_odd_about_the_file_of_users_is_a_warning() {
         let (code, text) = checked_users("", false);
         assert!(code == 0 && text.contains("users.toml: the file: nobody is in it"), "{text}");
+        assert!(text.ends_with("(1 route, 1 provider, 0 issuers, 1 upstream)\n"), "{text}");
         assert_eq!(checked_users("", true).0, 2);
     }
 

@@ -30,7 +30,7 @@ pub enum Action {
     },
     /// Takes a key out of use; its tokens stay good.
     Retire {
-        #[arg(value_name = "KID")]
+        #[arg(value_name = "KID", allow_hyphen_values = true)]
         kid: String,
     },
 }

@@ -95,4 +95,30 @@ mod tests {
     fn the_command_line_is_consistent() {
         Command::command().debug_assert();
     }
+
+    #[test]
+    fn a_name_may_begin_with_a_hyphen() {
+        for name in ["-Ab3_x", "-hWzz", "--Ab3", "-7", "-"] {
+            let words: [&[&str]; 9] = [
+                &["revoke", "--session", name, "--wait", "none"],
+                &["revoke", "--jti", name, "--reason", "compromised"],
+                &["revoke", "--user", name, "--source", name],
+                &["session", "revoke", name, "--user", name, "--wait", "none"],
+                &["session", "revoke", "--wait", "none", name],
+                &["session", "list", "--user", name],
+                &["user", "block", name, "--source", name],
+                &["user", "unblock", "--wait", "none", name],
+                &["keys", "retire", name, "--json"],
+            ];
+            for words in words {
+                let parsed = Command::try_parse_from(["doorward"].iter().chain(words));
+                assert!(
+                    parsed.as_ref().is_ok_and(|parsed| format!("{parsed:?}").contains(&format!("{name:?}"))),
+                    "{words:?}: {parsed:?}"
+                );
+            }
+        }
+        let help = Command::try_parse_from(["doorward", "session", "revoke", "--help"]).unwrap_err();
+        assert!(!help.use_stderr(), "and help is still help");
+    }
 }

@@ -12,10 +12,10 @@ pub struct Args {
     #[command(flatten)]
     pub what: What,
     /// Of this provider or issuer; of every one when left out.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub source: Option<String>,
     /// For the audit log; "compromised" goes along with the revocation to every replica.
-    #[arg(long, value_name = "WORDS")]
+    #[arg(long, value_name = "WORDS", allow_hyphen_values = true)]
     pub reason: Option<String>,
     #[arg(long, value_enum, default_value = "all")]
     pub wait: Wait,
@@ -28,13 +28,14 @@ pub struct Args {
 #[group(required = true, multiple = false)]
 pub struct What {
     /// One token, by its `jti`.
-    #[arg(long)]
+    // random names begin with a hyphen now and then, here and below
+    #[arg(long, allow_hyphen_values = true)]
     pub jti: Option<String>,
     /// One session, by its `sid`.
-    #[arg(long, value_name = "SID")]
+    #[arg(long, value_name = "SID", allow_hyphen_values = true)]
     pub session: Option<String>,
     /// Everything a user was given until now, by their `sub`.
-    #[arg(long, value_name = "SUB")]
+    #[arg(long, value_name = "SUB", allow_hyphen_values = true)]
     pub user: Option<String>,
     /// Everything issued before this moment, as 2026-08-01T12:00:00Z.
     #[arg(long, value_name = "TIME")]

@@ -83,6 +83,9 @@ fn limits(route: &Route, settings: &Settings) -> String {
     if route.limits.max_in_flight > 0 {
         let _ = write!(text, ", {} at once", route.limits.max_in_flight);
     }
+    if route.limits.max_in_flight_per_user > 0 {
+        let _ = write!(text, ", {} at once of one user", route.limits.max_in_flight_per_user);
+    }
     text
 }
 

@@ -20,20 +20,20 @@ pub enum Action {
     /// Shows the sessions of a user.
     List {
         /// The user's `sub`.
-        #[arg(long)]
+        #[arg(long, allow_hyphen_values = true)]
         user: String,
         /// Their provider; every one when left out.
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
         source: Option<String>,
     },
     /// Ends one session.
     Revoke {
-        #[arg(value_name = "SESSION")]
+        #[arg(value_name = "SESSION", allow_hyphen_values = true)]
         id: String,
         /// Whose it is: then its record goes at once, too.
-        #[arg(long)]
+        #[arg(long, allow_hyphen_values = true)]
         user: Option<String>,
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
         source: Option<String>,
         #[arg(long, value_enum, default_value = "all")]
         wait: Wait,

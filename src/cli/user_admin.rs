@@ -16,10 +16,10 @@ pub enum Action {
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 pub struct User {
     /// The user's `sub`.
-    #[arg(value_name = "SUB")]
+    #[arg(value_name = "SUB", allow_hyphen_values = true)]
     pub subject: String,
     /// Of this provider or issuer; of every one when left out.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub source: Option<String>,
     #[arg(long, value_enum, default_value = "all")]
     pub wait: Wait,

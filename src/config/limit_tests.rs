@@ -71,6 +71,8 @@ fn a_route_names_limits_that_are_there() {
     let loaded = read(&(ten.clone() + &route("limits = [\"a\", \"ip\"]\ncost = 4\nmax_in_flight = 3"))).unwrap();
     let limits = &loaded.settings.routes.routes()[0].limits;
     assert_eq!((limits.before[0].cost, limits.after[0].cost, limits.max_in_flight), (4, 4, 3));
+    let of_one = read(&(ten.clone() + &route("max_in_flight_per_user = 2"))).unwrap();
+    assert_eq!(of_one.settings.routes.routes()[0].limits.max_in_flight_per_user, 2);
     let inherited = ten + &route("") + "[route_defaults]\nlimits = [\"a\"]\n";
     assert_eq!(read(&inherited).unwrap().settings.routes.routes()[0].limits.after.len(), 1);
 }
@@ -81,9 +83,14 @@ fn built_in_limits_are_there_and_a_file_changes_what_it_says_of_them() {
     assert_eq!(bare, BuiltIn::ALL.map(BuiltIn::limit));
     let text = "[[limit]]\nname = \"refresh.family\"\nrate = \"20/min\"\nshadow = true\n\n";
     let changed = read(&(text.to_owned() + &route(""))).unwrap().settings.limits;
-    assert_eq!(changed.len(), 3);
+    assert_eq!(changed.len(), BuiltIn::ALL.len());
     assert_eq!((changed[0].rate, changed[0].bucket.burst, changed[0].exact), (Rate::per_minute(20), 5, true));
     assert!(changed[0].shadow && changed[0].key == [Part::Session]);
+    let usage = "[[limit]]\nname = \"token_usage\"\nrate = \"50/min\"\n\n";
+    let changed = read(&(usage.to_owned() + &route(""))).unwrap().settings.limits;
+    assert!(changed[0].shadow && changed[0].rate == Rate::per_minute(50), "what it does not say stays");
+    one_mistake(&(usage.to_owned() + &route("limits = [\"token_usage\"]")), "counts on every route already");
+    one_mistake("[[limit]]\nname = \"sign_in\"\nrate = \"1/s\"\n", "[brute_force]");
     one_mistake("[[limit]]\nname = \"ip\"\nkey = [\"user\"]\n", "is [\"ip\"] for the built-in limit");
 }
 

@@ -37,6 +37,7 @@ pub(super) async fn serve(
     journey.books.answered(reply.status.as_u16());
     if let Stage::Answered(answer) = &mut journey.stage {
         answer.kind = Kind::Served(reply.denial.take());
+        answer.caller = reply.caller.take();
     }
     if let Some(watch) = reply.watch.take() {
         respond::begin(session, reply).await?;

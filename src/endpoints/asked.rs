@@ -10,12 +10,12 @@ use crate::domain::navigation::wants_page;
 use crate::domain::origins::Origin;
 use crate::domain::return_to::Destinations;
 use crate::pipeline::own::OwnRequest;
-use crate::pipeline::permit::Memory;
 use crate::pipeline::session::{Asking, Recognised, Turned};
 use crate::pipeline::Caller;
 use http::header::ACCEPT;
 use http::Method;
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
 /// How many fields of a form or query are read. None of ours has half as many.
 const MOST_FIELDS: usize = 32;
@@ -26,6 +26,7 @@ pub(super) struct Asked<'r> {
     pub(super) origin: &'r Origin,
     pub(super) plan: CookiePlan,
     pub(super) held: OurCookies<'r>,
+    caller: OnceLock<Caller>,
 }
 
 impl<'r> Asked<'r> {
@@ -35,7 +36,17 @@ impl<'r> Asked<'r> {
         let held = plan.read(&request.headers)?;
         // What a request by another name leads to is meant for the first public one.
         let named = house.origins.named(&request.authority, request.client.proto);
-        Ok(Self { request, origin: named.unwrap_or_else(|| house.origins.issuer()), plan, held })
+        let origin = named.unwrap_or_else(|| house.origins.issuer());
+        Ok(Self { request, origin, plan, held, caller: OnceLock::new() })
+    }
+
+    /// It is they who ask: for the books, whatever is answered.
+    pub(super) fn is_from(&self, caller: &Caller) {
+        self.caller.get_or_init(|| caller.clone());
+    }
+
+    pub(super) fn caller(&self) -> Option<Caller> {
+        self.caller.get().cloned()
     }
 
     pub(super) fn reads(&self) -> bool {
@@ -121,13 +132,16 @@ impl<'r> Asked<'r> {
         };
         let away = |denial| Turned::Away(denial, Vec::new());
         if let Some(token) = self.bearer().map_err(away)? {
-            let verified = own.house.know_bearer(token, request.now).await.map_err(away)?;
+            let (verified, memory) = own.house.know_bearer(token, request.now).await.map_err(away)?;
             own.house.check_bearer(&verified, &asking).await.map_err(away)?;
-            let caller = Caller::Known { verified, memory: Memory::Miss };
+            let caller = Caller::Known { verified, memory };
+            self.is_from(&caller);
             return Ok(Recognised { caller, cookies: Vec::new() });
         }
         let recognised = own.house.recognise(&self.held, &asking).await?;
-        recognised.ok_or_else(|| away(Denial::new(Code::Unauthenticated, "no session")))
+        let recognised = recognised.ok_or_else(|| away(Denial::new(Code::Unauthenticated, "no session")))?;
+        self.is_from(&recognised.caller);
+        Ok(recognised)
     }
 }
 

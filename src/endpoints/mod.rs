@@ -82,10 +82,11 @@ impl Endpoints for Own {
             Ok(asked) => asked,
             Err(denial) => return reply::refusal(self, &request, &denial),
         };
-        match self.route(&asked).await {
+        let reply = match self.route(&asked).await {
             Ok(reply) => reply,
             Err(denial) => reply::refusal(self, &request, &denial),
-        }
+        };
+        Reply { caller: asked.caller(), ..reply }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::domain::family::Transport;
 use crate::domain::session::{SessionId, Times};
 use crate::domain::time::UnixTime;
 use crate::pipeline::own::Reply;
+use crate::pipeline::permit::Memory;
 use crate::pipeline::session::{cleared, left, session_of, Issued, Mode, Place, Record, Renewed, Renewing, Turned};
 use crate::pipeline::Caller;
 use http::{HeaderValue, StatusCode};
@@ -86,6 +87,7 @@ impl Own {
         match self.house.renew(renewing).await {
             Renewed::Issued { verified, issued, about } => {
                 verified.session().iter().for_each(|facts| facts.know_on(&asked.request.headers));
+                asked.is_from(&Caller::Known { verified, memory: Memory::Miss });
                 self.renewed(asked, &issued, &about, session_of(said.family))
             }
             Renewed::CannotTell(denial) | Renewed::Refused(denial) => Err(denial),

@@ -8,7 +8,8 @@ use crate::domain::oidc::logout::{end_session_url, LogoutToken, SignOut as AtPro
 use crate::domain::principal::SourceName;
 use crate::domain::secret::Secret;
 use crate::pipeline::own::Reply;
-use crate::pipeline::session::{random, Place, Record};
+use crate::pipeline::session::{random, Mode, Place, Record};
+use crate::pipeline::Caller;
 use crate::ports::provider::keys_out_of_reach;
 use crate::ports::store::Nonce;
 use crate::ports::{with_keys, Keys};
@@ -23,7 +24,9 @@ impl Own {
             return Ok(page(self, StatusCode::OK, &SignedOut { site: &self.site, still_at: None }, &[]));
         }
         let known = self.house.known(&asked.held, asked.request.now).await.ok();
-        let name = known.as_ref().and_then(|verified| verified.principal.claims.get("name")?.as_str());
+        known.iter().for_each(|caller| asked.is_from(caller));
+        let principal = known.as_ref().and_then(Caller::principal);
+        let name = principal.and_then(|principal| principal.claims.get("name")?.as_str());
         let ends: Vec<String> = self.provider_origins();
         let targets: Vec<&str> = ends.iter().map(String::as_str).collect();
         Ok(page(self, StatusCode::OK, &SignOut { site: &self.site, name }, &targets))
@@ -44,6 +47,7 @@ impl Own {
                 Err(away) => return Ok(turned(self, asked, away)),
             }
         } else {
+            self.tell_who(asked).await;
             self.house.place(&asked.held, asked.request.now).await?
         };
         let Some(place) = place else {
@@ -63,6 +67,15 @@ impl Own {
             None => None,
         };
         Ok(with_cookies(self.signed_out(asked, at_provider)?, clear))
+    }
+
+    /// Before the session ends: afterwards it is nobody's. With a handle that nobody remembers only the store could say
+    /// whose it is, and it is asked for more important things.
+    async fn tell_who(&self, asked: &Asked<'_>) {
+        if self.house.terms.mode == Mode::Jwt {
+            let known = self.house.known(&asked.held, asked.request.now).await;
+            known.iter().for_each(|caller| asked.is_from(caller));
+        }
     }
 
     fn signed_out(&self, asked: &Asked<'_>, at_provider: Option<String>) -> Result<Reply, Denial> {

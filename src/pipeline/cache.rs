@@ -5,6 +5,7 @@
 //! what an insider can fill is bounded in slots and in bytes.
 
 pub use super::facts::SessionFacts;
+use super::usage::Uses;
 use crate::domain::principal::Principal;
 use crate::ports::Credential;
 use arc_swap::ArcSwapOption;
@@ -41,6 +42,7 @@ pub struct Verified {
     claims: usize,
     /// The revocations it was last checked against.
     cleared: AtomicU64,
+    uses: Uses,
     /// Set by a hit, cleared by the clock hand.
     used: AtomicBool,
 }
@@ -68,6 +70,7 @@ impl Verified {
             key: None,
             claims: 0,
             cleared: AtomicU64::new(NEVER),
+            uses: Uses::default(),
             used: AtomicBool::new(false),
         }
     }
@@ -107,6 +110,10 @@ impl Verified {
         &self.token
     }
 
+    pub(super) fn uses(&self) -> &Uses {
+        &self.uses
+    }
+
     /// For a token or handle of ours that came as a cookie.
     #[must_use]
     pub fn session(&self) -> Option<&SessionFacts> {
@@ -119,6 +126,7 @@ impl Verified {
         Credential {
             jti: claim("jti").and_then(|jti| jti.as_str()),
             session: self.session().map(|facts| facts.id),
+            foreign_session: claim("sid").filter(|_| self.session.is_none()).and_then(|sid| sid.as_str()),
             source: &self.principal.source,
             subject: &self.principal.subject,
             key: self.key.as_deref(),

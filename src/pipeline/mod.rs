@@ -7,6 +7,7 @@ pub mod account;
 pub mod answer;
 mod browser;
 pub mod cache;
+pub mod clock_watch;
 pub mod degraded;
 mod facts;
 mod identify;
@@ -18,6 +19,7 @@ pub mod permit;
 pub mod revocation;
 mod sensitive;
 pub mod session;
+pub mod usage;
 
 pub use answer::Answer;
 pub use permit::{Caller, Permit};
@@ -45,6 +47,7 @@ use own::{Endpoints, OwnRequest};
 use session::House;
 use std::collections::HashMap;
 use std::sync::Arc;
+use usage::TokenUsage;
 
 /// Admits requests, or says why not. One configuration, immutable: a request meets the same gate from its first
 /// byte to its last.
@@ -62,6 +65,7 @@ pub struct Gate {
     endpoints: Option<Arc<dyn Endpoints>>,
     house: Option<Arc<House>>,
     limits: Option<Arc<Guard>>,
+    usage: Option<TokenUsage>,
     cache: CredentialCache,
 }
 
@@ -113,8 +117,15 @@ impl Gate {
             endpoints: plan.endpoints,
             house: plan.house,
             limits: plan.limits,
+            usage: None,
             cache: CredentialCache::default(),
         }
+    }
+
+    /// The same, counting how often each token is used.
+    #[must_use]
+    pub fn counting(self, usage: Option<TokenUsage>) -> Self {
+        Self { usage, ..self }
     }
 
     /// Whether a connection from `peer` may tell us about its client.
@@ -205,7 +216,11 @@ impl Gate {
                 .with_cookies(cookies.cloned()));
         }
         let counted = route.limits.is_counted();
-        let under_way = if counted { self.admit_counted(&visit, caller, &mut met).await } else { Ok(None) };
+        let under_way = match self.count_use(caller, arrival.now) {
+            Ok(()) if counted => self.admit_counted(&visit, caller, &mut met).await,
+            Ok(()) => Ok(None),
+            Err(over) => Err(over),
+        };
         let under_way = under_way.map_err(|over| {
             let cookies = recognised.cookies.iter().cloned();
             Answer { caller: Some(caller.clone()), ..refused(over.denial) }.with(over.headers).with_cookies(cookies)
@@ -225,11 +240,19 @@ impl Gate {
         Ok(permit)
     }
 
+    /// Of this token, whatever the route.
+    fn count_use(&self, caller: &Caller, now: UnixTime) -> Result<(), Over> {
+        match (&self.usage, caller) {
+            (Some(usage), Caller::Known { verified, .. }) => usage.count(verified, now),
+            (Some(_) | None, _) => Ok(()),
+        }
+    }
+
     /// The limits of a route that count its callers, and how many of them are under way.
     async fn admit_counted(&self, visit: &Visit<'_>, caller: &Caller, met: &mut Met) -> Result<Option<UnderWay>, Over> {
         let Some(limits) = &self.limits else { return Ok(None) };
         // First what costs nothing and is given back.
-        let under_way = limits.begin(visit.route)?;
+        let under_way = limits.begin(visit.route, caller.principal())?;
         self.count(visit, Some(caller), met).await?;
         Ok(under_way)
     }

@@ -5,6 +5,7 @@ use crate::domain::headers::forwarded::Client;
 use crate::domain::request::{Canonical, RawHead};
 use crate::domain::time::UnixTime;
 use crate::pipeline::session::Watch;
+use crate::pipeline::Caller;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -36,6 +37,8 @@ pub struct Reply {
     pub body: Bytes,
     /// Why it says no, where it does. For the books alone.
     pub denial: Option<Denial>,
+    /// Who asked, where that was found out. For the books, too.
+    pub caller: Option<Caller>,
     /// Behind the head events follow, for as long as there are any; then there is no body.
     pub watch: Option<Box<Watch>>,
 }

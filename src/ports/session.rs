@@ -57,6 +57,8 @@ pub trait Revocations: Send + Sync + Debug {
 pub struct Credential<'a> {
     pub jti: Option<&'a str>,
     pub session: Option<SessionId>,
+    /// `sid` of a token of others, as `issuer.claims` finds it.
+    pub foreign_session: Option<&'a str>,
     pub source: &'a SourceName,
     pub subject: &'a str,
     /// The `kid` it was signed with, if we signed it.

@@ -48,3 +48,45 @@ fn a_receipt_means_every_replica_and_without_a_store_it_says_so() {
     assert!(String::from_utf8_lossy(&alone.stdout).starts_with("in force at this replica alone"));
     assert_eq!(api(&other, TOKEN, "POST /api/v1/keys/rotate", "").verdict(), "503 store_unavailable");
 }
+
+#[test]
+fn a_session_of_an_issuer_is_revoked_by_its_name_and_others_of_that_name_go_on() {
+    let issuers = ["one", "other"].map(|name| {
+        let table = issuer::table(name, &format!("https://{name}.test"), "secret = \"env:SECRET\"");
+        format!("{}\nclaims = {{ sid = \"sid\" }}\n\n", table.trim_end())
+    });
+    let gate = people::setup()
+        .variable("SECRET", SECRET)
+        .variable("DOORWARD_ADMIN_TOKEN", TOKEN)
+        .start(&[&Backend::echo().upstream("app"), ROUTE, &issuers.concat()].concat());
+    let token = |name: &str, sid: &str| {
+        let claims = issuer::claims(&format!("https://{name}.test"), "bob");
+        issuer::token(&issuer::with(&claims, json!({ "sid": sid })), HS256)
+    };
+    let verdicts = || {
+        [("one", "7"), ("one", "8"), ("other", "7"), ("other", "8")]
+            .map(|(name, sid)| gate.get_as("/", &token(name, sid)).status)
+    };
+    assert_eq!(verdicts(), [200; 4]);
+    succeed(&gate, &["revoke", "--session", "7", "--source", "one"]);
+    assert_eq!(verdicts(), [401, 200, 200, 200]);
+    succeed(&gate, &["revoke", "--session", "8"]);
+    assert_eq!(verdicts(), [401, 401, 200, 401], "without a source it is one of any");
+    assert_eq!(gate.get_as("/", &token("one", "7")).verdict(), "401 token_revoked");
+}
+
+#[test]
+fn a_replica_that_has_left_is_waited_for_by_nobody() {
+    let redis = Redis::start();
+    let (one, other) = (replica(&redis), replica(&redis));
+    let order = json!({ "kind": "user", "value": "bob" }).to_string();
+    let replicas = |gate: &Gate| {
+        let answer = api(gate, TOKEN, "POST /api/v1/revocations?wait=all&timeout=5s", &order);
+        (answer.status, json_of(&answer)["replicas"].clone())
+    };
+    assert_eq!(replicas(&one), (201, json!({ "live": 2, "enforcing": 2, "pending": 0 })));
+    other.terminate();
+    assert_eq!(other.exit_code(), Some(0));
+    assert_eq!(replicas(&one), (201, json!({ "live": 1, "enforcing": 1, "pending": 0 })));
+    assert_eq!(one.get_as("/", &token("bob")).verdict(), "401 token_revoked");
+}

@@ -306,3 +306,50 @@ fn a_thousand_requests_cost_the_store_a_handful_of_commands() {
     eprintln!("{asked} scripts for 6000 requests in {:?}: {counts:?}", began.elapsed());
     assert!(asked < 240, "{asked} for 6000: {counts:?}");
 }
+
+const USAGE: &str = "doorward_rate_limited_total{limit=\"token_usage\"}";
+
+#[test]
+fn a_token_that_is_used_too_often_is_told_of_and_where_an_operator_says_so_refused() {
+    let backend = Backend::echo();
+    let usage = |keys: &str| format!("[[limit]]\nname = \"token_usage\"\nrate = \"1/min\"\nburst = 2\n{keys}\n");
+    let gate = gate(&backend, &usage(""), "");
+    let (alice, other) = (token("alice"), token("alice "));
+    let ask = |gate: &Gate, token: &str| [(); 4].map(|()| gate.get_as("/a", token).status);
+    assert_eq!((ask(&gate, &alice), ask(&gate, &other)), ([200; 4], [200; 4]));
+    eventually("both were counted", || gate.metric(USAGE) == 4.0);
+    let said = gate.messages.wait(|line| line["limit"] == "token_usage");
+    assert_eq!((said["reason"].as_str(), said["source"].as_str()), (Some("shadow"), Some("id")), "{said}");
+    assert!(gate.reload(&tables(&backend, &usage("shadow = false\n"), "")));
+    assert_eq!(ask(&gate, &alice), [200, 200, 429, 429]);
+    let over = gate.get_as("/a", &alice);
+    assert_eq!((over.verdict().as_str(), over.header("retry-after").is_some()), ("429 rate_limited", true));
+    assert_eq!(gate.get_as("/a", &other).status, 200);
+}
+
+#[test]
+fn one_user_may_have_so_many_requests_under_way_and_leaves_room_for_others() {
+    let backend = Backend::echo();
+    let gate = gate(&backend, "", "max_in_flight_per_user = 1");
+    let socket = |token: &str| {
+        let mut client = Client::connect(gate.http);
+        client.send(format!(
+            "GET /socket HTTP/1.1\r\nHost: app.test\r\nAuthorization: Bearer {token}\r\nConnection: Upgrade\r\n\
+             Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        ));
+        assert_eq!(client.receive().unwrap().status, 101);
+        client
+    };
+    let open = socket(&token("alice"));
+    let another = issuer::token(&issuer::with(&issuer::claims(ISSUER, "alice"), json!({ "jti": "another" })), HS256);
+    for token in [token("alice"), another] {
+        let crowded = gate.get_as("/a", &token);
+        assert_eq!((crowded.verdict().as_str(), crowded.header("retry-after")), ("429 rate_limited", Some("1")));
+    }
+    let of_bob = socket(&token("bob"));
+    drop(open);
+    eventually("the socket is gone", || gate.get_as("/a", &token("alice")).status == 200);
+    assert_eq!(gate.get_as("/a", &token("bob")).status, 429);
+    drop(of_bob);
+    assert!(gate.metric("doorward_rate_limited_total{limit=\"max_in_flight_per_user\"}") > 2.5);
+}

@@ -281,3 +281,32 @@ fn our_keys_are_there_for_everybody() {
     assert_eq!(access["iss"], "http://localhost");
     assert_eq!(access["exp"].as_u64().unwrap() - access["iat"].as_u64().unwrap(), 900);
 }
+
+#[test]
+fn the_access_log_says_who_asks_our_own_endpoints_and_which_sign_in_was_refused() {
+    let gate = people::house(&Backend::echo(), "");
+    let mut alice = Browser::signed_in(&gate, "alice");
+    let line = |path: &str, method: &str| {
+        gate.journal.wait(|line| line["path"] == path && line["method"] == method && line["kind"] != "audit")
+    };
+    assert_eq!(alice.get("/.auth/me").status, 200);
+    assert_eq!(alice.get("/.auth/sessions").status, 200);
+    assert_eq!(alice.post("/.auth/refresh").status, 200);
+    assert_eq!(alice.post("/.auth/logout").status, 204);
+    for (method, path) in [("GET", "me"), ("GET", "sessions"), ("POST", "refresh"), ("POST", "logout")] {
+        let line = line(&format!("/.auth/{path}"), method);
+        assert_eq!([&line["source"], &line["sub"]], ["local", "alice"], "{line}");
+        assert_eq!(line["decision"], "answered", "{line}");
+    }
+    let mut stranger = Browser::new(&gate);
+    assert_eq!(stranger.get("/.auth/me").status, 401);
+    assert_eq!(stranger.sign_in_with("alice", WRONG, "/app/").status, 401);
+    let refused =
+        gate.journal.wait(|line| line["path"] == "/.auth/login" && line["status"] == 401 && line["kind"] != "audit");
+    assert_eq!([&refused["decision"], &refused["reason"]], ["refused", "unauthenticated"], "{refused}");
+    assert!(refused.get("sub").is_none(), "whoever it was, it was not alice: {refused}");
+    let nobody =
+        gate.journal.wait(|line| line["path"] == "/.auth/me" && line["status"] == 401 && line["kind"] != "audit");
+    assert!(nobody.get("sub").is_none(), "{nobody}");
+    assert!(!gate.journal.all().concat().contains(WRONG));
+}

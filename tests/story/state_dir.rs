@@ -228,3 +228,47 @@ fn a_reload_that_fails_leaves_the_keys_as_they_were() {
     assert!(kinds.len() > 1 && kinds.iter().all(|kind| *kind == "EC"), "{kinds:?}");
     assert_eq!(Browser::signed_in(&gate, "alice").who(), "alice", "users are those of before");
 }
+
+/// A replica of a house whose people sign in.
+fn replica_with_people(redis: &Redis, backend: &Backend, state: &Path) -> Gate {
+    let store = redis.impatient_table().replace("[store]\n", &format!("[store]\nstate_dir = {state:?}\n"));
+    let setup = people::setup().variable("DOORWARD_ADMIN_TOKEN", TOKEN);
+    setup.start(&[LOCAL, &store, &backend.upstream("app"), ROUTES].concat())
+}
+
+#[test]
+fn sessions_go_on_over_a_restart_while_the_store_is_away_and_revoked_ones_do_not() {
+    let (mut redis, backend, state) = (Redis::start(), Backend::echo(), folder());
+    let mut gate = replica_with_people(&redis, &backend, state.path());
+    ready(&gate);
+    let (mut alice, mut bob) = (Browser::signed_in(&gate, "alice"), Browser::signed_in(&gate, "bob"));
+    eventually("the keys are on disk", || state.path().join("keys.sealed").exists());
+    redis.kill();
+    assert_eq!(revoke(&gate, "session", bob.access()["sid"].as_str().unwrap()), 202);
+    gate.kill();
+
+    let gate = replica_with_people(&redis, &backend, state.path());
+    ready(&gate);
+    (alice.at, bob.at) = (gate.http, gate.http);
+    assert_eq!(alice.get("/app/x").status, 200, "a token that lives counts");
+    assert_eq!(bob.get("/app/x").verdict(), "401 session_terminated");
+    let kid = |gate: &Gate| json_of(&gate.get("/.well-known/jwks.json", ""))["keys"][0]["kid"].clone();
+    let (kept, mut carol) = (kid(&gate), Browser::new(&gate));
+    assert_eq!(carol.sign_in("alice").status, 303, "and for some minutes people get in");
+
+    redis.restart();
+    eventually("the store is back", || alice.who() == "alice");
+    assert_eq!(kid(&gate), kept);
+    let other = replica_with_people(&redis, &backend, folder().path());
+    assert_eq!(kid(&other), kept, "it is the ring of all replicas still");
+}
+
+#[test]
+fn keys_on_disk_that_cannot_be_read_are_those_of_nobody_and_are_written_anew() {
+    let (redis, backend, state) = (Redis::start(), Backend::echo(), folder());
+    fs::write(state.path().join("keys.sealed"), b"not ours").unwrap();
+    let gate = replica_with_people(&redis, &backend, state.path());
+    ready(&gate);
+    assert_eq!(Browser::signed_in(&gate, "alice").who(), "alice");
+    eventually("they are", || fs::read(state.path().join("keys.sealed")).unwrap() != b"not ours");
+}

@@ -54,7 +54,11 @@ pub(super) async fn revoke(tools: &Tools, access: &Access, asked: &Asked, note: 
             return everything_of(tools, access, (asked, source, value), (StatusCode::CREATED, note)).await;
         }
         Kind::Jti => ("token_revoked", Target::Jti(value)),
-        Kind::Session => ("session_revoked", Target::Session(value)),
+        // our own names are like no others
+        Kind::Session => match source.filter(|_| SessionId::parse(&value).is_none()) {
+            Some(source) => ("session_revoked", Target::SessionOf(source, value)),
+            None => ("session_revoked", Target::Session(value)),
+        },
         Kind::IssuedBefore => ("issued_before_revoked", Target::IssuedBefore { source, time: past(&value)? }),
     };
     note.event = event;

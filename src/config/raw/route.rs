@@ -40,6 +40,8 @@ table! {
         cost: usize,
         /// How many requests may be under way at once on a replica; 0 is any number.
         max_in_flight: usize = 0,
+        /// The same for each user: source and subject.
+        max_in_flight_per_user: usize = 0,
         /// Nobody gets in while the list of revocations may lack something, and a token counts once.
         sensitive: bool = false,
         /// What callers without a credential get: "auto" shows sign-in to a browser that navigates and tells others 401.

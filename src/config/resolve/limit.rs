@@ -19,7 +19,9 @@ const MOST: usize = 1_000_000_000;
 /// Limits of one route.
 const MOST_ON_A_ROUTE: usize = 8;
 /// Names that features to come will use.
-const LATER: [&str; 5] = ["sign_in", "otp", "api_key_invalid", "token_endpoint", "token_usage"];
+const LATER: [&str; 3] = ["otp", "api_key_invalid", "token_endpoint"];
+/// What somebody may look for here.
+const ELSEWHERE: (&str, &str) = ("sign_in", "failed sign-ins are counted by [brute_force]");
 
 /// The limits of the file in its order, then the built-in ones it does not change.
 pub(super) fn limits(file: &File, findings: &mut Findings) -> Option<Vec<Limit>> {
@@ -53,6 +55,10 @@ fn limit(raw: &raw::Limit, nobody_trusted: bool, findings: &mut Findings) -> Opt
         findings.mistake(&raw.name.place, format!("{name:?} is a built-in limit that is not available yet"));
         return None;
     }
+    if name == ELSEWHERE.0 {
+        findings.mistake(&raw.name.place, ELSEWHERE.1);
+        return None;
+    }
     let built_in = BuiltIn::ALL.into_iter().find(|which| which.name() == name);
     let usual = built_in.map(BuiltIn::limit);
     let rate = match &usual {
@@ -84,7 +90,7 @@ fn limit(raw: &raw::Limit, nobody_trusted: bool, findings: &mut Findings) -> Opt
         on_store_down: own
             .filter(|_| !raw.on_store_down.is_given())
             .map_or(raw.on_store_down.value, |usual| Some(usual.on_store_down))?,
-        shadow: raw.shadow.value?,
+        shadow: own.filter(|_| !raw.shadow.is_given()).map_or(raw.shadow.value, |usual| Some(usual.shadow))?,
         headers: own.filter(|_| !raw.headers.is_given()).map_or(raw.headers.value, |usual| Some(usual.headers))?,
     })
 }
@@ -155,7 +161,11 @@ pub(super) fn of_route(raw: &RawRoute, around: &Surroundings<'_>, findings: &mut
     let named = list.value.iter().flatten().filter_map(|field| Some((field.value.as_deref()?, &field.place)));
     distinct(named.clone(), "the limit", findings);
     let own_cost = if cost.is_given() { Some(at_least_one(cost, findings)?) } else { None };
-    let mut limits = RouteLimits { max_in_flight: in_flight(raw, around, findings)?, ..RouteLimits::default() };
+    let mut limits = RouteLimits {
+        max_in_flight: in_flight(raw.max_in_flight.or(&defaults.max_in_flight), findings)?,
+        max_in_flight_per_user: in_flight(raw.max_in_flight_per_user.or(&defaults.max_in_flight_per_user), findings)?,
+        ..RouteLimits::default()
+    };
     let mut found = 0;
     for (name, place) in named {
         found += 1;
@@ -165,6 +175,9 @@ pub(super) fn of_route(raw: &RawRoute, around: &Surroundings<'_>, findings: &mut
             continue;
         };
         let Some(limit) = around.limits.get(at) else { continue };
+        if limit.name == BuiltIn::TokenUsage.name() {
+            findings.mistake(place, format!("{name:?} counts on every route already; take it out"));
+        }
         let charge = Charge { limit: at, cost: own_cost.unwrap_or(limit.cost) };
         if charge.cost > limit.bucket.burst {
             let text = format!("is above the burst of limit {name:?} ({}): no request could pass", limit.bucket.burst);
@@ -182,8 +195,7 @@ pub(super) fn of_route(raw: &RawRoute, around: &Surroundings<'_>, findings: &mut
     Some(limits)
 }
 
-fn in_flight(raw: &RawRoute, around: &Surroundings<'_>, findings: &mut Findings) -> Option<u32> {
-    let field = raw.max_in_flight.or(&around.defaults.max_in_flight);
+fn in_flight(field: &Field<usize>, findings: &mut Findings) -> Option<u32> {
     let most = u32::try_from(field.value?).ok();
     if most.is_none() {
         findings.mistake(&field.place, format!("is a number from 0 to {MOST}"));

@@ -57,13 +57,16 @@ pub struct RouteLimits {
     pub after: Vec<Charge>,
     /// Requests under way at once on each replica; 0 is any number.
     pub max_in_flight: u32,
+    /// The same for each user.
+    pub max_in_flight_per_user: u32,
 }
 
 impl RouteLimits {
     /// Whether admitting a request here is written down anywhere.
     #[must_use]
     pub fn is_counted(&self) -> bool {
-        !self.after.is_empty() || !self.before.is_empty() || self.max_in_flight > 0
+        let counts = !self.after.is_empty() || !self.before.is_empty();
+        counts || self.max_in_flight > 0 || self.max_in_flight_per_user > 0
     }
 }
 
@@ -84,10 +87,12 @@ pub enum BuiltIn {
     RefreshFamily,
     /// The same over all sign-ins of a user.
     RefreshUser,
+    /// Requests with one token, to whatever route, on one replica.
+    TokenUsage,
 }
 
 impl BuiltIn {
-    pub const ALL: [Self; 3] = [Self::Ip, Self::RefreshFamily, Self::RefreshUser];
+    pub const ALL: [Self; 4] = [Self::Ip, Self::RefreshFamily, Self::RefreshUser, Self::TokenUsage];
 
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -95,6 +100,7 @@ impl BuiltIn {
             Self::Ip => "ip",
             Self::RefreshFamily => "refresh.family",
             Self::RefreshUser => "refresh.user",
+            Self::TokenUsage => "token_usage",
         }
     }
 
@@ -106,6 +112,7 @@ impl BuiltIn {
             // a sign-in and its line of renewal tokens have one name
             Self::RefreshFamily => Part::Session,
             Self::RefreshUser => Part::User,
+            Self::TokenUsage => Part::Token,
         }
     }
 
@@ -113,13 +120,15 @@ impl BuiltIn {
     ///
     /// `ip` must not hurt an office behind one address that signs in at nine: a sign-in takes two or three requests, so
     /// this is some forty people a second. Renewal asks the store anyway: while that is away, there is nothing to renew
-    /// with, and so nothing is let through here either.
+    /// with, and so nothing is let through here either. `token_usage` only counts: whoever polls every tenth of a second does
+    /// nothing wrong yet.
     #[must_use]
     pub fn limit(self) -> Limit {
         let (rate, burst, exact, on_store_down) = match self {
             Self::Ip => (Rate::per_second(100), 500, false, OnStoreDown::Local),
             Self::RefreshFamily => (Rate::per_minute(10), 5, true, OnStoreDown::Deny),
             Self::RefreshUser => (Rate::per_minute(30), 15, true, OnStoreDown::Deny),
+            Self::TokenUsage => (Rate::per_minute(1000), 1000, false, OnStoreDown::Local),
         };
         Limit {
             name: self.name().to_owned(),
@@ -129,7 +138,7 @@ impl BuiltIn {
             exact,
             cost: 1,
             on_store_down,
-            shadow: false,
+            shadow: self == Self::TokenUsage,
             headers: false,
         }
     }

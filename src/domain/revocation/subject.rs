@@ -48,11 +48,12 @@ impl Subject {
             (Kind::SigningKey, marks.key),
         ];
         let named = named.into_iter().filter_map(|(kind, value)| Some((kind, Id::of(kind, &[value?]))));
+        let of_source = marks.session.map(|sid| (Kind::Session, Id::of(Kind::Session, &[marks.source.as_str(), sid])));
         let issued = [Id::of_source(Some(marks.source)), Id::of_source(None)].map(|id| (Kind::IssuedBefore, id));
         let marks_of_user = user.map(|id| (Kind::User, id));
         Self {
             user,
-            marks: named.chain(marks_of_user).chain(issued).collect(),
+            marks: named.chain(of_source).chain(marks_of_user).chain(issued).collect(),
             issued_at: marks.issued_at,
             position: marks.position,
         }

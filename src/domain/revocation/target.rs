@@ -13,6 +13,8 @@ pub enum Target {
     Jti(String),
     /// One session, by its `sid`; it never comes back.
     Session(String),
+    /// One session of an issuer, by the `sid` it gave: others may count from one as well.
+    SessionOf(SourceName, String),
     /// Everything issued to a user so far. Signing in again helps.
     User(User),
     /// One line of renewal tokens, with all it minted; it never comes back.
@@ -47,7 +49,7 @@ impl Target {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Jti(_) => Kind::Jti,
-            Self::Session(_) => Kind::Session,
+            Self::Session(_) | Self::SessionOf(..) => Kind::Session,
             Self::User(_) => Kind::User,
             Self::Family(_) => Kind::Family,
             Self::Client(_) => Kind::Client,
@@ -66,6 +68,7 @@ impl Target {
             | Self::Family(value)
             | Self::Client(value)
             | Self::SigningKey(value) => Id::of(self.kind(), &[value]),
+            Self::SessionOf(source, value) => Id::of(Kind::Session, &[source.as_str(), value]),
             Self::User(user) | Self::Block(user) | Self::Unblock(user) => user.id(),
             Self::IssuedBefore { source, .. } => Id::of_source(source.as_ref()),
         }

@@ -148,6 +148,7 @@ impl Own {
         if let Some(captcha) = captcha {
             reply.headers = self.site.headers_with_script(&targets, &captcha.script_url);
         }
+        reply.denial = problem.map(|(_, problem)| denial_of(&problem));
         if status == StatusCode::UNAUTHORIZED {
             reply.headers.push((http::header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"doorward\"")));
         }
@@ -232,6 +233,17 @@ impl Own {
     fn unsealed(&self, what: &[u8], text: &str) -> Option<Secret> {
         self.house.ground.seals.open(Purpose::Csrf, what, &URL_SAFE_NO_PAD.decode(text).ok()?)
     }
+}
+
+/// What the books say of a form that is shown once more.
+fn denial_of(problem: &Problem) -> Denial {
+    let (code, detail) = match problem {
+        Problem::WrongCredentials => (Code::Unauthenticated, "no such user, or another password"),
+        Problem::TooManyFailures { .. } => (Code::TooManyFailures, "too many failed sign-ins"),
+        Problem::FormTooOld => (Code::BadState, "a form that is not ours, or lay open for too long"),
+        Problem::Challenged => (Code::SignInRefused, "challenged by the webhook"),
+    };
+    Denial::new(code, detail)
 }
 
 /// In whole seconds, and none too few: whoever comes back when they were told is let through.

@@ -19,6 +19,8 @@ static GENERATION: AtomicU64 = AtomicU64::new(1 << 63);
 #[derive(Clone, Debug)]
 pub(super) struct Live {
     pub(super) ring: Ring,
+    /// It comes from a copy of unknown age, and counts until the vault shows one.
+    pub(super) copied: bool,
     /// What the vault holds when it holds just this ring.
     pub(super) stored: Option<Vec<u8>>,
     pub(super) signer: Option<(Arc<Signer>, Duration)>,
@@ -44,7 +46,7 @@ impl Live {
         let ring = Ring::default();
         let jwks = Arc::new(Jwks::of(&ring, schedule));
         let keys = Arc::new(Keys { set: KeySet::default(), generation: next_generation() });
-        Self { ring, stored: None, signer: None, keys, jwks }
+        Self { ring, copied: false, stored: None, signer: None, keys, jwks }
     }
 
     /// What did not change is kept, and above all the generation of the keys: a new one has every token verified anew.
@@ -71,7 +73,7 @@ impl Live {
                 }
             },
         };
-        Ok(Self { ring, stored, signer, keys, jwks: Arc::new(jwks) })
+        Ok(Self { ring, copied: false, stored, signer, keys, jwks: Arc::new(jwks) })
     }
 }
 

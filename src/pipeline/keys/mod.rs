@@ -7,12 +7,14 @@
 //!
 //! Signing and verifying read one snapshot and wait for nobody.
 
+mod copy;
 mod generate;
 mod live;
 
 #[cfg(test)]
 mod fixture;
 
+pub use copy::CopyMark;
 pub use live::Listed;
 
 use crate::domain::seal::{Purpose, Seals};
@@ -333,7 +335,8 @@ impl SigningRing {
     fn publish(&self, theirs: &Ring, bytes: Option<Vec<u8>>, now: UnixTime) -> Result<(Ring, bool), KeysError> {
         let _held = self.publishing.lock();
         let (before, schedule) = (self.live.load_full(), self.schedule.load_full());
-        let ring = before.ring.joined(theirs, now, &schedule);
+        let ours = if before.copied && bytes.is_some() { &Ring::default() } else { &before.ring };
+        let ring = ours.joined(theirs, now, &schedule);
         let behind = ring.serial() != theirs.serial();
         let stored = bytes.filter(|_| !behind);
         self.live.store(Arc::new(Live::new(&before, ring.clone(), stored, &schedule)?));

@@ -10,7 +10,7 @@ use http::header::HOST;
 use serde_json::{json, Map};
 
 #[derive(Debug, Default)]
-struct Count(AtomicU32);
+struct Count(std::sync::atomic::AtomicU32);
 
 impl Tally for Count {
     fn over(&self) {

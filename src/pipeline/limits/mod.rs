@@ -11,7 +11,7 @@ mod weather;
 
 pub use limiter::{Limiter, Verdict};
 pub use named::{Looked, Named};
-pub use under_way::UnderWay;
+pub use under_way::{OnRoute, UnderWay};
 
 use super::cache::Verified;
 use crate::domain::denial::{Code, Denial};
@@ -19,6 +19,7 @@ use crate::domain::limit::bucket::seconds;
 use crate::domain::limit::fields::{self, RateFields, Standing, RATE_LIMIT, RATE_LIMIT_POLICY};
 use crate::domain::limit::{BuiltIn, Charge, KeyText, Limit, Part, Prefixes};
 use crate::domain::policy::Route;
+use crate::domain::principal::Principal;
 use crate::domain::session::{SessionId, UserHash};
 use crate::ports::limits::Tally;
 use foldhash::quality::FixedState;
@@ -27,11 +28,14 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use limiter::Spend;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use under_way::Crowded;
 
 /// As whose requests those are counted that met too many under way.
 const CROWDED: &str = "max_in_flight";
+/// The same for one user.
+const CROWDED_BY_ONE: &str = "max_in_flight_per_user";
 
 /// The limits of one configuration.
 #[derive(Debug)]
@@ -41,6 +45,7 @@ pub struct Guard {
     routes: Vec<RouteGuard>,
     /// Requests turned away because too many were under way.
     crowded: Arc<dyn Tally>,
+    crowded_by_one: Arc<dyn Tally>,
     prefixes: Prefixes,
 }
 
@@ -60,7 +65,7 @@ struct RouteGuard {
     label: Box<str>,
     /// `RateLimit-Policy` of what shows itself.
     policy: Option<HeaderValue>,
-    under_way: Arc<AtomicU32>,
+    under_way: Arc<OnRoute>,
 }
 
 /// What limits look at.
@@ -114,7 +119,7 @@ impl Guard {
     pub fn new(
         plan: Plan<'_>,
         over: impl Fn(&str) -> Arc<dyn Tally>,
-        under_way: impl Fn(&str) -> Arc<AtomicU32>,
+        under_way: impl Fn(&str) -> Arc<OnRoute>,
     ) -> Arc<Self> {
         let Plan { limiter, limits, routes, prefixes } = plan;
         let kept = |limit: &Limit| Kept {
@@ -129,7 +134,8 @@ impl Guard {
         });
         let routes = routes.collect();
         let kept = limits.iter().map(kept).collect();
-        Arc::new(Self { limiter, kept, routes, crowded: over(CROWDED), prefixes })
+        let (crowded, crowded_by_one) = (over(CROWDED), over(CROWDED_BY_ONE));
+        Arc::new(Self { limiter, kept, routes, crowded, crowded_by_one, prefixes })
     }
 
     /// Counts a request in every one of `charges`, as far as that can be done from memory. One that a later limit refuses
@@ -190,16 +196,29 @@ impl Guard {
         Ok(())
     }
 
-    /// Counts a request as under way on `route` for as long as the answer lives.
+    /// Counts a request of `caller` as under way on `route` for as long as the answer lives. Nobody in particular is counted
+    /// with all others only.
     ///
     /// # Errors
     /// There are as many as there may be.
-    pub fn begin(&self, route: &Route) -> Result<Option<UnderWay>, Over> {
-        let most = route.limits.max_in_flight;
-        let Some(guard) = self.routes.get(route.index).filter(|_| most > 0) else { return Ok(None) };
-        UnderWay::begin(&guard.under_way, most).map(Some).ok_or_else(|| {
-            self.crowded.over();
-            let denial = Denial::new(Code::RateLimited, format!("{most} requests are under way on this route"));
+    pub fn begin(&self, route: &Route, caller: Option<&Principal>) -> Result<Option<UnderWay>, Over> {
+        let (most, of_one) = (route.limits.max_in_flight, route.limits.max_in_flight_per_user);
+        let bounded = most > 0 || of_one > 0;
+        let Some(guard) = self.routes.get(route.index).filter(|_| bounded) else { return Ok(None) };
+        let user = caller.filter(|_| of_one > 0).map(|user| (UserHash::of(&user.source, &user.subject), of_one));
+        let most = if most > 0 { most } else { u32::MAX };
+        UnderWay::begin(&guard.under_way, most, user).map(Some).map_err(|crowded| {
+            let detail = match crowded {
+                Crowded::Route => {
+                    self.crowded.over();
+                    format!("{most} requests are under way on this route")
+                }
+                Crowded::User => {
+                    self.crowded_by_one.over();
+                    format!("{of_one} requests of this user are under way on this route")
+                }
+            };
+            let denial = Denial::new(Code::RateLimited, detail);
             Over { denial, headers: vec![(RETRY_AFTER, HeaderValue::from_static("1"))] }
         })
     }

@@ -88,7 +88,9 @@ impl Guard {
     fn buckets<'g>(&'g self, named: &'g Named) -> impl Iterator<Item = (&'g Kept, KeyText)> {
         let counts_by = |kept: &&Kept| {
             let parts = &kept.limit.key;
-            parts.len() == named.0.len() && parts.iter().all(|part| named.value(part).is_some())
+            // counted beside each token, where nobody can look it up
+            let has_buckets = kept.limit.name != BuiltIn::TokenUsage.name();
+            has_buckets && parts.len() == named.0.len() && parts.iter().all(|part| named.value(part).is_some())
         };
         self.kept.iter().filter(counts_by).map(|kept| {
             let mut key = KeyText::of(kept.number);

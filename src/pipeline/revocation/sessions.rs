@@ -74,7 +74,7 @@ pub(in crate::pipeline) fn subject(credential: &Credential<'_>) -> Subject {
         source: credential.source,
         subject: credential.subject,
         jti: credential.jti,
-        session: session.as_deref(),
+        session: session.as_deref().or(credential.foreign_session),
         family: session.as_deref(),
         client: None,
         key: credential.key,

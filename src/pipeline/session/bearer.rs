@@ -11,6 +11,7 @@ use crate::domain::signing::jwe;
 use crate::domain::time::UnixTime;
 use crate::domain::token::jose::Unverified;
 use crate::pipeline::cache::Verified;
+use crate::pipeline::permit::Memory;
 use crate::ports::{Credential, KeySource};
 use std::sync::Arc;
 
@@ -50,8 +51,8 @@ impl House {
     ///
     /// # Errors
     /// As for any other token.
-    pub async fn know_bearer(&self, token: &str, now: UnixTime) -> Result<Arc<Verified>, Denial> {
-        self.read_once(token, now).await.map(|(verified, _)| verified).map_err(expired)
+    pub async fn know_bearer(&self, token: &str, now: UnixTime) -> Result<(Arc<Verified>, Memory), Denial> {
+        self.read_once(token, now).await.map_err(expired)
     }
 
     /// Whether the session behind a bearer token of ours goes on, and is still where it began.

@@ -32,6 +32,7 @@ impl Ground {
         self.revocations.refuses(&Credential {
             jti: None,
             session: None,
+            foreign_session: None,
             source: &SourceName::new(""),
             subject: "",
             key: Some(kid),

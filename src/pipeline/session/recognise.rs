@@ -189,12 +189,12 @@ impl House {
     ///
     /// # Errors
     /// As [`House::recognise`].
-    pub async fn known(self: &Arc<Self>, held: &OurCookies<'_>, now: UnixTime) -> Result<Arc<Verified>, Denial> {
-        let found = match self.terms.mode {
+    pub async fn known(self: &Arc<Self>, held: &OurCookies<'_>, now: UnixTime) -> Result<Caller, Denial> {
+        let (verified, memory) = match self.terms.mode {
             Mode::Jwt => self.live(held, now).await,
             Mode::Opaque => self.hold(held, now).await,
-        };
-        found.map(|(verified, _)| verified)
+        }?;
+        Ok(Caller::Known { verified, memory })
     }
 
     /// The session these cookies are of, alive or not: whoever signs out is not asked for a fresh token first.

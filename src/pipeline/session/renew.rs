@@ -224,6 +224,7 @@ impl House {
         let credential = Credential {
             jti: None,
             session: Some(place.id),
+            foreign_session: None,
             source: &SourceName::new(&record.provider),
             subject: &record.subject,
             key: None,
@@ -238,7 +239,16 @@ impl House {
 
     pub(super) fn is_revoked(&self, id: SessionId) -> bool {
         let (session, source) = (Some(id), &SourceName::new(""));
-        let credential = Credential { jti: None, session, source, subject: "", key: None, issued: 0, minted_at: None };
+        let credential = Credential {
+            jti: None,
+            session,
+            foreign_session: None,
+            source,
+            subject: "",
+            key: None,
+            issued: 0,
+            minted_at: None,
+        };
         self.ground.revocations.refuses(&credential)
     }
 
