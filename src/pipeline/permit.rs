@@ -45,8 +45,15 @@ pub struct Permit {
     cors: Option<Grant>,
     /// For the browser, on the answer.
     cookies: Vec<HeaderValue>,
-    limits: Option<RateFields>,
-    /// Counted on its route for as long as this lives.
+    /// Boxed: few routes have limits, and a permit is moved about with every request.
+    counted: Option<Box<Counted>>,
+}
+
+/// What limits have to do with a request they let pass.
+#[derive(Debug)]
+struct Counted {
+    fields: Option<RateFields>,
+    /// Counted among those under way for as long as this lives.
     _under_way: Option<UnderWay>,
 }
 
@@ -78,8 +85,7 @@ impl Permit {
             target: target(route, request)?,
             cors: route.cors.as_ref().map(|cors| cors.grant(headers)),
             cookies,
-            limits: None,
-            _under_way: None,
+            counted: None,
         })
     }
 
@@ -90,8 +96,7 @@ impl Permit {
 
     /// It was counted by limits.
     pub(super) fn counted(&mut self, limits: Option<RateFields>, under_way: Option<UnderWay>) {
-        self.limits = limits;
-        self._under_way = under_way;
+        self.counted = Some(Box::new(Counted { fields: limits, _under_way: under_way }));
     }
 
     #[must_use]
@@ -131,7 +136,7 @@ impl Permit {
             authenticated: self.caller.principal().is_some(),
             grant: self.cors.as_ref(),
             cookies: &self.cookies,
-            limits: self.limits.as_ref(),
+            limits: self.counted.as_ref().and_then(|counted| counted.fields.as_ref()),
         }
     }
 }
