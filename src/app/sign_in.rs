@@ -136,6 +136,7 @@ impl SignIn {
         let sources = (providers, users.collect());
         let (terms, theme) = (terms(settings)?, theme(&settings.pages)?);
         let destinations = parsed(&server.return_to_origins)?;
+        let bot = bot(settings)?;
         // Nothing fails from here on.
         self.adopt(settings, fresh);
         let house = House::new(Arc::clone(&self.ground), terms, origins, sources, identity);
@@ -152,7 +153,7 @@ impl SignIn {
                 Delivery::Body => endpoints::Delivery::Body,
             },
             warn_before: settings.session.warn_before,
-            bot: bot(settings)?,
+            bot,
         };
         Ok((house, own))
     }
