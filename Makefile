@@ -40,7 +40,8 @@ check: deps-demo ## the quick inner loop: format, lints, unit tests
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo test --locked --lib
 
-faults: deps-test ## the stories that take long: replicas killed a hundred times, failovers, a minute without a store
+faults: deps-test ## the stories that take long: replicas killed a hundred times, failovers, a minute without a store, ten thousand days of renewals
+	cargo test --locked --lib simulation -- --ignored
 	cargo test --locked --test story -- --ignored --nocapture --test-threads 1
 
 browser: deps-browser ## pages and provider in a real browser; with DOORWARD_BIN=PATH a whole gate too (ARGS='-g NAME')

@@ -74,14 +74,10 @@ impl Composer {
         })
     }
 
-    /// What is shared with other replicas or outlives a configuration: where somebody signs in, operators revoke tokens of
-    /// others, tokens count once, or the store is one that others write to.
+    /// What is shared with other replicas or outlives a configuration. Once opened it stays: whoever is blocked is not let
+    /// in again because the file lost its operators.
     async fn opened(&self, settings: &Settings) -> Result<Option<&SignIn>, String> {
-        let people = !settings.providers.is_empty();
-        // Whoever shares a store hears there what others have revoked.
-        let alone = matches!(settings.store.kind, StoreKind::Memory);
-        let sensitive = settings.routes.routes().iter().any(|route| route.sensitive);
-        if !people && alone && !sensitive && settings.admin.operators.is_empty() {
+        if !self.sign_in.initialized() && !needs_state(settings) {
             return Ok(None);
         }
         let events = SessionWatch { metrics: Arc::clone(&self.metrics), audit: self.audit.clone() };
@@ -137,6 +133,14 @@ impl Composer {
     }
 }
 
+/// Where somebody signs in, operators revoke tokens of others, tokens count once, or somebody else may have revoked: other
+/// replicas on the store they share, an earlier process on its disk.
+fn needs_state(settings: &Settings) -> bool {
+    let alone = matches!(settings.store.kind, StoreKind::Memory) && settings.store.state_dir.is_none();
+    let people = !settings.providers.is_empty() || !settings.admin.operators.is_empty();
+    people || !alone || settings.routes.routes().iter().any(|route| route.sensitive)
+}
+
 /// What a gate needs where people sign in.
 #[derive(Debug)]
 pub(crate) struct SigningIn {
@@ -171,4 +175,26 @@ pub(crate) fn gate(
         house,
         limits,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{from_text, Secrets, World};
+    use std::path::Path;
+
+    fn needs(text: &str) -> bool {
+        let base = "[[upstream]]\nname = \"app\"\nurl = \"http://127.0.0.1:3000\"\n\n";
+        let world = World { env: &|_| None, secrets: Secrets::Literal };
+        let loaded = from_text(&format!("{base}{text}"), Path::new("/nowhere"), &world);
+        needs_state(&loaded.unwrap_or_else(|mistakes| panic!("{mistakes}")).settings)
+    }
+
+    #[test]
+    fn what_an_earlier_process_kept_on_disk_counts_whoever_may_add_to_it_now() {
+        assert!(!needs(""));
+        assert!(needs(
+            "[store]\nstate_dir = \"/nowhere/state\"\nsecret = \"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\"\n"
+        ));
+    }
 }

@@ -3,12 +3,11 @@
 use super::compose::Composer;
 use crate::domain::signing::own::LEEWAY;
 use crate::edge::snapshot::Snapshot;
-use crate::observe::clock::Machine;
+use crate::observe::clock::{self, Machine};
 use crate::observe::metrics::Metrics;
 use crate::pipeline::clock_watch::ClockWatch;
-use crate::pipeline::degraded::Feature;
+use crate::pipeline::degraded::{Degraded, Feature};
 use crate::pipeline::revocation::Freshness;
-use crate::pipeline::session::{House, Mode};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +15,9 @@ use std::time::Duration;
 /// In a task of its own: a store that answers slowly holds up what else is done every second.
 pub(super) async fn watch(composer: Arc<Composer>, snapshot: Arc<ArcSwap<Snapshot>>) {
     let mut second = tokio::time::interval(Duration::from_secs(1));
-    let (mut wall, mut alone) = (ClockWatch::new(Arc::new(Machine::new())), false);
+    let mut wall = ClockWatch::new(Arc::new(Machine::new()));
+    // What was said last. Requests note things too, and say nothing.
+    let said = Degraded::default();
     loop {
         second.tick().await;
         let jumped = wall.has_jumped();
@@ -25,26 +26,24 @@ pub(super) async fn watch(composer: Arc<Composer>, snapshot: Arc<ArcSwap<Snapsho
             let list = &sign_in.revocations;
             // Without any list at all the replica is not ready, and gets no requests.
             let stale = list.is_ready() && list.freshness() != Freshness::Fresh;
-            note(house, &composer.metrics, Feature::Revocation, stale);
-            // Where sessions are opaque, or nobody signs in, there is nothing to fall back to.
-            let falls_back = house.terms.mode == Mode::Jwt && gate.endpoints().is_some();
-            note(house, &composer.metrics, Feature::SignIn, falls_back && composer.metrics.store_up.value() < 1.0);
             let ahead = Duration::from_millis(list.clock_ahead_ms().unsigned_abs());
-            note(house, &composer.metrics, Feature::Clock, jumped || ahead > LEEWAY);
+            for (feature, degraded) in [(Feature::Revocation, stale), (Feature::Clock, jumped || ahead > LEEWAY)] {
+                house.ground.degraded.note(feature, degraded);
+                say(&said, &composer.metrics, feature, degraded);
+            }
+            // Where nobody signs in there is nothing to fall back to.
+            let answers = gate.endpoints().is_none() || composer.metrics.store_up.value() > 0.0;
+            let falls_back = house.falls_back(answers, clock::now()).await;
+            say(&said, &composer.metrics, Feature::SignIn, falls_back);
         } else {
             // Without sessions there is nobody to tell backends, but tokens of others have their times, too.
-            let news = std::mem::replace(&mut alone, jumped) != jumped;
-            tell(&composer.metrics, Feature::Clock, jumped, news);
+            say(&said, &composer.metrics, Feature::Clock, jumped);
         }
     }
 }
 
-fn note(house: &House, metrics: &Metrics, feature: Feature, degraded: bool) {
-    let news = house.ground.degraded.note(feature, degraded);
-    tell(metrics, feature, degraded, news);
-}
-
-fn tell(metrics: &Metrics, feature: Feature, degraded: bool, news: bool) {
+fn say(said: &Degraded, metrics: &Metrics, feature: Feature, degraded: bool) {
+    let news = said.note(feature, degraded);
     metrics.degraded.with(&[feature.name()]).set(if degraded { 1.0 } else { 0.0 });
     match (news, feature) {
         (false, _) => {}
@@ -55,7 +54,7 @@ fn tell(metrics: &Metrics, feature: Feature, degraded: bool, news: bool) {
         ),
         (true, Feature::SignIn) => tracing::warn!(
             feature = feature.name(),
-            "the store does not answer: whoever signs in gets a token for some minutes and no session"
+            "the store does not answer, or takes nothing: whoever signs in gets a token for some minutes and no session"
         ),
         (true, Feature::Clock) => tracing::warn!(
             feature = feature.name(),

@@ -160,6 +160,7 @@ impl SignIn {
         let sources = (providers, users.collect());
         let (terms, theme) = (terms(settings)?, theme(&settings.pages)?);
         let destinations = parsed(&server.return_to_origins)?;
+        let bot = bot(settings)?;
         // Nothing fails from here on.
         self.adopt(settings, fresh);
         let house = House::new(Arc::clone(&self.ground), terms, origins, sources, identity);
@@ -176,7 +177,7 @@ impl SignIn {
                 Delivery::Body => endpoints::Delivery::Body,
             },
             warn_before: settings.session.warn_before,
-            bot: bot(settings)?,
+            bot,
         };
         Ok((house, own))
     }

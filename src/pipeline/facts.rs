@@ -2,6 +2,7 @@
 //! about it while it lives.
 
 use super::session::lease::{end_of, Lease};
+use crate::domain::device::PerMille;
 use crate::domain::principal::SourceName;
 use crate::domain::revocation::Position;
 use crate::domain::session::{SessionId, Times, UserHash};
@@ -11,7 +12,7 @@ use http::header::{ACCEPT_LANGUAGE, USER_AGENT};
 use http::{HeaderMap, HeaderName};
 use serde_json::{Map, Value};
 use std::hash::{BuildHasher, Hash, Hasher};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 const X_SCREEN_RESOLUTION: HeaderName = HeaderName::from_static("x-screen-resolution");
 const X_TIMEZONE: HeaderName = HeaderName::from_static("x-timezone");
@@ -26,8 +27,11 @@ pub struct SessionFacts {
     pub minted_at: Option<Position>,
     /// The device that signed in, component by component.
     pub dfp: String,
-    /// The device headers that were last found good, as a hash; 0: none yet.
-    known_on: AtomicU64,
+    /// The device headers that were last found good, as hashes; 0: none yet. Two, because a page and its scripts tell
+    /// different things of one device, and take turns.
+    known_on: [AtomicU64; 2],
+    /// The similarity that was last written down, plus one; 0: none yet.
+    written: AtomicU32,
     /// Of the family, where the token has one; and whether somebody has to be told that it arrived.
     pub generation: Option<u32>,
     untold: AtomicBool,
@@ -49,7 +53,8 @@ impl SessionFacts {
             issued: UnixTime(claims.get("iat").and_then(Value::as_u64)?),
             minted_at: text("rv").and_then(|rv| rv.parse().ok()),
             dfp: text("dfp").unwrap_or_default().to_owned(),
-            known_on: AtomicU64::new(0),
+            known_on: Default::default(),
+            written: AtomicU32::new(0),
             generation: claims.get("gen").and_then(Value::as_u64).and_then(|number| u32::try_from(number).ok()),
             untold: AtomicBool::new(true),
             last_use: AtomicU64::new(0),
@@ -102,7 +107,10 @@ impl SessionFacts {
     /// The device was checked already, under the same terms.
     pub(super) fn go_on_with_device(&self, before: &Self) {
         if self.dfp == before.dfp {
-            self.known_on.store(before.known_on.load(Ordering::Relaxed), Ordering::Relaxed);
+            for (known, before) in self.known_on.iter().zip(&before.known_on) {
+                known.store(before.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
+            self.written.store(before.written.load(Ordering::Relaxed), Ordering::Relaxed);
         }
     }
 
@@ -124,11 +132,23 @@ impl SessionFacts {
     /// Whether a request with exactly these device headers was found good before.
     #[must_use]
     pub fn is_known_on(&self, headers: &HeaderMap) -> bool {
-        self.known_on.load(Ordering::Relaxed) == self.fold(headers)
+        let seen = self.fold(headers);
+        self.known_on.iter().any(|known| known.load(Ordering::Relaxed) == seen)
     }
 
+    /// The one before last is forgotten.
     pub fn know_on(&self, headers: &HeaderMap) {
-        self.known_on.store(self.fold(headers), Ordering::Relaxed);
+        let (seen, [last, before]) = (self.fold(headers), &self.known_on);
+        let known = last.swap(seen, Ordering::Relaxed);
+        if known != seen {
+            before.store(known, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether what was last written down about the device is something else.
+    pub(super) fn is_news(&self, similarity: PerMille) -> bool {
+        let similarity = u32::from(similarity.0).saturating_add(1);
+        self.written.swap(similarity, Ordering::Relaxed) != similarity
     }
 
     /// Keyed by the session: nobody can look for two devices with one hash ahead of time.

@@ -27,19 +27,24 @@ impl Prints {
         Self(Component::ALL.map(|component| device.component(component).map(|value| print(&key, component, &value))))
     }
 
-    /// How much two devices agree, as the share of the weights of what both told. What one of them did not tell is
-    /// left out. Two that have nothing in common to compare agree in nothing; two that told nothing, in all.
+    /// How much this device agrees with the one that is `remembered`, as the share of the weights of what both told. What
+    /// one of them did not tell is left out, but for a remembered agent: every browser sends its own with every request, and
+    /// whoever leaves it out would be compared by a language alone, which is easily guessed. Two that have nothing in common
+    /// to compare agree in nothing; two that told nothing, in all.
     #[must_use]
-    pub fn similarity(&self, other: &Self, weights: &Weights) -> PerMille {
-        if self == other {
+    pub fn similarity(&self, remembered: &Self, weights: &Weights) -> PerMille {
+        if self == remembered {
             return PerMille::ALL;
         }
         let (mut agreeing, mut compared) = (0_u32, 0_u32);
-        for ((component, one), other) in Component::ALL.into_iter().zip(self.0).zip(other.0) {
-            let (Some(one), Some(other)) = (one, other) else { continue };
+        for ((component, seen), remembered) in Component::ALL.into_iter().zip(self.0).zip(remembered.0) {
+            let hidden = component == Component::UserAgent && seen.is_none();
+            if remembered.is_none() || (seen.is_none() && !hidden) {
+                continue;
+            }
             let weight = u32::from(weights.of(component).0);
             compared += weight;
-            if one == other {
+            if seen == remembered {
                 agreeing += weight;
             }
         }

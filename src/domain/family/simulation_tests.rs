@@ -29,7 +29,7 @@ fn no_honest_browser_is_signed_out() {
 }
 
 #[test]
-#[ignore = "ten thousand days; run it when the rules change"]
+#[ignore = "ten thousand days: make faults"]
 fn no_honest_browser_is_signed_out_in_ten_thousand_days() {
     assert_eq!(signed_out(1_000..11_000, RULES), Vec::<u64>::new());
 }
@@ -56,7 +56,7 @@ fn a_copied_jar_is_always_caught() {
 }
 
 #[test]
-#[ignore = "two thousand days of each kind; run it when the rules change"]
+#[ignore = "two thousand days of each kind: make faults"]
 fn a_copied_jar_is_always_caught_in_two_thousand_days() {
     every_thief_is_caught(1_000..3_000);
 }

@@ -159,6 +159,24 @@ fn a_record_that_waits_counts_from_the_moment_it_was_made() {
 }
 
 #[test]
+fn a_mark_on_a_user_that_is_delivered_late_spares_who_signed_in_meanwhile() {
+    let mut index = after(&[(Target::User(user("auth0")), 5000, Placed::Waiting)]);
+    let late: Vec<Record> = index.waiting().map(|record| record.delivered_at(60_000)).collect();
+    index.apply(&late[0], at(60_000, 0));
+    assert_eq!(index.waiting().count(), 0);
+    assert!(index.check(&alice(Position::new(4999, 0), 0)).is_some());
+    assert!(index.check(&alice(Position::new(6500, 0), 0)).is_some(), "clocks are not that exact");
+    assert_eq!(index.check(&alice(Position::new(30_000, 0), 0)), None);
+}
+
+#[test]
+fn a_mark_that_is_hardly_late_counts_from_its_place() {
+    for (target, late) in [(Target::User(user("auth0")), 8000), (Target::Session("s".to_owned()), 60_000)] {
+        assert_eq!(record(&target, 5000).delivered_at(late).cut, None, "{target:?}");
+    }
+}
+
+#[test]
 fn the_delivery_of_one_record_does_not_end_the_waiting_of_another() {
     let target = Target::User(user("auth0"));
     let mut index = after(&[(target.clone(), 5000, Placed::Waiting), (target.clone(), 7000, Placed::Waiting)]);

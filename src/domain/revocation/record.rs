@@ -59,6 +59,9 @@ pub(super) const LENGTH: usize = 52;
 const VERSION: u8 = 1;
 const CUT: u8 = 1;
 
+/// How far a moment may be off that a replica noted on its own while it could not ask the log, in milliseconds.
+const NOTED_ALONE: u64 = 2000;
+
 impl Record {
     pub(super) const NEVER: UnixTime = UnixTime(u64::MAX);
 
@@ -72,6 +75,18 @@ impl Record {
         let kind = target.kind();
         let expires = if kind.is_block() { Self::NEVER } else { expires };
         Self { kind, reason, id: target.id(), made, cut, expires }
+    }
+
+    /// The same, for a log in which it is late by now, `log_ms`. A mark on a user or a client hits what was minted before
+    /// it was made, and not everything before its place: whoever signed in meanwhile did so after it.
+    ///
+    /// One that is hardly late counts from its place. A cut beyond that would hit what is minted right behind it.
+    #[must_use]
+    pub fn delivered_at(self, log_ms: u64) -> Self {
+        let cut = self.made.saturating_add(NOTED_ALONE);
+        let by_place = matches!(self.kind, Kind::User | Kind::Client) && self.cut.is_none();
+        let late = cut.saturating_add(NOTED_ALONE) < log_ms;
+        Self { cut: if by_place && late { Some(Position::new(cut, 0)) } else { self.cut }, ..self }
     }
 
     pub(super) fn write(&self) -> [u8; LENGTH] {

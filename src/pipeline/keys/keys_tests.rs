@@ -209,10 +209,13 @@ async fn a_flood_of_unknown_keys_costs_a_few_looks_a_second() {
     let shelf = Arc::new(Shelf::default());
     let ring = replica(&shelf).await;
     let before = shelf.reads.load(Ordering::Relaxed);
-    for _ in 0..1000 {
-        assert_eq!(ring.look_for_new_keys(ring.generation()).await, Looked::Unknown);
+    for asked in 0..1000 {
+        let expected = if asked < LOOKS { Looked::Unknown } else { Looked::CannotTell };
+        assert_eq!(ring.look_for_new_keys(ring.generation()).await, expected, "{asked}");
     }
     assert_eq!(shelf.reads.load(Ordering::Relaxed) - before, LOOKS);
+    ring.tick(START).await.unwrap();
+    assert_eq!(ring.look_for_new_keys(ring.generation()).await, Looked::Unknown, "another second, other looks");
     shelf.set_down(true);
     assert!(ring.tick(START).await.is_err());
     assert_eq!(ring.look_for_new_keys(ring.generation()).await, Looked::CannotTell);

@@ -56,8 +56,6 @@ pub struct SigningRing {
     /// Held while a new snapshot is made of the last one; never by those who sign or verify.
     publishing: Mutex<()>,
     looks: AtomicU32,
-    /// The last look at the vault succeeded.
-    reachable: AtomicBool,
     /// The latest moment anybody told us, in seconds.
     told: AtomicU64,
     /// The stored ring was once seen sealed by the secret that seals now. Looked after until then and no longer:
@@ -122,7 +120,6 @@ impl SigningRing {
             live: ArcSwap::from_pointee(Live::empty(&schedule)),
             publishing: Mutex::new(()),
             looks: AtomicU32::new(LOOKS),
-            reachable: AtomicBool::new(false),
             told: AtomicU64::new(0),
             resealed: AtomicBool::new(false),
         })
@@ -283,12 +280,6 @@ impl SigningRing {
 
     /// Reads the vault and takes over what it holds.
     async fn look(&self, now: UnixTime) -> Result<Found, KeysError> {
-        let found = self.look_once(now).await;
-        self.reachable.store(found.is_ok(), Ordering::Relaxed);
-        found
-    }
-
-    async fn look_once(&self, now: UnixTime) -> Result<Found, KeysError> {
         let found = self.vault.read(DOCUMENT).await?;
         let before = self.live.load_full();
         let Some(found) = found else {
@@ -354,18 +345,15 @@ impl KeySource for SigningRing {
         self.live.load().keys.generation
     }
 
-    /// Another replica may have begun to sign with a key within the last second. Beyond a few looks a tick the ring is
-    /// as fresh as it gets.
+    /// Another replica may have begun to sign with a key within the last second. Beyond a few looks a tick nobody is asked,
+    /// and so nobody can tell: "no" would sign people out whenever strangers make up enough keys.
     async fn look_for_new_keys(&self, seen: u64) -> Looked {
         if self.generation() != seen {
             return Looked::Again;
         }
-        let spent = self.looks.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err();
-        let reached = if spent {
-            self.reachable.load(Ordering::Relaxed)
-        } else {
-            self.look(UnixTime(self.told.load(Ordering::Relaxed))).await.is_ok()
-        };
+        let may_look =
+            self.looks.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
+        let reached = may_look && self.look(UnixTime(self.told.load(Ordering::Relaxed))).await.is_ok();
         match (reached, self.generation() != seen) {
             (_, true) => Looked::Again,
             (true, false) if !self.current().set.is_empty() => Looked::Unknown,

@@ -30,6 +30,8 @@ pub(crate) struct TestClock {
 pub(crate) struct Weather {
     log: Arc<dyn RevocationLog>,
     pub(crate) down: AtomicBool,
+    /// What is appended is refused; everything else is answered.
+    pub(crate) full: AtomicBool,
     /// Pushes get lost.
     pub(crate) deaf: Arc<AtomicBool>,
 }
@@ -74,7 +76,7 @@ impl Replica {
     }
 
     pub(crate) fn start_at(name: &str, log: Arc<dyn RevocationLog>, clock: Arc<TestClock>, settle: Duration) -> Self {
-        let weather = Arc::new(Weather { log, down: AtomicBool::new(false), deaf: Arc::default() });
+        let weather = Weather::over(log);
         let service = service(name, Arc::clone(&weather) as Arc<dyn RevocationLog>, clock, settle);
         let follower = Arc::clone(&service);
         let task = tokio::spawn(async move { follower.follow().await });
@@ -163,6 +165,10 @@ pub(crate) async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 impl Weather {
+    pub(crate) fn over(log: Arc<dyn RevocationLog>) -> Arc<Self> {
+        Arc::new(Self { log, down: AtomicBool::new(false), full: AtomicBool::new(false), deaf: Arc::default() })
+    }
+
     fn log(&self) -> Result<&Arc<dyn RevocationLog>, StoreError> {
         if self.down.load(Ordering::SeqCst) {
             return Err(StoreError("bad weather".to_owned()));
@@ -178,6 +184,9 @@ impl RevocationLog for Weather {
     }
 
     async fn append(&self, records: &[Sealed], keep: Duration) -> Result<Appended, StoreError> {
+        if self.full.load(Ordering::SeqCst) {
+            return Err(StoreError("no room left".to_owned()));
+        }
         self.log()?.append(records, keep).await
     }
 

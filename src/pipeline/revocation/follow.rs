@@ -4,7 +4,7 @@
 //! Nothing is ever taken off the list because a store does not have it. What the store lacks is given back to it, in
 //! its original place, by whichever replica notices first.
 
-use super::order::BATCH;
+use super::order::{Debt, BATCH};
 use super::standing::Link;
 use super::Revocations;
 use crate::domain::revocation::{Index, Placed, Position, Record};
@@ -23,6 +23,8 @@ const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(2);
 /// Replicas that notice a loss together fill the log one after the other rather than all at once.
 const HEAL_SPREAD: Duration = Duration::from_millis(100);
+/// Between our clock and that of the log, for the moments of our clock to mean something there.
+const AGREED_MS: u64 = 1000;
 /// After so many of either the connection is given up: it may be one that only looks alive.
 const SILENT_PUSHES: u32 = 3;
 const FAILURES: u32 = 3;
@@ -61,6 +63,10 @@ impl Revocations {
     pub async fn catch_up(&self) -> Result<Position, StoreError> {
         if self.confirm().await? == Tail::Broken {
             self.read_all().await?;
+        }
+        // What was ordered here before stands before what is minted next, or its late delivery would hit that as well.
+        if self.standing.lock().owes {
+            let _told_again_with_the_next_tick = self.deliver().await;
         }
         Ok(self.position())
     }
@@ -114,7 +120,7 @@ impl Revocations {
                 Ok(Tail::Broken) => return,
                 Err(_) => failures += 1,
             }
-            if failures == 0 && (self.standing.lock().owes || asked.saturating_sub(swept) > SWEEP_EVERY) {
+            if failures == 0 && (self.is_in_debt() || asked.saturating_sub(swept) > SWEEP_EVERY) {
                 swept = asked;
                 failures += u32::from(self.settle_debts().await.is_err());
             }
@@ -140,7 +146,11 @@ impl Revocations {
         // as old as the question: the answer may have been on its way for long
         let at = u64::try_from(began.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
         self.confirmed.fetch_max(at, Ordering::Relaxed);
-        self.broken.store(false, Ordering::Relaxed);
+        let standing = self.standing.lock();
+        if !standing.unhealed {
+            self.broken.store(false, Ordering::Relaxed);
+        }
+        drop(standing);
         Ok(tail)
     }
 
@@ -228,13 +238,18 @@ impl Revocations {
             // Where the chain stood when we began: everything up to there was read, and what came later links to it.
             // The last entry seen may be one that somebody else put there.
             standing.position = opened.last;
+            // From here on every confirmation says that we have all of it. Whatever ends this before the log has all of
+            // ours, a failure or somebody who hangs up: it is still owed.
+            standing.unhealed = true;
             !standing.has_seen
         };
         if first_time {
             self.settle(&opened).await?;
         }
         self.heal(theirs, end).await?;
-        self.standing.lock().floor = Position::ZERO;
+        let mut standing = self.standing.lock();
+        standing.floor = Position::ZERO;
+        standing.unhealed = false;
         Ok(())
     }
 
@@ -285,30 +300,44 @@ impl Revocations {
         self.fetch().await.map(|_| ())
     }
 
-    /// Delivers what was made while the log was away, drops what is over, and moves blocks away from the end that is
-    /// trimmed.
+    pub(super) fn is_in_debt(&self) -> bool {
+        let standing = self.standing.lock();
+        standing.owes || standing.unhealed || self.spans.prolonged.load(Ordering::Acquire)
+    }
+
+    /// Gives the log what it lacks, as far as that was not done yet, and what was made while it was away.
     pub(super) async fn settle_debts(&self) -> Result<(), StoreError> {
-        if self.spans.prolonged.swap(false, Ordering::AcqRel) {
-            // What lasts longer here than in the log is missing there.
+        // What lasts longer here than in the log is missing there.
+        let prolonged = self.spans.prolonged.swap(false, Ordering::AcqRel);
+        if prolonged || self.standing.lock().unhealed {
             let told = self.read_all().await;
-            self.spans.prolonged.fetch_or(told.is_err(), Ordering::AcqRel);
+            self.spans.prolonged.fetch_or(prolonged && told.is_err(), Ordering::AcqRel);
             told?;
         }
-        let half_way = {
+        self.deliver().await
+    }
+
+    /// Delivers what was made while the log was away, drops what is over, and moves blocks away from the end that is
+    /// trimmed.
+    async fn deliver(&self) -> Result<(), StoreError> {
+        let mut debt = Debt { owed: true, service: self };
+        let (half_way, log_ms) = {
             let mut standing = self.standing.lock();
             let mut index = Index::clone(&self.index.load());
             index.sweep(self.now());
             self.index.store(Arc::new(index));
             standing.owes = false;
             let half = u64::try_from(self.logged_for().as_millis() / 2).unwrap_or(u64::MAX);
-            Position::new(standing.log_time(self.clock.unix_ms()).saturating_sub(half), 0)
+            let now = standing.log_time(self.clock.unix_ms());
+            // By clocks that disagree nobody knows when something was made: then it counts from its delivery.
+            let agreed = standing.ahead_ms.unsigned_abs() <= AGREED_MS;
+            (Position::new(now.saturating_sub(half), 0), agreed.then_some(now))
         };
         let index = self.index.load_full();
-        let owed: Vec<Record> = index.waiting().chain(index.blocks_before(half_way)).collect();
+        let waiting = index.waiting().map(|record| log_ms.map_or(record, |log_ms| record.delivered_at(log_ms)));
+        let owed: Vec<Record> = waiting.chain(index.blocks_before(half_way)).collect();
         let delivered = self.append(&owed).await;
-        if delivered.is_err() {
-            self.standing.lock().owes = true;
-        }
+        debt.owed = delivered.is_err();
         delivered.map(|_| ())
     }
 }

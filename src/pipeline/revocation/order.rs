@@ -53,9 +53,9 @@ impl Order {
 
 /// An order that is not in the log yet. Whoever gave it may hang up while it is on its way there: it is delivered all
 /// the same.
-struct Debt<'a> {
-    service: &'a Revocations,
-    owed: bool,
+pub(super) struct Debt<'a> {
+    pub(super) service: &'a Revocations,
+    pub(super) owed: bool,
 }
 
 impl Drop for Debt<'_> {

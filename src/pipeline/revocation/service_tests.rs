@@ -1,4 +1,4 @@
-use super::fixture::{alice, eventually, order, service, session, token, Replica, TestClock, LONGEST_TOKEN};
+use super::fixture::{alice, eventually, order, service, session, token, Replica, TestClock, Weather, LONGEST_TOKEN};
 use super::*;
 use crate::domain::revocation::{Kind, RecordKeys, Sealed, Target};
 use crate::domain::secret::Secret;
@@ -83,6 +83,59 @@ async fn a_log_that_lost_its_data_is_not_trusted_before_it_is_whole_again() {
     assert_eq!(replica.freshness(), Freshness::Stale, "it was confirmed a moment ago, but as another log");
     replica.catch_up().await.unwrap();
     assert_eq!(replica.freshness(), Freshness::Fresh);
+}
+
+#[tokio::test]
+async fn a_log_that_could_not_be_filled_again_is_not_trusted_before_somebody_has_filled_it() {
+    let clock = TestClock::new();
+    let forgetful = Arc::new(MemoryLog::new(Arc::clone(&clock) as Arc<dyn Clock>));
+    let log = Arc::clone(&forgetful) as Arc<dyn RevocationLog>;
+    let weather = Weather::over(Arc::clone(&log));
+    let one = idle(&(Arc::clone(&weather) as Arc<dyn RevocationLog>), &clock);
+    one.catch_up().await.unwrap();
+    one.revoke(&[order(session("s"))], Wait::None, Duration::ZERO).await;
+    forgetful.forget();
+    weather.full.store(true, Ordering::SeqCst);
+    assert!(one.catch_up().await.is_err(), "this request found it, and could not mend it");
+    one.catch_up().await.unwrap();
+    assert_eq!(one.freshness(), Freshness::Stale, "the log has been read, and lacks what is known here");
+    assert!(one.is_in_debt());
+    weather.full.store(false, Ordering::SeqCst);
+    one.settle_debts().await.unwrap();
+    one.catch_up().await.unwrap();
+    assert_eq!(one.freshness(), Freshness::Fresh);
+    let two = idle(&log, &clock);
+    two.catch_up().await.unwrap();
+    assert!(two.check(&token("s", LATER)).is_some());
+}
+
+#[tokio::test]
+async fn an_order_that_waited_stands_before_the_next_sign_in_and_spares_those_since_it_was_given() {
+    let clock = TestClock::new();
+    let log = log(&clock);
+    let weather = Weather::over(Arc::clone(&log));
+    let cut_off = idle(&(Arc::clone(&weather) as Arc<dyn RevocationLog>), &clock);
+    let other = idle(&log, &clock);
+    for replica in [&cut_off, &other] {
+        replica.catch_up().await.unwrap();
+    }
+    let moved = async |name| {
+        clock.travel(Duration::from_secs(10));
+        other.revoke(&[order(session(name))], Wait::None, Duration::ZERO).await.position.unwrap()
+    };
+    let before = moved("one").await;
+    weather.down.store(true, Ordering::SeqCst);
+    clock.travel(Duration::from_secs(10));
+    cut_off.revoke(&[order(Target::User(alice()))], Wait::None, Duration::ZERO).await;
+    let since = moved("another").await;
+    weather.down.store(false, Ordering::SeqCst);
+    let minted_now = cut_off.catch_up().await.unwrap();
+    other.catch_up().await.unwrap();
+    for replica in [&cut_off, &other] {
+        assert!(replica.check(&token("t", before)).is_some());
+        assert!(replica.check(&token("t", since)).is_none());
+        assert!(replica.check(&token("t", minted_now)).is_none());
+    }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use crate::domain::device::{Device, PerMille};
 use crate::domain::oidc::Identity;
 use crate::domain::principal::SourceName;
 use crate::domain::session::handle::Handle;
-use crate::domain::session::{Lifetimes, ProviderSid, SessionId, Times, UserHash};
+use crate::domain::session::{Lifetimes, Millis, ProviderSid, SessionId, Times, UserHash};
 use crate::domain::time::UnixTime;
 use crate::pipeline::degraded::Feature;
 use crate::ports::store::{Created, Limit, NewFamily, NewSession, StoreError};
@@ -131,7 +131,10 @@ impl House {
             provider_sid: full.provider_sid.as_deref().map(|sid| ProviderSid::of(&provider, sid)),
         };
         let times = match self.make_room(&new).await {
-            Ok(Room::Made(times)) => times,
+            Ok(Room::Made(times)) => {
+                self.ground.degraded.note(Feature::SignIn, false);
+                times
+            }
             Ok(Room::Full) => return Err(Refused::Full(Box::new(full))),
             Ok(Room::Contended) => {
                 let words = "too many sign-ins of one user at once";
@@ -179,6 +182,25 @@ impl House {
                 "the store is away: a token for some minutes, without a session, a cap or shared counts of failures",
         });
         Ok(SignedIn { place, issued, record })
+    }
+
+    /// Whether sign-ins fall back at this moment. `answers`: the last question to the store was answered. Where they did
+    /// fall back, that proves nothing: a store without room, or without its replicas, still answers whoever only reads. So
+    /// something is written then.
+    pub async fn falls_back(&self, answers: bool, now: UnixTime) -> bool {
+        let degraded = &self.ground.degraded;
+        // Where sessions are opaque there is nothing to fall back to.
+        if self.terms.mode != Mode::Jwt {
+            degraded.note(Feature::SignIn, false);
+        } else if !answers {
+            degraded.note(Feature::SignIn, true);
+        } else if degraded.is(Feature::SignIn) {
+            let probe = format!("probe:{:032x}", u128::from_be_bytes(random()));
+            if self.ground.store.first(&probe, Millis::from(now)).await.is_ok() {
+                degraded.note(Feature::SignIn, false);
+            }
+        }
+        degraded.is(Feature::SignIn)
     }
 
     /// Victims are revoked before they are deleted: whatever crashes in between, none of their tokens outlives them.

@@ -2,6 +2,7 @@ use super::super::fixture::*;
 use super::*;
 use crate::domain::headers::forwarded::Proto;
 use crate::pipeline::session::{Mode, Terms, Turned};
+use std::sync::atomic::Ordering;
 
 fn code(turned: Turned) -> Code {
     match turned {
@@ -29,6 +30,22 @@ async fn while_the_store_is_away_a_sign_in_is_worth_five_minutes_and_leaves_noth
     // and the seconds that clocks may differ by
     town.pass(1 + 5);
     assert_eq!(code(town.ask(&jar).await.unwrap_err()), Code::SessionExpired);
+}
+
+#[tokio::test]
+async fn a_store_that_only_answers_questions_is_no_store_to_sign_in_with() {
+    let town = Town::new(Mode::Jwt).await;
+    assert!(!town.house.falls_back(true, town.now()).await, "nobody has tried");
+    town.store.full.store(true, Ordering::SeqCst);
+    town.try_sign_in("alice").await.unwrap();
+    for _ in 0..2 {
+        assert!(town.house.falls_back(true, town.now()).await, "it answers, and takes nothing");
+    }
+    town.store.full.store(false, Ordering::SeqCst);
+    assert!(!town.house.falls_back(true, town.now()).await);
+    assert!(town.house.falls_back(false, town.now()).await, "known before anybody tries");
+    town.sign_in("alice").await;
+    assert!(!town.house.ground.degraded.is(Feature::SignIn));
 }
 
 #[tokio::test]

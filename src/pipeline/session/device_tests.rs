@@ -46,10 +46,13 @@ async fn a_cookie_that_comes_without_any_word_of_its_device_is_not_recognised() 
         let town = Town::new(mode).await;
         let jar = town.sign_in("alice").await;
         let mut silent = browser(&jar);
-        silent.remove("user-agent");
-        assert!(town.recognise(&silent).await.is_ok(), "{mode:?}: one component is left out");
         silent.remove("accept-language");
+        assert!(town.recognise(&silent).await.is_ok(), "{mode:?}: one component is left out");
+        silent.remove("user-agent");
         assert_eq!(after(&town, &silent).await.unwrap_err(), Code::StepUpRequired, "{mode:?}");
+        let mut hiding = browser(&jar);
+        hiding.remove("user-agent");
+        assert_eq!(after(&town, &hiding).await.unwrap_err(), Code::StepUpRequired, "{mode:?}: every browser has one");
     }
 }
 

@@ -57,19 +57,31 @@ impl House {
             device: &Device::from_headers(asking.headers),
             ip: asking.ip,
         };
-        self.judge(&seen).await?;
+        let verdict = self.compare(&seen);
+        // Requests that take turns on two devices would otherwise write a line each.
+        if facts.is_news(verdict.similarity_score) {
+            self.write_down(&seen, &verdict);
+        }
+        self.act_on(&seen, verdict).await?;
         facts.know_on(asking.headers);
         Ok(())
     }
 
     /// What `[device]` says of it, written down once.
     pub(super) async fn judge(&self, seen: &Seen<'_>) -> Result<Verdict, Elsewhere> {
-        let terms = &self.terms.device;
-        let remembered = Prints::from_text(seen.dfp).unwrap_or_default();
-        let verdict = terms.judge(&remembered, seen.device, &self.ground.device_keys);
-        if terms.level == Level::Off {
-            return Ok(verdict);
+        let verdict = self.compare(seen);
+        if self.terms.device.level != Level::Off {
+            self.write_down(seen, &verdict);
         }
+        self.act_on(seen, verdict).await
+    }
+
+    fn compare(&self, seen: &Seen<'_>) -> Verdict {
+        let remembered = Prints::from_text(seen.dfp).unwrap_or_default();
+        self.terms.device.judge(&remembered, seen.device, &self.ground.device_keys)
+    }
+
+    fn write_down(&self, seen: &Seen<'_>, verdict: &Verdict) {
         self.ground.events.noted(&SessionEvent {
             name: "device_checked",
             session: Some(seen.place.id),
@@ -78,8 +90,11 @@ impl House {
             client: seen.ip,
             detail: &verdict.to_json().to_string(),
         });
+    }
+
+    async fn act_on(&self, seen: &Seen<'_>, verdict: Verdict) -> Result<Verdict, Elsewhere> {
         let stays = |code| Elsewhere { denial: Denial::new(code, "the session is on another device"), ends: false };
-        match terms.on_mismatch {
+        match self.terms.device.on_mismatch {
             _ if verdict.valid => Ok(verdict),
             OnMismatch::Log => Ok(verdict),
             OnMismatch::StepUp => Err(stays(Code::StepUpRequired)),

@@ -3,6 +3,8 @@ use crate::domain::denial::Code;
 use crate::domain::device::{self, OnMismatch, RiskTtl};
 use crate::pipeline::session::{Mode, Terms, Turned};
 use crate::pipeline::Caller;
+use http::HeaderValue;
+use std::sync::Arc;
 use std::time::Duration;
 
 fn on_mismatch(on_mismatch: OnMismatch, high: Duration) -> Terms {
@@ -69,6 +71,33 @@ async fn a_thief_who_asks_at_the_same_moment_does_not_get_the_owners_answer() {
         };
         assert_eq!(refused(thief), (Code::StepUpRequired, 0));
         assert!(!owner.unwrap().cookies.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_page_and_its_scripts_that_take_turns_are_written_down_once() {
+    let town = Town::new(Mode::Jwt).await;
+    let jar = town.sign_in("alice").await;
+    let page = browser(&jar);
+    let mut script = browser(&jar);
+    script.insert("x-timezone", HeaderValue::from_static("Europe/Berlin"));
+    for _ in 0..3 {
+        for headers in [&page, &script] {
+            town.recognise(headers).await.unwrap();
+        }
+    }
+    assert_eq!(town.watch.heard("device_checked"), 1, "both look like the one that signed in");
+    let facts = Arc::clone(&town.peek(&jar).await.unwrap());
+    assert!([&page, &script].iter().all(|headers| facts.session().unwrap().is_known_on(headers)));
+}
+
+#[tokio::test]
+async fn another_device_is_written_down_when_it_appears_and_not_with_each_request() {
+    let town = Town::with(on_mismatch(OnMismatch::Log, Duration::ZERO)).await;
+    let jar = town.sign_in("alice").await;
+    for (headers, lines) in [(browser(&jar), 1), (another_browser(&jar), 1), (another_browser(&jar), 0)] {
+        town.recognise(&headers).await.unwrap();
+        assert_eq!(town.watch.heard("device_checked"), lines);
     }
 }
 

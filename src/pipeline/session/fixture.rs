@@ -79,6 +79,7 @@ impl Town {
         let store = Arc::new(Frail {
             inner: memory,
             down: AtomicBool::new(false),
+            full: AtomicBool::new(false),
             asked: Mutex::default(),
             deaf: Mutex::default(),
         });

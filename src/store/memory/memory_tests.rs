@@ -84,6 +84,21 @@ async fn a_restored_snapshot_knows_what_the_old_process_knew() {
 }
 
 #[tokio::test]
+async fn a_snapshot_holds_everybody_up_for_pointers_only_and_shows_one_moment() {
+    let (_, memory) = memory(Bounds::default());
+    let new = session(1);
+    create(&memory, &new).await.unwrap();
+    create(&memory, &session(2)).await.unwrap();
+    let copy = memory.state.lock().copy();
+    let shared = |user| Arc::ptr_eq(&copy.users[&user], &memory.state.lock().users[&user]);
+    assert!(shared(new.user) && shared(session(2).user));
+    memory.rewrite(new.user, new.id, 1, b"later").await.unwrap();
+    assert!(!shared(new.user) && shared(session(2).user), "only what changes is copied");
+    assert_eq!(&*copy.users[&new.user].sessions[0].body, new.body);
+    assert_eq!(memory.load(new.user, new.id).await.unwrap().unwrap().body, b"later");
+}
+
+#[tokio::test]
 async fn what_expired_while_nobody_ran_is_gone() {
     let (_, old) = memory(Bounds::default());
     create(&old, &session(1)).await.unwrap();

@@ -23,6 +23,7 @@ use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How many expired things one call clears away: nobody waits for a whole night's.
@@ -54,12 +55,13 @@ pub struct Memory {
 
 #[derive(Debug, Default)]
 struct State {
-    users: HashMap<UserHash, User>,
+    /// Shared with a copy while that is written: what changes meanwhile changes a user of its own.
+    users: HashMap<UserHash, Arc<User>>,
     /// Over all users, those included that have expired and were not swept yet.
     sessions: usize,
     providers: HashMap<ProviderSid, Vec<(UserHash, SessionId, Millis)>>,
     locks: HashMap<String, (Nonce, Millis)>,
-    once: HashMap<String, Millis>,
+    once: HashMap<Arc<str>, Millis>,
     documents: HashMap<String, Document>,
     timers: BTreeSet<(Millis, Timer)>,
 }
@@ -71,24 +73,24 @@ enum Timer {
     Family(UserHash, FamilyId),
     Provider(ProviderSid),
     Lock(String),
-    Once(String),
+    Once(Arc<str>),
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct User {
     /// Oldest first.
     sessions: Vec<Kept>,
     families: HashMap<FamilyId, Family>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Kept {
     id: SessionId,
     handle: Option<HandleHash>,
     family: Option<FamilyId>,
     version: u64,
     times: Times,
-    body: Vec<u8>,
+    body: Arc<[u8]>,
 }
 
 impl Memory {
@@ -104,10 +106,11 @@ impl Memory {
     }
 
     /// Everything that a restart must not lose, as bytes to be sealed and written elsewhere. Locks are not among them:
-    /// their holders are gone.
+    /// their holders are gone. Everybody waits while pointers are copied, and nobody while bytes are.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {
-        snapshot::write(&self.state.lock())
+        let copy = self.state.lock().copy();
+        snapshot::write(&copy)
     }
 
     /// Grows with every change that a snapshot would show; expiring is none.
@@ -160,6 +163,12 @@ impl Memory {
 }
 
 impl State {
+    /// What a snapshot shows, as it is at this moment.
+    fn copy(&self) -> Self {
+        let (users, providers) = (self.users.clone(), self.providers.clone());
+        Self { users, providers, once: self.once.clone(), documents: self.documents.clone(), ..Self::default() }
+    }
+
     /// Looks at up to `most` timers that are due. `false`: none is left.
     fn sweep(&mut self, now: Millis, most: usize) -> bool {
         for _ in 0..most {
@@ -195,7 +204,7 @@ impl State {
                 self.locks.remove(&name);
             }
             (Some(_), Timer::Once(name)) => {
-                self.once.remove(&name);
+                self.once.remove(&*name);
             }
         }
     }
@@ -215,7 +224,7 @@ impl State {
 impl Kept {
     fn stored(&self) -> Stored {
         let Self { id, version, times, family, .. } = *self;
-        Stored { id, version, times, family, body: self.body.clone() }
+        Stored { id, version, times, family, body: self.body.to_vec() }
     }
 }
 
@@ -262,8 +271,9 @@ impl Once for Memory {
             }
             self.room(state, now, State::names, self.bounds.names)?;
             let until = until.max(now).plus(REMEMBERED_LONGER);
-            state.once.insert(name.to_owned(), until);
-            state.timers.insert((until, Timer::Once(name.to_owned())));
+            let name: Arc<str> = name.into();
+            state.once.insert(Arc::clone(&name), until);
+            state.timers.insert((until, Timer::Once(name)));
             Ok(true)
         })
     }

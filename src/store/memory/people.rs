@@ -5,6 +5,7 @@ use crate::domain::family::{present, Family, Presentation, Rules};
 use crate::domain::session::{FamilyId, HandleHash, Millis, OnLimit, ProviderSid, SessionId, Times, UserHash};
 use crate::ports::store::{Created, Families, Limit, NewSession, Rewrote, Ruling, Sessions, StoreError, Stored, Touch};
 use async_trait::async_trait;
+use std::sync::Arc;
 
 #[async_trait]
 impl Sessions for Memory {
@@ -64,7 +65,7 @@ impl Sessions for Memory {
             Some(kept) if kept.version != seen => Rewrote::Stale(kept.stored()),
             Some(kept) => {
                 kept.version = kept.version.saturating_add(1);
-                kept.body = body.to_vec();
+                kept.body = body.into();
                 Rewrote::Done(kept.version)
             }
         }))
@@ -165,8 +166,8 @@ impl State {
         let times = Times::begin(now, new.lifetimes);
         let family = new.family.map(|family| family.id);
         self.remove_session(new.user, new.id);
-        let user = self.users.entry(new.user).or_default();
-        let (id, handle, body) = (new.id, new.handle, new.body.clone());
+        let user = Arc::make_mut(self.users.entry(new.user).or_default());
+        let (id, handle, body) = (new.id, new.handle, new.body.as_slice().into());
         user.sessions.push(Kept { id, handle, family, version: 1, times, body });
         self.sessions += 1;
         self.timers.insert((times.expires(), Timer::Session(new.user, id)));
@@ -183,11 +184,15 @@ impl State {
     }
 
     pub(super) fn session(&mut self, user: UserHash, id: SessionId) -> Option<&mut Kept> {
-        self.users.get_mut(&user)?.sessions.iter_mut().find(|kept| kept.id == id)
+        self.user(user)?.sessions.iter_mut().find(|kept| kept.id == id)
     }
 
     pub(super) fn family(&mut self, user: UserHash, id: FamilyId) -> Option<&mut Family> {
-        self.users.get_mut(&user)?.families.get_mut(&id)
+        self.user(user)?.families.get_mut(&id)
+    }
+
+    fn user(&mut self, user: UserHash) -> Option<&mut User> {
+        self.users.get_mut(&user).map(Arc::make_mut)
     }
 
     fn live(&mut self, user: UserHash, id: SessionId, now: Millis) -> Option<&mut Kept> {
@@ -207,7 +212,7 @@ impl State {
     }
 
     pub(super) fn remove_session(&mut self, user: UserHash, id: SessionId) -> Option<Kept> {
-        let known = self.users.get_mut(&user)?;
+        let known = self.user(user)?;
         let at = known.sessions.iter().position(|kept| kept.id == id)?;
         let removed = known.sessions.remove(at);
         self.sessions -= 1;
@@ -216,14 +221,14 @@ impl State {
     }
 
     pub(super) fn remove_family(&mut self, user: UserHash, id: FamilyId) {
-        if let Some(known) = self.users.get_mut(&user) {
+        if let Some(known) = self.user(user) {
             known.families.remove(&id);
         }
         self.forget_if_empty(user);
     }
 
     fn forget_if_empty(&mut self, user: UserHash) {
-        let empty = |known: &User| known.sessions.is_empty() && known.families.is_empty();
+        let empty = |known: &Arc<User>| known.sessions.is_empty() && known.families.is_empty();
         if self.users.get(&user).is_some_and(empty) {
             self.users.remove(&user);
         }

@@ -7,6 +7,7 @@ use super::{Kept, State, Timer, User};
 use crate::domain::family::{Family, Streak};
 use crate::domain::session::{whole, FamilyId, HandleHash, Millis, ProviderSid, SessionId, Times, UserHash};
 use crate::ports::store::Document;
+use std::sync::Arc;
 use std::time::Duration;
 
 const VERSION: &[u8] = b"doorward-memory-1\n";
@@ -56,7 +57,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<State> {
             known.families.insert(id, family);
             Some(())
         })?;
-        state.users.insert(user, known);
+        state.users.insert(user, Arc::new(known));
         Some(())
     })?;
     input.list(|input| {
@@ -71,7 +72,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<State> {
     })?;
     input.list(|input| {
         let name = input.text()?;
-        state.once.insert(name, input.millis()?);
+        state.once.insert(name.into(), input.millis()?);
         Some(())
     })?;
     input.list(|input| {
@@ -97,7 +98,7 @@ impl State {
             self.timers.extend(sessions.chain(families));
         }
         self.timers.extend(self.providers.keys().map(|sid| (Millis(0), Timer::Provider(*sid))));
-        self.timers.extend(self.once.iter().map(|(name, until)| (*until, Timer::Once(name.clone()))));
+        self.timers.extend(self.once.iter().map(|(name, until)| (*until, Timer::Once(Arc::clone(name)))));
     }
 }
 
@@ -206,7 +207,7 @@ impl<'a> Reader<'a> {
         let (created, last_seen) = (self.millis()?, self.millis()?);
         let (idle, absolute) = (Duration::from_millis(self.u64()?), self.millis()?);
         let times = Times { created, last_seen, idle, absolute };
-        Some(Kept { id, handle, family, version, times, body: self.bytes()?.to_vec() })
+        Some(Kept { id, handle, family, version, times, body: self.bytes()?.into() })
     }
 
     fn family(&mut self) -> Option<Family> {

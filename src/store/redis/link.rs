@@ -18,11 +18,14 @@ use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 /// How many questions may be under way. What comes beyond has a store that does not keep up, and fails at once: a queue
 /// would only grow.
 const UNDER_WAY: usize = 4096;
+/// How many of these are kept for the log of revocations: a flood of slow requests must not keep anybody from revoking, nor
+/// make the list look stale.
+const FOR_THE_LOG: usize = 64;
 const DIAL_AT_MOST: Duration = Duration::from_secs(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
@@ -35,8 +38,16 @@ pub(in crate::store) struct Link {
     /// Why there is no connection.
     trouble: Mutex<StoreError>,
     under_way: Semaphore,
+    for_the_log: Semaphore,
     dials: AtomicU64,
     lost: Arc<Notify>,
+}
+
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum For {
+    Requests,
+    TheLog,
 }
 
 struct Live {
@@ -52,7 +63,8 @@ impl Link {
             plan,
             live: ArcSwapOption::empty(),
             trouble: Mutex::new(StoreError("not connected yet".to_owned())),
-            under_way: Semaphore::new(UNDER_WAY),
+            under_way: Semaphore::new(UNDER_WAY - FOR_THE_LOG),
+            for_the_log: Semaphore::new(FOR_THE_LOG),
             dials: AtomicU64::new(0),
             lost: Arc::new(Notify::new()),
         });
@@ -86,14 +98,14 @@ impl Link {
         self.dials.load(Ordering::Relaxed)
     }
 
-    pub(in crate::store) async fn ask(&self, command: &Cmd) -> Result<Value, StoreError> {
-        self.within_deadline(|mut line| async move { line.send(command).await }).await
+    pub(in crate::store) async fn ask(&self, asker: For, command: &Cmd) -> Result<Value, StoreError> {
+        self.within_deadline(asker, |mut line| async move { line.send(command).await }).await
     }
 
     /// Runs a script by its hash, and with its text where the server does not know it: after a restart or a failover.
-    pub(in crate::store) async fn answer(&self, call: &Call) -> Result<Value, StoreError> {
+    pub(in crate::store) async fn answer(&self, asker: For, call: &Call) -> Result<Value, StoreError> {
         let by_hash = call.by_hash();
-        self.within_deadline(|mut line| async move {
+        self.within_deadline(asker, |mut line| async move {
             match line.send(&by_hash).await {
                 Err(error) if words::is_unknown_script(&error) => line.send(&call.by_text()).await,
                 answer => answer,
@@ -103,7 +115,7 @@ impl Link {
     }
 
     pub(super) async fn run(&self, call: &Call) -> Result<Reply, StoreError> {
-        Reply::read(self.answer(call).await?)
+        Reply::read(self.answer(For::Requests, call).await?)
     }
 
     /// A connection of its own, on which `pushes` hears of `channel`.
@@ -122,14 +134,14 @@ impl Link {
         Ok(line)
     }
 
-    async fn within_deadline<F>(&self, ask: impl FnOnce(Line) -> F) -> Result<Value, StoreError>
+    async fn within_deadline<F>(&self, asker: For, ask: impl FnOnce(Line) -> F) -> Result<Value, StoreError>
     where
         F: Future<Output = RedisResult<Value>>,
     {
         let Some(live) = self.live.load_full() else {
             return Err(self.trouble.lock().clone());
         };
-        let Ok(_turn) = self.under_way.try_acquire() else {
+        let Some(_turn) = self.turn(asker) else {
             return Err(StoreError(format!("{UNDER_WAY} questions are under way already")));
         };
         let asked = live.began.elapsed();
@@ -155,6 +167,14 @@ impl Link {
             self.lose(live.serial, &error);
         }
         Err(error)
+    }
+
+    fn turn(&self, asker: For) -> Option<SemaphorePermit<'_>> {
+        let turn = self.under_way.try_acquire().ok();
+        match asker {
+            For::Requests => turn,
+            For::TheLog => turn.or_else(|| self.for_the_log.try_acquire().ok()),
+        }
     }
 
     fn too_late(&self) -> StoreError {

@@ -19,7 +19,7 @@ use super::Clock;
 use crate::domain::session::UserHash;
 use crate::ports::store::StoreError;
 use ::redis::Cmd;
-use link::Link;
+use link::{For, Link};
 use script::{Call, Reply, Script};
 use std::fmt;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ impl Redis {
     /// # Errors
     /// Why it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.link.ask(&::redis::cmd("PING")).await.map(drop)
+        self.link.ask(For::Requests, &::redis::cmd("PING")).await.map(drop)
     }
 
     /// For the log of revocations, which shares the connection: there is one server to reach, and one way to find out
@@ -93,7 +93,7 @@ impl Redis {
     }
 
     async fn ask(&self, command: &Cmd) -> Result<::redis::Value, StoreError> {
-        self.link.ask(command).await
+        self.link.ask(For::Requests, command).await
     }
 }
 

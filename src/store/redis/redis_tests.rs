@@ -1,10 +1,14 @@
 use super::server::{eventually, plan, poll, Cluster, Server, TIMEOUT};
 use super::*;
 use crate::domain::family::{Presentation, Rotation, Rules, Transport, Verdict};
+use crate::domain::revocation::Position;
 use crate::domain::secret::Secret;
 use crate::domain::session::{FamilyId, HandleHash, Lifetimes, OnLimit, ProviderSid, SessionId};
+use crate::ports::revocation::RevocationLog;
 use crate::ports::store::*;
+use crate::store::revocation::redis::RedisLog;
 use std::time::{Duration, Instant};
+use tokio::time::timeout;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const TERMS: Lifetimes = Lifetimes { idle: HOUR, absolute: HOUR };
@@ -97,9 +101,26 @@ async fn a_server_that_does_not_keep_up_is_asked_no_more_than_it_can_be() {
         asking.spawn(async move { store.ping().await.unwrap_err().0 });
     }
     let turned_away = asking.join_all().await.into_iter().filter(|error| error.contains("under way already")).count();
-    assert_eq!(turned_away, 5_000 - 4_096);
+    assert_eq!(turned_away, 5_000 - 4_032);
     server.signal("CONT");
     eventually(|| async { store.ping().await.is_ok() }).await;
+}
+
+#[tokio::test]
+async fn however_many_requests_wait_there_is_room_for_the_log_of_revocations() {
+    let server = Server::start(&[]);
+    let store = server.connect().await;
+    let log = RedisLog::new(&store);
+    server.signal("STOP");
+    let mut waiting: Vec<_> = (0..4_032).map(|_| Box::pin(store.ping())).collect();
+    for request in &mut waiting {
+        assert!(timeout(Duration::ZERO, request.as_mut()).await.is_err(), "it waits");
+    }
+    let turned_away = store.ping().await.unwrap_err().0;
+    assert!(turned_away.contains("under way already"), "{turned_away}");
+    let asked = timeout(Duration::ZERO, log.pull(Position::ZERO, 1)).await;
+    assert!(asked.is_err(), "asked, and not turned away: {asked:?}");
+    server.signal("CONT");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use crate::ports::revocation::{
     Ack, Appended, Confirmed, Entry, Epoch, Opened, Replicas, RevocationLog, Subscription, DEAD_AFTER,
 };
 use crate::ports::store::StoreError;
-use crate::store::redis::link::Link;
+use crate::store::redis::link::{For, Link};
 use crate::store::redis::script::{Call, Script};
 use crate::store::Redis;
 use ::redis::cmd;
@@ -54,7 +54,7 @@ impl RedisLog {
 impl RevocationLog for RedisLog {
     async fn open(&self, candidate: Epoch) -> Result<Opened, StoreError> {
         let call = Call::new(&OPEN, &self.keys.meta).arg(candidate.to_string());
-        reply::opened(&self.link.answer(&call).await?).ok_or_else(reply::strange)
+        reply::opened(&self.link.answer(For::TheLog, &call).await?).ok_or_else(reply::strange)
     }
 
     async fn append(&self, records: &[Sealed], keep: Duration) -> Result<Appended, StoreError> {
@@ -63,31 +63,31 @@ impl RevocationLog for RedisLog {
         for record in records {
             call = call.arg(record.to_bytes());
         }
-        reply::appended(&self.link.answer(&call).await?, records).ok_or_else(reply::strange)
+        reply::appended(&self.link.answer(For::TheLog, &call).await?, records).ok_or_else(reply::strange)
     }
 
     async fn pull(&self, after: Position, most: usize) -> Result<Vec<Entry>, StoreError> {
         let mut range = cmd("XRANGE");
         range.arg(&self.keys.log).arg(format!("({after}")).arg("+").arg("COUNT").arg(most);
-        reply::entries(&self.link.ask(&range).await?).ok_or_else(reply::strange)
+        reply::entries(&self.link.ask(For::TheLog, &range).await?).ok_or_else(reply::strange)
     }
 
     async fn confirm(&self, ack: &Ack) -> Result<Confirmed, StoreError> {
         let call = Call::new(&CONFIRM, &self.keys.meta).and(&self.keys.acks).and(&self.keys.live);
         let call = call.arg(ack.replica.as_bytes()).arg(ack.epoch.map_or(String::new(), |epoch| epoch.to_string()));
         let call = call.arg(ack.position.to_string()).arg(millis(DEAD_AFTER));
-        reply::confirmed(&self.link.answer(&call).await?, ack.position).ok_or_else(reply::strange)
+        reply::confirmed(&self.link.answer(For::TheLog, &call).await?, ack.position).ok_or_else(reply::strange)
     }
 
     async fn acknowledged(&self, position: Position) -> Result<Replicas, StoreError> {
         let call = Call::new(&ACKNOWLEDGED, &self.keys.acks).and(&self.keys.live).arg(millis(DEAD_AFTER));
-        reply::replicas(&self.link.answer(&call).await?, position).ok_or_else(reply::strange)
+        reply::replicas(&self.link.answer(For::TheLog, &call).await?, position).ok_or_else(reply::strange)
     }
 
     async fn leave(&self, replica: &str) -> Result<(), StoreError> {
         let (mut live, mut ack) = (cmd("ZREM"), cmd("HDEL"));
-        self.link.ask(live.arg(&self.keys.live).arg(replica)).await?;
-        self.link.ask(ack.arg(&self.keys.acks).arg(replica)).await?;
+        self.link.ask(For::TheLog, live.arg(&self.keys.live).arg(replica)).await?;
+        self.link.ask(For::TheLog, ack.arg(&self.keys.acks).arg(replica)).await?;
         Ok(())
     }
 
