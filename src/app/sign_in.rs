@@ -261,6 +261,7 @@ fn revocations(settings: &Settings, seals: &Seals, redis: Option<&Redis>) -> Rev
     let mut terms = crate::pipeline::revocation::Terms::new(replica, keys, longest, seed);
     terms.access_ttl = settings.tokens.access_ttl;
     terms.max_staleness = settings.store.max_staleness;
+    terms.shared = redis.is_some();
     let log: Arc<dyn RevocationLog> = match redis {
         Some(redis) => Arc::new(RedisLog::new(redis)),
         None => Arc::new(MemoryLog::new(Arc::clone(&clock) as _)),

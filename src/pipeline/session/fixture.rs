@@ -65,6 +65,7 @@ pub(crate) struct Town {
     pub(crate) provider: Arc<Distant>,
     pub(crate) house: Arc<House>,
     pub(crate) watch: Arc<Watch>,
+    log: Arc<MemoryLog>,
 }
 
 impl Town {
@@ -85,14 +86,23 @@ impl Town {
         let (users, provider) = (Arc::<File>::default(), Arc::<Distant>::default());
         users.says("alice", &["admin"]);
         let watch = Arc::<Watch>::default();
-        let ground = ground(&store, &watch).await;
+        let log = Arc::new(MemoryLog::new(Arc::new(Machine::new())));
+        let ground = ground(&store, &watch, &log).await;
+        list(&ground).await;
         let house = house(ground, terms, IdentityHeaders::default(), (&users, &provider));
-        Self { store, time, users, provider, house, watch }
+        Self { store, time, users, provider, house, watch, log }
     }
 
-    /// Another replica: it shares the store, and nothing else.
+    /// Another replica: it shares the store and the list, and nothing else.
     pub(crate) async fn replica(&self) -> Self {
-        let ground = ground(&self.store, &self.watch).await;
+        let replica = self.blind_replica().await;
+        list(&replica.house.ground).await;
+        replica
+    }
+
+    /// Another one, which has not read what was revoked.
+    pub(crate) async fn blind_replica(&self) -> Self {
+        let ground = ground(&self.store, &self.watch, &self.log).await;
         self.beside(house(ground, self.house.terms.clone(), IdentityHeaders::default(), (&self.users, &self.provider)))
     }
 
@@ -103,7 +113,8 @@ impl Town {
 
     fn beside(&self, house: Arc<House>) -> Self {
         let (store, time, watch) = (Arc::clone(&self.store), Arc::clone(&self.time), Arc::clone(&self.watch));
-        Self { store, time, users: Arc::clone(&self.users), provider: Arc::clone(&self.provider), house, watch }
+        let (users, provider, log) = (Arc::clone(&self.users), Arc::clone(&self.provider), Arc::clone(&self.log));
+        Self { store, time, users, provider, house, watch, log }
     }
 
     pub(crate) fn now(&self) -> UnixTime {
@@ -213,15 +224,19 @@ fn known(recognised: Recognised) -> Arc<Verified> {
     }
 }
 
-async fn ground(store: &Arc<Frail>, watch: &Arc<Watch>) -> Arc<Ground> {
+/// Reads what was revoked, once.
+async fn list(ground: &Ground) {
+    assert!(ground.revocations.caught_up().await);
+}
+
+async fn ground(store: &Arc<Frail>, watch: &Arc<Watch>, log: &Arc<MemoryLog>) -> Arc<Ground> {
     let seals = Arc::new(Seals::new(&[Secret::new(vec![7; 32])]).unwrap());
     let ring = SigningRing::new(Arc::<Frail>::clone(store), Arc::clone(&seals), schedule());
     ring.tick(UnixTime(START)).await.unwrap();
     let clock = Arc::new(Machine::new());
     let keys = RecordKeys::new(&seals.mac_keys(crate::domain::seal::Purpose::Revocation));
     let terms = revocation::Terms::new("replica".to_owned(), keys, Duration::from_secs(ABSOLUTE), 1);
-    let revoked = Arc::new(Revocations::new(terms, Arc::new(MemoryLog::new(Arc::clone(&clock) as _)), clock));
-    revoked.catch_up().await.unwrap();
+    let revoked = Arc::new(Revocations::new(terms, Arc::<MemoryLog>::clone(log), clock));
     Ground::new(Arc::<Frail>::clone(store), ring, seals, revoked, Arc::<Watch>::clone(watch)).unwrap()
 }
 

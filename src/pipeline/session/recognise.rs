@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a browser may take to come back.
-const BOUNCE: Duration = Duration::from_secs(30);
+pub(super) const BOUNCE: Duration = Duration::from_secs(30);
 
 /// A request whose credential is a cookie.
 #[derive(Clone, Copy, Debug)]
@@ -257,7 +257,8 @@ impl House {
         if verified.is_cleared(generation) {
             return Ok(());
         }
-        if verified.session().is_some() && list.is_blind() {
+        // Whoever issued it: a blocked user is blocked with every credential.
+        if list.is_blind() {
             return Err(Denial::new(Code::StoreUnavailable, "the list of revocations was never seen"));
         }
         let (principal, facts) = (&verified.principal, verified.session());
