@@ -8,7 +8,7 @@ use crate::domain::denial::{Code, Denial};
 use crate::domain::device::Device;
 use crate::domain::family::{Presentation, Renewal as Said, Transport, Verdict};
 use crate::domain::principal::SourceName;
-use crate::domain::session::{FamilyId, SessionId, Times};
+use crate::domain::session::{FamilyId, Millis, SessionId, Times};
 use crate::domain::time::UnixTime;
 use crate::pipeline::cache::Verified;
 use crate::ports::store::{Ruling, Stored, Touch};
@@ -41,7 +41,8 @@ pub enum Renewed {
     },
     /// Sent back with this generation, to look for a newer one.
     Back(u32),
-    /// Not now or not here: the user is blocked, or on another device. The session goes on, and its cookies stay.
+    /// Not now or not here: the user is blocked, or on another device, or nothing is renewed. The session goes on, and its
+    /// cookies stay.
     Refused(Denial),
     /// The session has ended, or the user has to prove something first.
     Ended(Denial),
@@ -58,7 +59,8 @@ impl House {
     pub async fn renew(self: &Arc<Self>, renewing: Renewing) -> Renewed {
         // A family may be left from before the file said so.
         if self.terms.renewal == super::Renewal::Off {
-            return self.ended("expired", Code::SessionExpired, "sessions are not renewed");
+            self.ground.events.renewed("expired");
+            return Renewed::Refused(Denial::new(Code::SessionExpired, "sessions are not renewed"));
         }
         let Renewing { said, device, bounced, transport, .. } = &renewing;
         let key = (said.family, said.generation, *bounced, *transport == Transport::Body, device.clone());
@@ -68,6 +70,11 @@ impl House {
     }
 
     async fn renew_now(self: &Arc<Self>, renewing: &Renewing) -> Renewed {
+        // The store may have a session still that was revoked while it was away, and only the list knows.
+        if self.ground.revocations.is_blind() {
+            let words = "the list of revocations was never seen";
+            return Renewed::CannotTell(Denial::new(Code::StoreUnavailable, words));
+        }
         let place = Place { user: renewing.said.user, id: session_of(renewing.said.family) };
         let stored = match self.ground.store.load(place.user, place.id).await {
             Ok(Some(stored)) => stored,
@@ -143,7 +150,9 @@ impl House {
             Ok(record) => record,
             Err(denial) => return Renewed::Ended(denial),
         };
-        match self.issue_good((&record, place), &stored.times, given, now).await {
+        // What is no use of the session gives nobody a token that outlives its idle end.
+        let until = if renewing.uses { stored.times.absolute } else { stored.times.expires() };
+        match self.issue_good((&record, place), (&stored.times, until), given, now).await {
             Ok((issued, verified)) => {
                 let (verified, about) = (Arc::new(verified), Arc::new((record, stored.times)));
                 // The browser comes back with it, and finds the device judged.
@@ -159,17 +168,17 @@ impl House {
     async fn issue_good(
         &self,
         session: (&Record, Place),
-        times: &Times,
+        until: (&Times, Millis),
         given: Given,
         now: UnixTime,
     ) -> Result<(Issued, Verified), Denial> {
-        let issued = self.issue(session, times, given, now)?;
+        let issued = self.issue(session, until, given, now)?;
         let verified = self.read(&issued.access, now).await?;
         if !self.check_revoked(&verified).is_err_and(|denial| denial.code == Code::TokenRevoked) {
             return Ok((issued, verified));
         }
         self.ground.ring.look_for_new_keys(verified.generation).await;
-        let issued = self.issue(session, times, given, now)?;
+        let issued = self.issue(session, until, given, now)?;
         let verified = self.read(&issued.access, now).await?;
         Ok((issued, verified))
     }
