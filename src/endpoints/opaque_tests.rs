@@ -203,3 +203,30 @@ async fn strict_cookies_are_led_on_by_a_page_after_a_provider_and_by_a_redirect_
     let asked = Asked::read(&visit.own, &request).unwrap();
     assert_eq!(visit.own.welcome(&asked, &signed_in, "/app").unwrap().status, StatusCode::SEE_OTHER);
 }
+
+#[tokio::test]
+async fn who_finds_an_old_token_ends_nothing_that_came_later() {
+    let town = Town::new(Mode::Jwt).await;
+    let visit = Visit::new(&town);
+    let (old, other) = (town.sign_in("alice").await, town.sign_in("alice").await);
+    assert_eq!(visit.post("/logout", &old, "").await.status, StatusCode::NO_CONTENT);
+    assert_eq!(visit.post("/logout", &old, "all=true").await.status, StatusCode::NO_CONTENT);
+    assert!(town.ask(&other).await.is_ok());
+    let renewal = old.split("; ").find(|pair| pair.contains("-r")).unwrap();
+    visit.post("/logout", renewal, "all=true").await;
+    assert!(town.ask(&other).await.is_ok());
+    let third = town.sign_in("alice").await;
+    assert_eq!(visit.post("/logout", &third, "all=true").await.status, StatusCode::NO_CONTENT);
+    assert!(town.ask(&other).await.is_err() && town.ask(&third).await.is_err(), "one that goes on ends them all");
+}
+
+#[tokio::test]
+async fn who_ends_all_sessions_while_the_store_is_away_has_ended_this_one() {
+    let town = Town::new(Mode::Jwt).await;
+    let visit = Visit::new(&town);
+    let jar = town.sign_in("alice").await;
+    town.store.goes_away();
+    assert_eq!(visit.post("/logout", &jar, "all=true").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    town.store.comes_back();
+    assert!(town.ask(&jar).await.is_err());
+}

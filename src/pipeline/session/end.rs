@@ -1,7 +1,7 @@
 //! Sessions seen by their user, and ended.
 
 use super::{House, Place, Record};
-use crate::domain::denial::Denial;
+use crate::domain::denial::{Code, Denial};
 use crate::domain::oidc::logout::Ends;
 use crate::domain::principal::SourceName;
 use crate::domain::secret::Secret;
@@ -44,6 +44,14 @@ impl House {
     pub async fn look(&self, place: Place) -> Result<Option<(Record, Times)>, Denial> {
         let Some(stored) = self.ground.store.load(place.user, place.id).await? else { return Ok(None) };
         Ok(Some((Record::open(&self.ground.seals, place, &stored.body)?, stored.times)))
+    }
+
+    /// Whether the store has this session, be its record readable or not.
+    ///
+    /// # Errors
+    /// 503: the store cannot be asked.
+    pub async fn is_there(&self, place: Place) -> Result<bool, Denial> {
+        Ok(self.ground.store.load(place.user, place.id).await?.is_some())
     }
 
     /// Ends one session of `user`, whether or not its record can be opened. `false`: they have none of that name, and
@@ -89,7 +97,11 @@ impl House {
     /// Ends one access token; its session goes on. Of one that counts no longer nothing is written down.
     pub async fn revoke_token(&self, verified: &Verified, from: Option<IpAddr>) {
         let jti = verified.principal.claims.get("jti").and_then(Value::as_str);
-        let Some(jti) = jti.filter(|_| self.check_revoked(verified).is_ok()) else { return };
+        // Only what is revoked already: while the user is blocked or the list was never seen it may come to count again.
+        let over = self
+            .check_revoked(verified)
+            .is_err_and(|denial| [Code::TokenRevoked, Code::SessionTerminated].contains(&denial.code));
+        let Some(jti) = jti.filter(|_| !over) else { return };
         self.ground.revocations.revoke_token(jti, verified.principal.expires, RevokedFor::SignOut).await;
         self.ground.events.noted(&SessionEvent {
             name: "token_revoked",

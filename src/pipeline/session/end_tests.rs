@@ -80,3 +80,15 @@ async fn what_cannot_be_opened_can_be_ended_one_by_one_and_with_all_others() {
     town.house.end_others(here.user, Some(here.id), None).await.unwrap();
     assert!(!is_stored(&town, other).await && is_stored(&town, here).await);
 }
+
+#[tokio::test]
+async fn a_token_can_be_given_up_to_a_replica_that_never_saw_the_list() {
+    let town = Town::new(Mode::Jwt).await;
+    let jar = town.sign_in("alice").await;
+    let verified = town.ask(&jar).await.unwrap();
+    let blind = town.blind_replica().await;
+    let again = blind.house.read_bearer(verified.token(), town.now()).await.unwrap();
+    assert_eq!(blind.house.check_revoked(&again).unwrap_err().code, Code::StoreUnavailable);
+    blind.house.revoke_token(&again, None).await;
+    assert!(blind.house.ground.revocations.refuses(&again.credential()));
+}
