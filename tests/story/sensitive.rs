@@ -18,8 +18,7 @@ fn bank(backend: &Backend, tables: &str) -> Gate {
     let issuer = issuer::table("main", ISSUER, "secret = \"env:SECRET\"");
     let tables = [LOCAL, &issuer, &backend.upstream("app"), ROUTES, PAY, tables].concat();
     let gate = people::setup().variable("SECRET", SECRET).start(&tables);
-    let ready = || super::support::client::raw(gate.admin, "GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n").status == 200;
-    eventually("it is ready", ready);
+    eventually("it is ready", || gate.is_ready());
     // Of the time before the log began nobody knows what was used; what is issued from here on comes after.
     let began = issuer::now();
     eventually("the second is over in which the log began", || issuer::now() > began);
