@@ -328,6 +328,7 @@ fn terms(settings: &Settings) -> Result<Terms, String> {
             },
             max_grace_streak: MAX_GRACE_STREAK,
         },
+        token_grace: tokens.token_endpoint_grace,
         refresh_ttl: tokens.refresh_ttl,
         audience: tokens.audience.clone(),
         session_claim: match tokens.session_claim {

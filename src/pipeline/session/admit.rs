@@ -11,7 +11,7 @@ use crate::domain::session::{Lifetimes, ProviderSid, SessionId, Times, UserHash}
 use crate::domain::time::UnixTime;
 use crate::pipeline::degraded::Feature;
 use crate::ports::store::{Created, Limit, NewFamily, NewSession, StoreError};
-use crate::ports::{Credential, RevokedFor, SessionEvent};
+use crate::ports::{Credential, SessionEvent};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -135,7 +135,7 @@ impl House {
             body: record.seal(&self.ground.seals, place, random()).map_err(|error| broken(&error))?,
             provider_sid: full.provider_sid.as_deref().map(|sid| ProviderSid::of(&provider, sid)),
         };
-        let times = match self.make_room(&new).await {
+        let times = match self.make_room(&new, from).await {
             Ok(Room::Made(times)) => times,
             Ok(Room::Full) => return Err(Refused::Full(Box::new(full))),
             Ok(Room::Contended) => {
@@ -214,7 +214,7 @@ impl House {
     }
 
     /// Victims are revoked before they are deleted: whatever crashes in between, none of their tokens outlives them.
-    async fn make_room(&self, new: &NewSession) -> Result<Room, StoreError> {
+    async fn make_room(&self, new: &NewSession, from: Option<IpAddr>) -> Result<Room, StoreError> {
         let mut revoked = Vec::new();
         for _ in 0..ATTEMPTS {
             let limit = Limit { cap: self.terms.cap, on_limit: self.terms.on_limit, revoked: &revoked };
@@ -223,8 +223,7 @@ impl House {
                 Created::Full => return Ok(Room::Full),
                 Created::Revoke(victims) => {
                     for victim in &victims {
-                        self.ground.revocations.revoke_session(*victim, RevokedFor::Limit).await;
-                        self.ground.events.evicted(self.terms.on_limit);
+                        self.evict(Place { user: new.user, id: *victim }, from).await;
                     }
                     revoked.extend(victims);
                 }

@@ -3,6 +3,7 @@ use super::*;
 use crate::domain::headers::forwarded::Proto;
 use crate::domain::session::OnLimit;
 use crate::pipeline::session::{Mode, Terms, Turned};
+use crate::ports::RevokedFor;
 
 fn code(turned: Turned) -> Code {
     match turned {

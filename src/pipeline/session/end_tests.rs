@@ -2,8 +2,10 @@
 
 use super::super::fixture::*;
 use crate::domain::denial::Code;
+use crate::domain::oidc::logout::Ends;
+use crate::domain::principal::SourceName;
 use crate::pipeline::cache::Verified;
-use crate::pipeline::session::{Mode, Place, Turned};
+use crate::pipeline::session::{Mode, Place, Terms, Turned};
 use crate::ports::store::Sessions as _;
 use crate::ports::RevokedFor;
 
@@ -91,4 +93,20 @@ async fn a_token_can_be_given_up_to_a_replica_that_never_saw_the_list() {
     assert_eq!(blind.house.check_revoked(&again).unwrap_err().code, Code::StoreUnavailable);
     blind.house.revoke_token(&again, None).await;
     assert!(blind.house.ground.revocations.refuses(&again.credential()));
+}
+
+#[tokio::test]
+async fn what_the_provider_gave_goes_back_however_a_session_ends() {
+    let town = Town::with(Terms { cap: 2, ..terms(Mode::Jwt) }).await;
+    let mut places = Vec::new();
+    for _ in 0..3 {
+        places.push(place(&town.ask(&town.sign_in_far().await).await.unwrap()));
+    }
+    assert_eq!((town.given_back().await, town.watch.heard("session_evicted")), (1, 1), "pushed out");
+    town.house.end_revoked(places[1], RevokedFor::Reuse).await;
+    assert_eq!(town.given_back().await, 2, "ended for safety");
+    let ends = Ends::Everything { subject: "carol".to_owned() };
+    town.house.end_by_provider(&SourceName::new("id"), &ends).await.unwrap();
+    assert_eq!((town.given_back().await, town.watch.heard("provider_ended_session")), (3, 1), "by back-channel");
+    assert!(!is_stored(&town, places[2]).await);
 }

@@ -194,6 +194,13 @@ impl Town {
         Ok(self.house.recognise(&cookies, &asking).await?.expect("no cookies"))
     }
 
+    /// How many refresh tokens were given back to the provider by now.
+    pub(crate) async fn given_back(&self) -> u64 {
+        // they are given back by a task of its own, on this one thread
+        yield_now().await;
+        self.provider.given_back.load(Ordering::SeqCst)
+    }
+
     /// What the next flush tells the store.
     pub(crate) async fn flush(&self) -> usize {
         let ground = &self.house.ground;
@@ -270,6 +277,7 @@ pub(crate) fn terms(mode: Mode) -> Terms {
             rotation: Rotation::Always,
             max_grace_streak: 3,
         },
+        token_grace: Duration::ZERO,
         refresh_ttl: absolute,
         audience: vec!["https://app.test".to_owned()],
         session_claim: SessionClaim::Sid,
@@ -324,6 +332,8 @@ pub(crate) struct Distant {
     pub(crate) claims: Mutex<Map<String, Value>>,
     pub(crate) refreshes: AtomicU64,
     pub(crate) ends: AtomicBool,
+    /// Refresh tokens that were given back.
+    pub(crate) given_back: AtomicU64,
     /// What it says to the next refresh.
     pub(crate) fails: Mutex<Option<ProviderError>>,
     settings: ProviderSettings,
@@ -336,6 +346,7 @@ impl Default for Distant {
             claims: Mutex::new(claims),
             refreshes: AtomicU64::new(0),
             ends: AtomicBool::new(false),
+            given_back: AtomicU64::new(0),
             fails: Mutex::default(),
             settings: settings(),
         }
@@ -379,6 +390,7 @@ impl Provider for Distant {
     }
 
     async fn revoke(&self, _: &Secret) -> Result<(), ProviderError> {
+        self.given_back.fetch_add(1, Ordering::SeqCst);
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use super::lease::end_of;
 use super::{session_of, House, Issued, Place, Record};
 use crate::domain::denial::{Code, Denial};
 use crate::domain::device::Device;
-use crate::domain::family::{Presentation, Renewal as Said, Transport, Verdict};
+use crate::domain::family::{Presentation, Renewal as Said, Rules, Transport, Verdict};
 use crate::domain::principal::SourceName;
 use crate::domain::session::{FamilyId, Millis, SessionId, Times};
 use crate::domain::time::UnixTime;
@@ -15,6 +15,7 @@ use crate::ports::store::{Ruling, Stored, Touch};
 use crate::ports::{Credential, KeySource, RevokedFor, SessionEvent};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A renewal token whose MAC was checked, and who presented it.
 #[derive(Clone, Debug)]
@@ -24,6 +25,8 @@ pub struct Renewing {
     /// It came back after it was sent back once.
     pub bounced: bool,
     pub transport: Transport,
+    /// How long a token that was replaced still counts where it was presented.
+    pub grace: Duration,
     /// It puts off the idle end.
     pub uses: bool,
     pub ip: Option<IpAddr>,
@@ -52,7 +55,7 @@ pub enum Renewed {
 
 /// What tells one question from another. The device is part of it: a thief who asks at the same moment as the owner
 /// shares neither the answer the owner gets nor the one they get themselves.
-pub(super) type Flight = (FamilyId, u32, bool, bool, Device);
+pub(super) type Flight = (FamilyId, u32, bool, (bool, Duration), Device);
 
 impl House {
     /// Renews the session of `renewing`. Whoever asks meanwhile, on this replica, gets the same answer.
@@ -62,8 +65,9 @@ impl House {
             self.ground.events.renewed("expired");
             return Renewed::Refused(Denial::new(Code::SessionExpired, "sessions are not renewed"));
         }
-        let Renewing { said, device, bounced, transport, .. } = &renewing;
-        let key = (said.family, said.generation, *bounced, *transport == Transport::Body, device.clone());
+        let Renewing { said, device, bounced, transport, grace, .. } = &renewing;
+        let door = (*transport == Transport::Body, *grace);
+        let key = (said.family, said.generation, *bounced, door, device.clone());
         let house = Arc::clone(self);
         let flown = self.ground.renewals.join(key, async move { house.renew_now(&renewing).await }).await;
         flown.unwrap_or_else(|| Renewed::CannotTell(Denial::new(Code::Internal, "a renewal broke off")))
@@ -116,7 +120,7 @@ impl House {
             transport: renewing.transport,
         };
         let life = self.terms.device.renewal_life(&verdict);
-        let rules = self.terms.family.within(life);
+        let rules = Rules { grace: renewing.grace, ..self.terms.family.within(life) };
         let ruling = match self.ground.store.present(place.user, renewing.said.family, &shown, &rules).await {
             Ok(Some(ruling)) => ruling,
             Ok(None) => return self.ended("unknown", Code::SessionExpired, "the store knows no such family"),
@@ -210,7 +214,7 @@ impl House {
             Verdict::Revoked => refused(Code::SessionTerminated, "the session was revoked"),
             Verdict::Expired => refused(Code::SessionExpired, "the session is past its time"),
             Verdict::Reuse => {
-                self.end_revoked(place.user, place.id, RevokedFor::Reuse).await;
+                self.end_revoked(place, RevokedFor::Reuse).await;
                 self.ground.events.noted(&SessionEvent {
                     name: "refresh_reuse_detected",
                     session: Some(place.id),

@@ -122,6 +122,15 @@ async fn where_nothing_is_renewed_a_session_that_goes_on_is_not_called_ended() {
     let plan = now.house.cookies("app.test", Proto::Https);
     let said = now.house.renewal(&plan.read(&headers).unwrap()).unwrap();
     let (device, ip, now_at) = (Device::from_headers(&headers), None, town.now());
-    let renewing = Renewing { said, device, bounced: false, transport: Transport::Cookie, uses: true, ip, now: now_at };
+    let renewing = Renewing {
+        said,
+        device,
+        bounced: false,
+        transport: Transport::Cookie,
+        grace: Duration::ZERO,
+        uses: true,
+        ip,
+        now: now_at,
+    };
     assert!(matches!(now.house.renew(renewing).await, Renewed::Refused(_)));
 }
