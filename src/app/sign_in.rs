@@ -302,6 +302,7 @@ fn revocations(settings: &Settings, seals: &Seals, redis: Option<&Redis>) -> Rev
     let mut terms = crate::pipeline::revocation::Terms::new(replica, keys, longest, seed);
     terms.access_ttl = settings.tokens.access_ttl;
     terms.max_staleness = settings.store.max_staleness;
+    terms.shared = redis.is_some();
     let log: Arc<dyn RevocationLog> = match redis {
         Some(redis) => Arc::new(RedisLog::new(redis)),
         None => Arc::new(MemoryLog::new(Arc::clone(&clock) as _)),
@@ -368,6 +369,7 @@ fn terms(settings: &Settings) -> Result<Terms, String> {
             },
             max_grace_streak: MAX_GRACE_STREAK,
         },
+        token_grace: tokens.token_endpoint_grace,
         refresh_ttl: tokens.refresh_ttl,
         audience: tokens.audience.clone(),
         session_claim: match tokens.session_claim {

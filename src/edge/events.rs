@@ -3,6 +3,7 @@
 
 use super::kill::Stay;
 use super::proxy::Proxy;
+use crate::domain::denial::Code;
 use crate::pipeline::session::{Left, News, Watch};
 use crate::ports::Stream;
 use bytes::Bytes;
@@ -48,7 +49,10 @@ pub(super) async fn send(proxy: &Proxy, session: &mut Session, mut watch: Watch)
             }
         };
         let text = match &news {
-            Some(news) => text(news),
+            Some(news) => match text(news) {
+                Some(text) => text,
+                None => break,
+            },
             None if until == HEARTBEAT => Bytes::from_static(STILL_THERE),
             None => continue,
         };
@@ -60,7 +64,9 @@ pub(super) async fn send(proxy: &Proxy, session: &mut Session, mut watch: Watch)
     session.write_response_body(None, true).await
 }
 
-fn text(news: &News) -> Bytes {
+/// `None`: only the token counts no longer. The session may go on, so the stream just ends, and the page comes back with
+/// the token that it holds by then.
+fn text(news: &News) -> Option<Bytes> {
     let left = |name: &str, left: &Left| {
         let (expires, idle) = (left.at_most.as_secs(), left.idle.as_secs());
         format!("event: {name}\ndata: {{\"expires_in\":{expires},\"idle_in\":{idle}}}\n\n")
@@ -68,15 +74,16 @@ fn text(news: &News) -> Bytes {
     let text = match news {
         News::Expiring(about) => left("session_expiring", about),
         News::Extended(about) => left("session_extended", about),
+        News::Ended(denial) if denial.code == Code::TokenRevoked => return None,
         News::Ended(denial) => format!("event: session_ended\ndata: {{\"code\":\"{}\"}}\n\n", denial.code.name()),
     };
-    text.into()
+    Some(text.into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::denial::{Code, Denial};
+    use crate::domain::denial::Denial;
 
     #[test]
     fn every_event_is_one_name_and_one_line_of_json() {
@@ -87,8 +94,14 @@ mod tests {
             (News::Extended(left), "session_extended", "{\"expires_in\":400,\"idle_in\":299}"),
             (ended, "session_ended", "{\"code\":\"session_expired\"}"),
         ] {
-            assert_eq!(text(&news), format!("event: {name}\ndata: {data}\n\n"));
+            assert_eq!(text(&news).unwrap(), format!("event: {name}\ndata: {data}\n\n"));
             assert!(serde_json::from_str::<serde_json::Value>(data).is_ok());
         }
+    }
+
+    #[test]
+    fn a_token_that_was_revoked_alone_is_no_end_of_the_session_to_tell_a_page_of() {
+        assert_eq!(text(&News::Ended(Denial::new(Code::TokenRevoked, "its key leaked"))), None);
+        assert!(text(&News::Ended(Denial::new(Code::SessionTerminated, "revoked"))).is_some());
     }
 }

@@ -21,7 +21,8 @@ impl Own {
             return Err(Denial::new(Code::MethodNotAllowed, "a document is only read"));
         }
         let issuer = self.house.origins.issuer().as_str();
-        let offered = Offered { revocation: true, ..Offered::default() };
+        let refresh_token = self.grants_by_refresh_token();
+        let offered = Offered { refresh_token, revocation: true, ..Offered::default() };
         match name {
             "jwks.json" => Ok(self.jwks(asked)),
             "openid-configuration" => {

@@ -3,12 +3,14 @@
 mod asked;
 mod documents;
 mod events;
+mod oauth;
 mod reply;
 mod revoke;
 mod session;
 mod sessions;
 mod sign_in;
 mod sign_out;
+mod token;
 
 use crate::domain::denial::{Code, Denial};
 use crate::domain::origins::Origin;
@@ -108,6 +110,7 @@ impl Own {
             ("logout", None, None, None) if get => self.ask_to_sign_out(asked).await,
             ("logout", None, None, None) if post => self.sign_out(asked).await,
             ("backchannel-logout", Some(provider), None, None) if post => self.sign_out_by(asked, provider).await,
+            ("token", None, None, None) if post => self.token(asked).await,
             ("revoke", None, None, None) if post => self.revoke(asked).await,
             ("me", None, None, None) if get => self.me(asked).await,
             ("events", None, None, None) if asked.request.method == Method::GET => self.events(asked).await,
@@ -129,8 +132,8 @@ impl Own {
     }
 }
 
-const KNOWN: [&str; 9] =
-    ["events", "login", "callback", "refresh", "logout", "backchannel-logout", "revoke", "me", "sessions"];
+const KNOWN: [&str; 10] =
+    ["events", "login", "callback", "refresh", "logout", "backchannel-logout", "token", "revoke", "me", "sessions"];
 
 #[cfg(test)]
 #[path = "opaque_tests.rs"]

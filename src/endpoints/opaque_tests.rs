@@ -203,3 +203,101 @@ async fn strict_cookies_are_led_on_by_a_page_after_a_provider_and_by_a_redirect_
     let asked = Asked::read(&visit.own, &request).unwrap();
     assert_eq!(visit.own.welcome(&asked, &signed_in, "/app").unwrap().status, StatusCode::SEE_OTHER);
 }
+
+#[tokio::test]
+async fn who_finds_an_old_token_ends_nothing_that_came_later() {
+    let town = Town::new(Mode::Jwt).await;
+    let visit = Visit::new(&town);
+    let (old, other) = (town.sign_in("alice").await, town.sign_in("alice").await);
+    assert_eq!(visit.post("/logout", &old, "").await.status, StatusCode::NO_CONTENT);
+    assert_eq!(visit.post("/logout", &old, "all=true").await.status, StatusCode::NO_CONTENT);
+    assert!(town.ask(&other).await.is_ok());
+    let renewal = old.split("; ").find(|pair| pair.contains("-r")).unwrap();
+    visit.post("/logout", renewal, "all=true").await;
+    assert!(town.ask(&other).await.is_ok());
+    let third = town.sign_in("alice").await;
+    assert_eq!(visit.post("/logout", &third, "all=true").await.status, StatusCode::NO_CONTENT);
+    assert!(town.ask(&other).await.is_err() && town.ask(&third).await.is_err(), "one that goes on ends them all");
+}
+
+#[tokio::test]
+async fn who_ends_all_sessions_while_the_store_is_away_has_ended_this_one() {
+    let town = Town::new(Mode::Jwt).await;
+    let visit = Visit::new(&town);
+    let jar = town.sign_in("alice").await;
+    town.store.goes_away();
+    assert_eq!(visit.post("/logout", &jar, "all=true").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    town.store.comes_back();
+    assert!(town.ask(&jar).await.is_err());
+}
+
+/// The renewal token of a jar.
+fn renewal(jar: &str) -> &str {
+    jar.split("; ").find(|pair| pair.contains("-r")).and_then(|pair| pair.split_once('=')).unwrap().1
+}
+
+/// A client that has a form to send, and neither cookies nor an origin.
+async fn token(visit: &Visit<'_>, form: &str) -> (u16, Value) {
+    let mut request = visit.request(Method::POST, "/token", "", form);
+    request.headers.remove("sec-fetch-site");
+    request.headers.insert("content-type", HeaderValue::from_static("application/x-www-form-urlencoded"));
+    let reply = visit.own.answer(request).await;
+    assert!(reply.headers.iter().any(|(name, value)| name == "cache-control" && value == "no-store"));
+    assert_eq!(cookies(&reply).count(), 0);
+    (reply.status.as_u16(), said(&reply))
+}
+
+#[tokio::test]
+async fn a_refresh_token_counts_once_at_the_token_endpoint() {
+    let town = Town::new(Mode::Jwt).await;
+    let visit = Visit::new(&town);
+    let first = format!("grant_type=refresh_token&refresh_token={}", renewal(&town.sign_in("alice").await));
+    let (status, said) = token(&visit, &first).await;
+    assert_eq!((status, said["token_type"].as_str()), (200, Some("Bearer")), "{said}");
+    assert_eq!(said["expires_in"], 900);
+    assert!(visit.own.house.read_bearer(said["access_token"].as_str().unwrap(), town.now()).await.is_ok());
+    let second = format!("grant_type=refresh_token&refresh_token={}", said["refresh_token"].as_str().unwrap());
+    assert_eq!(token(&visit, &second).await.0, 200);
+    town.pass(1);
+    let (status, refused) = token(&visit, &first).await;
+    assert_eq!((status, refused["error"].as_str()), (400, Some("invalid_grant")));
+    assert_eq!(refused["error_description"], "token_reused");
+}
+
+#[tokio::test]
+async fn what_is_no_grant_is_refused_in_words_of_oauth() {
+    let town = Town::new(Mode::Jwt).await;
+    let visit = Visit::new(&town);
+    for (form, error) in [
+        ("", "invalid_request"),
+        ("grant_type=refresh_token", "invalid_request"),
+        ("grant_type=refresh_token&refresh_token=a&refresh_token=b", "invalid_request"),
+        ("grant_type=refresh_token&refresh_token=dwr1.x", "invalid_grant"),
+        ("grant_type=password&username=alice&password=secret", "unsupported_grant_type"),
+    ] {
+        let (status, said) = token(&visit, form).await;
+        assert_eq!((status, said["error"].as_str()), (400, Some(error)), "{form}");
+    }
+    let opaque = Town::new(Mode::Opaque).await;
+    let form = "grant_type=refresh_token&refresh_token=dwr1.x";
+    assert_eq!(token(&Visit::new(&opaque), form).await.1["error"], "unsupported_grant_type");
+}
+
+#[tokio::test]
+async fn whoever_lost_a_session_to_a_copy_reads_of_it_where_they_sign_in() {
+    let town = Town::new(Mode::Jwt).await;
+    let visit = Visit::new(&town);
+    let jar = town.sign_in("alice").await;
+    let stale = format!("__Host-doorward-r0={}", renewal(&jar));
+    let form = format!("grant_type=refresh_token&refresh_token={}", renewal(&jar));
+    let next = token(&visit, &form).await.1["refresh_token"].as_str().unwrap().to_owned();
+    assert_eq!(token(&visit, &format!("grant_type=refresh_token&refresh_token={next}")).await.0, 200);
+    town.pass(60);
+    let back = visit.post("/refresh", &stale, "").await;
+    let reply = visit.post("/refresh", &format!("{stale}; {}", held(cookies(&back))), "").await;
+    assert_eq!(said(&reply)["code"], "token_reused", "{:?}", said(&reply));
+    let left = held(cookies(&reply));
+    let words = |reply: &Reply| String::from_utf8(reply.body.to_vec()).unwrap().contains("somebody else used");
+    assert!(words(&visit.get("/login", &left).await));
+    assert!(!words(&visit.get("/login", "").await));
+}

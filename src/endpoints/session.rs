@@ -3,7 +3,7 @@
 use super::reply::{empty, json, refusal, turned, with_cookies, with_headers};
 use super::{Asked, Delivery, Own};
 use crate::domain::denial::{Code, Denial};
-use crate::domain::family::Transport;
+use crate::domain::family::{Renewal as Said, Transport};
 use crate::domain::session::{SessionId, Times};
 use crate::domain::time::UnixTime;
 use crate::pipeline::own::Reply;
@@ -12,6 +12,14 @@ use crate::pipeline::session::{cleared, left, session_of, Issued, Mode, Place, R
 use crate::pipeline::Caller;
 use http::{HeaderValue, StatusCode};
 use serde_json::{json, Value};
+use std::time::Duration;
+
+/// What came of a renewal token.
+pub(super) enum Spent {
+    Renewed(Renewed),
+    /// Too often within a while: nobody looked at the token.
+    Over(Reply),
+}
 
 impl Own {
     /// `GET /me`: never a token.
@@ -69,10 +77,27 @@ impl Own {
         let Some(said) = presented else {
             return Err(Denial::new(Code::Unauthenticated, "no renewal token"));
         };
+        let transport = if body.is_some() { Transport::Body } else { Transport::Cookie };
+        let renewed = match self.spend(asked, said, transport, self.house.terms.family.grace).await {
+            Spent::Renewed(renewed) => renewed,
+            Spent::Over(reply) => return Ok(reply),
+        };
+        match renewed {
+            Renewed::Issued { issued, about, .. } => self.renewed(asked, &issued, &about, session_of(said.family)),
+            Renewed::CannotTell(denial) | Renewed::Refused(denial) => Err(denial),
+            Renewed::Back(generation) => {
+                Ok(turned(self, asked, Turned::Back(self.house.marker(&asked.plan, generation))))
+            }
+            Renewed::Ended(denial) => Ok(self.over(asked, denial)),
+        }
+    }
+
+    /// Spends a renewal token, however it came.
+    pub(super) async fn spend(&self, asked: &Asked<'_>, said: Said, transport: Transport, grace: Duration) -> Spent {
         // The MAC was good, so this is a real sign-in: nobody can spend for another.
         if let Some(limits) = &self.limits {
             if let Err(over) = limits.charge_renewal(session_of(said.family), said.user).await {
-                return Ok(with_headers(refusal(self, asked.request, &over.denial), over.headers));
+                return Spent::Over(with_headers(refusal(self, asked.request, &over.denial), over.headers));
             }
         }
         let renewing = Renewing {
@@ -80,22 +105,17 @@ impl Own {
             device: asked.device(),
             bounced: self.house.is_marked(&asked.held, said.generation),
             uses: true,
-            transport: if body.is_some() { Transport::Body } else { Transport::Cookie },
+            transport,
+            grace,
             ip: asked.request.client.ip,
             now: asked.request.now,
         };
-        match self.house.renew(renewing).await {
-            Renewed::Issued { verified, issued, about } => {
-                verified.session().iter().for_each(|facts| facts.know_on(&asked.request.headers));
-                asked.is_from(&Caller::Known { verified, memory: Memory::Miss });
-                self.renewed(asked, &issued, &about, session_of(said.family))
-            }
-            Renewed::CannotTell(denial) | Renewed::Refused(denial) => Err(denial),
-            Renewed::Back(generation) => {
-                Ok(turned(self, asked, Turned::Back(self.house.marker(&asked.plan, generation))))
-            }
-            Renewed::Ended(denial) => Ok(self.over(asked, denial)),
+        let renewed = self.house.renew(renewing).await;
+        if let Renewed::Issued { verified, .. } = &renewed {
+            verified.session().iter().for_each(|facts| facts.know_on(&asked.request.headers));
+            asked.is_from(&Caller::Known { verified: Arc::clone(verified), memory: Memory::Miss });
         }
+        Spent::Renewed(renewed)
     }
 
     /// With a handle there is nothing to renew: the session is in use, and that is all.

@@ -15,10 +15,10 @@ use crate::domain::oidc::id_token::{IdToken, Occasion, Terms};
 use crate::domain::oidc::Identity;
 use crate::domain::seal::Purpose;
 use crate::pipeline::own::Reply;
-use crate::pipeline::session::{random, Arrived, Place, ProviderTokens, Refused, SignedIn};
+use crate::pipeline::session::{random, Arrived, Place, ProviderTokens, Refused, SignedIn, SHARED};
 use crate::ports::provider::{keys_out_of_reach, Provider, ProviderError, Tokens};
 use crate::ports::{with_keys, Keys};
-use crate::web::{self, Bounced, Chooser, Onward, ProviderDown};
+use crate::web::{self, Bounced, Chooser, Notice, Onward, ProviderDown};
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::Engine;
 use bot::Passage;
@@ -46,7 +46,7 @@ impl Own {
         let chosen = asked.query("provider");
         let way = match (chosen.as_deref(), self.ways.as_slice()) {
             (None, [only]) => only,
-            (None, _) => return Ok(self.choose(wish.as_deref())),
+            (None, _) => return Ok(self.choose(wish.as_deref(), notice(asked))),
             (Some(name), _) => self.way(name).ok_or_else(|| Denial::new(Code::NoRoute, "no provider of that name"))?,
         };
         match &way.holds {
@@ -72,9 +72,9 @@ impl Own {
         }
     }
 
-    fn choose(&self, return_to: Option<&str>) -> Reply {
+    fn choose(&self, return_to: Option<&str>, notice: Option<Notice>) -> Reply {
         let ways = self.labels(None);
-        page(self, StatusCode::OK, &Chooser { site: &self.site, ways: &ways, return_to, notice: None }, &[])
+        page(self, StatusCode::OK, &Chooser { site: &self.site, ways: &ways, return_to, notice }, &[])
     }
 
     fn labels(&self, but: Option<&Way>) -> Vec<web::Way<'_>> {
@@ -273,6 +273,11 @@ fn kept(tokens: &Tokens) -> ProviderTokens {
         shown: false,
         id_token: tokens.id_token.as_ref().and_then(text),
     }
+}
+
+/// What its user should know before they sign in again.
+fn notice(asked: &Asked<'_>) -> Option<Notice> {
+    (asked.held.bounced() == Some(SHARED)).then_some(Notice::SignedOutForSafety)
 }
 
 /// How often this browser has just come back from signing in.

@@ -55,12 +55,14 @@ impl Own {
         };
         let record = self.house.look(place).await.ok().flatten().map(|(record, _)| record);
         let all = asked.query("all").as_deref() == Some("true") || asked.form("all").as_deref() == Some("true");
-        if all {
-            self.house.end_others(place.user, None, asked.request.client.ip).await?;
-        }
+        // Old tokens tell whose they are for ever. Whoever finds one may end what it was for, and not what came later.
+        let all = if all { self.house.is_there(place).await } else { Ok(false) };
         // Here it is revoked, and others are told as soon as the store is back: whoever signs out is signed out.
         if let Err(denial) = self.house.sign_out(place, asked.request.client.ip).await {
             tracing::warn!("signed out, but the record stays for now: {}", denial.detail);
+        }
+        if all? {
+            self.house.end_others(place.user, None, asked.request.client.ip).await?;
         }
         let at_provider = match &record {
             Some(record) => self.at_provider(asked, record).await,

@@ -35,7 +35,7 @@ impl Gate {
         used.map_err(|unused| {
             let answer = match unused {
                 Unused::Refused(denial, cookies) => self.turned_away(denial, &visit).with_cookies(cookies),
-                Unused::Back => back(route, request, arrival),
+                Unused::Back(cookies) => back(route, request, arrival).with_cookies(cookies),
             };
             let handed = permit.backward().cookies.iter().cloned();
             Answer { caller: Some(permit.caller().clone()), ..answer }.with_cookies(handed)

@@ -20,15 +20,16 @@ pub trait Revocations: Send + Sync + Debug {
     /// Where the list stands now; a token minted now is not hit by what stands there.
     fn position(&self) -> Position;
 
-    /// Whether the list was never seen: whatever it may hold, it is not known here.
+    /// Whether the list was never seen: whatever it may hold, it is not known here. Never so of one that nobody shares.
     fn is_blind(&self) -> bool;
 
     /// Whether the list was confirmed to be complete a moment ago. If not, what is on it is revoked all the same.
     fn is_fresh(&self) -> bool;
 
-    /// When it was last found here that the store had lost something: what else it knew of the time before may be gone
-    /// too. The beginning of time if never.
-    fn forgot_at(&self) -> UnixTime;
+    /// Whether the store would still know of it if a credential that was issued then, and ends then by what it says, had
+    /// been used. What came before the log began, or before the store was found to have lost something, it may not know.
+    /// A credential that does not say when it was issued counts as issued at the beginning of time.
+    fn remembers(&self, issued: UnixTime, ends: UnixTime) -> bool;
 
     /// Whether `credential` was revoked.
     fn refuses(&self, credential: &Credential<'_>) -> bool;

@@ -21,7 +21,7 @@ pub const CAPTCHA_NEEDS_SCRIPT: &str = "For this, your browser must be allowed t
 pub const SESSION_ENDED: &str = "Your session has ended. Sign in to go on where you were.";
 pub const STEP_UP: &str = "Please confirm that it is you by signing in once more.";
 pub const SIGNED_OUT_FOR_SAFETY: &str =
-    "We signed you out because your session was used in a way that we could not explain. \
+    "We signed you out because somebody else used your session as well, or a copy of it. \
      If this happens again, tell whoever runs this site.";
 
 // a provider that does not answer

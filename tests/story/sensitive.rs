@@ -18,13 +18,21 @@ fn bank(backend: &Backend, tables: &str) -> Gate {
     let issuer = issuer::table("main", ISSUER, "secret = \"env:SECRET\"");
     let tables = [LOCAL, &issuer, &backend.upstream("app"), ROUTES, PAY, tables].concat();
     let gate = people::setup().variable("SECRET", SECRET).start(&tables);
-    let ready = || super::support::client::raw(gate.admin, "GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n").status == 200;
-    eventually("it is ready", ready);
+    eventually("it is ready", || gate.is_ready());
+    // Of the time before the log began nobody knows what was used; what is issued from here on comes after.
+    let began = issuer::now();
+    eventually("the second is over in which the log began", || issuer::now() > began);
     gate
 }
 
 fn bearer(jti: Option<&str>) -> String {
-    issuer::token(&issuer::with(&issuer::claims(ISSUER, "machine"), json!({ "jti": jti, "roles": ["admin"] })), HS256)
+    issuer::token(
+        &issuer::with(
+            &issuer::claims(ISSUER, "machine"),
+            json!({ "jti": jti, "roles": ["admin"], "iat": issuer::now() }),
+        ),
+        HS256,
+    )
 }
 
 #[test]
@@ -60,7 +68,8 @@ fn of_many_at_once_one_gets_through() {
 fn whoever_is_refused_for_another_reason_has_used_nothing_up() {
     let backend = Backend::echo();
     let gate = bank(&backend, "");
-    let token = issuer::token(&issuer::with(&issuer::claims(ISSUER, "m"), json!({ "jti": "j" })), HS256);
+    let token =
+        issuer::token(&issuer::with(&issuer::claims(ISSUER, "m"), json!({ "jti": "j", "iat": issuer::now() })), HS256);
     assert_eq!(gate.get_as("/pay/admins", &token).verdict(), "403 forbidden");
     assert_eq!(gate.get_as("/pay/x", &token).status, 200);
     let token = bearer(Some("large"));

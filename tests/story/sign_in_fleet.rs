@@ -98,7 +98,7 @@ fn two_hundred_requests_at_the_moment_of_expiry_bear_a_provider_that_takes_five_
 fn killings(rounds: usize) {
     let (redis, backend) = (Redis::start(), Backend::echo());
     let terms = "[tokens]\nreuse_grace = \"50ms\"\n\n[session]\nmax_per_user = 100\n\n";
-    let mut fleet = Fleet::start(3, &[LOCAL, &redis.table(), &backend.upstream("app"), ROUTES, terms]);
+    let mut fleet = Fleet::ready(3, &[LOCAL, &redis.table(), &backend.upstream("app"), ROUTES, terms]);
     let mut browsers: Vec<_> = (0..12).map(|_| Browser::signed_in(&fleet.gates[0], "alice")).collect();
     let sessions: Vec<String> = browsers.iter_mut().map(Browser::session).collect();
     let mut unanswered = 0;
@@ -138,6 +138,7 @@ fn killings(rounds: usize) {
             browsers.push(browser);
         }
         fleet.gates[at] = fleet.another();
+        eventually("the new one is ready", || fleet.gates[at].is_ready());
     }
     eprintln!("{rounds} replicas killed amid {} renewals; {unanswered} of them lost their answer", rounds * 12);
     for (browser, session) in browsers.iter_mut().zip(&sessions) {
@@ -194,13 +195,14 @@ fn what_was_signed_out_does_not_come_back_however_it_is_renewed_meanwhile() {
 #[test]
 fn replicas_know_each_others_keys_and_sessions() {
     let (redis, backend) = (Redis::start(), Backend::echo());
-    let fleet = Fleet::start(3, &[LOCAL, &redis.table(), &backend.upstream("app"), ROUTES]);
+    let fleet = Fleet::ready(3, &[LOCAL, &redis.table(), &backend.upstream("app"), ROUTES]);
     let mut browser = Browser::signed_in(&fleet.gates[0], "alice");
     for turn in 0..6 {
         browser.at = fleet.turn(turn);
         assert_eq!(browser.get("/app/x").status, 200, "replica {turn}");
     }
     let mut late = fleet.another();
+    eventually("it is ready", || late.is_ready());
     browser.at = late.http;
     assert_eq!(browser.get("/app/x").status, 200, "one that came later");
     browser.forget_access();

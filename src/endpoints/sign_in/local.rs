@@ -134,7 +134,7 @@ impl Own {
             return_to,
             username: problem.map_or("", |(name, _)| name),
             problem: problem.map(|(_, problem)| problem),
-            notice: None,
+            notice: super::notice(asked),
             captcha: captcha.map(shown),
             others: &others,
         };

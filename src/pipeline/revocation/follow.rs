@@ -230,6 +230,7 @@ impl Revocations {
         let _reading = Reading::begin(&self.reading)?;
         let candidate = Epoch(self.chance.lock().u128(..));
         let opened = self.log.open(candidate).await?;
+        self.note_beginning(&opened);
         let mut theirs = Index::new(self.terms.seed);
         let end = self.read_from(Position::ZERO, &mut theirs).await?;
         let first_time = {
@@ -251,6 +252,16 @@ impl Revocations {
         standing.floor = Position::ZERO;
         standing.unhealed = false;
         Ok(())
+    }
+
+    /// At the first reading: a store that lost its data before this process began to follow has another log since, and what
+    /// it knew before is gone with the old one. One of our own process is as old as that.
+    fn note_beginning(&self, opened: &Opened) {
+        if !self.standing.lock().has_seen {
+            let age = if self.terms.shared { opened.age } else { Duration::ZERO };
+            let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+            self.forgot.fetch_max(self.clock.unix_ms().saturating_sub(age) / 1000, Ordering::Relaxed);
+        }
     }
 
     /// In a log that was opened a moment ago the others may not have put back yet what an earlier one held.

@@ -45,7 +45,7 @@ pub struct Revocations {
     reading: AtomicBool,
     /// The log was found to be another one, or to lack something, and is not yet known to be whole again.
     broken: AtomicBool,
-    /// When that was last found, in seconds since 1970; 0: never.
+    /// When that was last found, or the log began, in seconds since 1970; 0: never.
     forgot: AtomicU64,
     standing: Mutex<Standing>,
     witnesses: RwLock<Vec<Arc<dyn Witness>>>,

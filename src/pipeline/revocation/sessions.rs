@@ -24,15 +24,17 @@ impl crate::ports::session::Revocations for Revocations {
     }
 
     fn is_blind(&self) -> bool {
-        self.freshness() == Freshness::Blind && !self.is_ready()
+        self.terms.shared && self.freshness() == Freshness::Blind && !self.is_ready()
     }
 
     fn is_fresh(&self) -> bool {
         self.freshness() == Freshness::Fresh
     }
 
-    fn forgot_at(&self) -> UnixTime {
-        UnixTime(self.forgot.load(Ordering::Relaxed))
+    fn remembers(&self, issued: UnixTime, ends: UnixTime) -> bool {
+        let forgot = UnixTime(self.forgot.load(Ordering::Relaxed));
+        // No token is accepted that ends later than so: before the loss this one would have been refused.
+        forgot.0 == 0 || issued > forgot || ends > forgot.plus(self.spans.longest_token())
     }
 
     fn refuses(&self, credential: &Credential<'_>) -> bool {

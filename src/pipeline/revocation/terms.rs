@@ -21,6 +21,8 @@ pub struct Terms {
     /// How long after a log was opened it may still lack what other replicas are about to put back. Longer than they
     /// pause between two attempts to reach it.
     pub settle: Duration,
+    /// Whether other replicas write to the log as well. One of this process alone holds nothing that was not seen.
+    pub shared: bool,
     /// Random: keys the index, spreads what replicas would otherwise do at the same time.
     pub seed: u64,
 }
@@ -35,6 +37,7 @@ impl Terms {
             access_ttl: Duration::from_mins(15),
             max_staleness: Duration::from_secs(5),
             settle: Duration::from_secs(3),
+            shared: true,
             seed,
         }
     }

@@ -11,7 +11,7 @@ use crate::domain::session::{Lifetimes, Millis, ProviderSid, SessionId, Times, U
 use crate::domain::time::UnixTime;
 use crate::pipeline::degraded::Feature;
 use crate::ports::store::{Created, Limit, NewFamily, NewSession, StoreError};
-use crate::ports::{RevokedFor, SessionEvent};
+use crate::ports::{Credential, SessionEvent};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -102,20 +102,25 @@ impl House {
     /// [`Refused`]; a store that cannot be asked is 503, and the user tries again.
     pub async fn admit(&self, arrived: Arrived<'_>) -> Result<SignedIn, Refused> {
         let user = UserHash::of(arrived.provider, &arrived.identity.subject);
+        // Before the record is made: it says where the list stood at the sign-in, and a revocation of this user that was
+        // made elsewhere a moment ago stands before that.
+        self.ground.revocations.caught_up().await;
         let (from, now, provider_sid) = (arrived.ip, arrived.now, arrived.identity.idp_sid.clone());
-        self.admit_record(Full { user, provider_sid, record: self.record(arrived) }, from, now).await
+        self.admit_known(Full { user, provider_sid, record: self.record(arrived) }, from, now).await
     }
 
+    /// A sign-in that had to wait. What was revoked meanwhile hits it.
+    ///
     /// # Errors
     /// As [`House::admit`].
     pub async fn admit_record(&self, full: Full, from: Option<IpAddr>, now: UnixTime) -> Result<SignedIn, Refused> {
-        let record = &full.record;
-        // A block that was just made elsewhere, and a revocation of this very user: both stand before this sign-in. While
-        // the store is away, what is known here has to do.
         self.ground.revocations.caught_up().await;
-        if self.ground.revocations.is_blocked(&record.provider, &record.subject) {
-            return Err(Refused::Denied(Denial::new(Code::UserBlocked, "a blocked user signed in")));
-        }
+        self.admit_known(full, from, now).await
+    }
+
+    async fn admit_known(&self, full: Full, from: Option<IpAddr>, now: UnixTime) -> Result<SignedIn, Refused> {
+        let record = &full.record;
+        self.check_arrival(record).map_err(Refused::Denied)?;
         // Never an id the browser brought: a session fixed by somebody else would be theirs too.
         let place = Place { user: full.user, id: SessionId::from_bytes(random()) };
         let provider = SourceName::new(&record.provider);
@@ -130,7 +135,7 @@ impl House {
             body: record.seal(&self.ground.seals, place, random()).map_err(|error| broken(&error))?,
             provider_sid: full.provider_sid.as_deref().map(|sid| ProviderSid::of(&provider, sid)),
         };
-        let times = match self.make_room(&new).await {
+        let times = match self.make_room(&new, from).await {
             Ok(Room::Made(times)) => {
                 self.ground.degraded.note(Feature::SignIn, false);
                 times
@@ -140,14 +145,16 @@ impl House {
                 let words = "too many sign-ins of one user at once";
                 return Err(Refused::Denied(Denial::new(Code::StoreUnavailable, words)));
             }
-            Err(_) if self.terms.mode == Mode::Jwt => return self.admit_without_store(full.record, place, now),
+            Err(_) if self.terms.mode == Mode::Jwt => {
+                return self.admit_without_store(full.record, place, (from, now));
+            }
             Err(error) => return Err(Refused::Denied(error.into())),
         };
         let issued = match handle {
             Some(handle) => Self::hand_out(&handle, &times, now),
             None => {
                 let given = if renews { Given::New(0) } else { Given::None };
-                self.issue((record, place), &times, given, now).map_err(Refused::Denied)?
+                self.issue((record, place), (&times, times.absolute), given, now).map_err(Refused::Denied)?
             }
         };
         self.ground.events.noted(&SessionEvent {
@@ -161,15 +168,40 @@ impl House {
         Ok(SignedIn { place, issued, record: full.record })
     }
 
+    /// Whether the user may enter, and was not thrown out since they proved who they are. While the store is away, what is
+    /// known here has to do; but a list that was never seen says nothing of anybody.
+    fn check_arrival(&self, record: &Record) -> Result<(), Denial> {
+        let list = &self.ground.revocations;
+        if list.is_blind() {
+            return Err(Denial::new(Code::StoreUnavailable, "who is blocked was never seen"));
+        }
+        if list.is_blocked(&record.provider, &record.subject) {
+            return Err(Denial::new(Code::UserBlocked, "a blocked user signed in"));
+        }
+        let credential = Credential {
+            jti: None,
+            session: None,
+            source: &SourceName::new(&record.provider),
+            subject: &record.subject,
+            key: None,
+            issued: record.claims_at,
+            minted_at: record.revocations_at(),
+        };
+        if list.refuses(&credential) {
+            return Err(Denial::new(Code::BadState, "the user was revoked while the sign-in waited"));
+        }
+        Ok(())
+    }
+
     /// The store is away, and somebody has proved who they are: for some minutes they get in, by a token that nothing
     /// renews. No record of it is made, now or later, so there is no cap to hold it and no list to show it on; but it has
     /// a name to be revoked by, and that of the record that the store may have made before its answer was lost.
-    fn admit_without_store(&self, record: Record, place: Place, now: UnixTime) -> Result<SignedIn, Refused> {
-        let list = &self.ground.revocations;
-        if list.is_blind() {
-            let words = "the store is away, and who is blocked was never seen";
-            return Err(Refused::Denied(Denial::new(Code::StoreUnavailable, words)));
-        }
+    fn admit_without_store(
+        &self,
+        record: Record,
+        place: Place,
+        (from, now): (Option<IpAddr>, UnixTime),
+    ) -> Result<SignedIn, Refused> {
         let issued = self.issue_once((&record, place), WITHOUT_STORE, now).map_err(Refused::Denied)?;
         self.ground.degraded.note(Feature::SignIn, true);
         self.ground.events.noted(&SessionEvent {
@@ -177,7 +209,7 @@ impl House {
             session: Some(place.id),
             provider: &record.provider,
             subject: &record.subject,
-            client: None,
+            client: from,
             detail:
                 "the store is away: a token for some minutes, without a session, a cap or shared counts of failures",
         });
@@ -204,7 +236,7 @@ impl House {
     }
 
     /// Victims are revoked before they are deleted: whatever crashes in between, none of their tokens outlives them.
-    async fn make_room(&self, new: &NewSession) -> Result<Room, StoreError> {
+    async fn make_room(&self, new: &NewSession, from: Option<IpAddr>) -> Result<Room, StoreError> {
         let mut revoked = Vec::new();
         for _ in 0..ATTEMPTS {
             let limit = Limit { cap: self.terms.cap, on_limit: self.terms.on_limit, revoked: &revoked };
@@ -213,8 +245,7 @@ impl House {
                 Created::Full => return Ok(Room::Full),
                 Created::Revoke(victims) => {
                     for victim in &victims {
-                        self.ground.revocations.revoke_session(*victim, RevokedFor::Limit).await;
-                        self.ground.events.evicted(self.terms.on_limit);
+                        self.evict(Place { user: new.user, id: *victim }, from).await;
                     }
                     revoked.extend(victims);
                 }

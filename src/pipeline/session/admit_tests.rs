@@ -1,7 +1,9 @@
 use super::super::fixture::*;
 use super::*;
 use crate::domain::headers::forwarded::Proto;
+use crate::domain::session::OnLimit;
 use crate::pipeline::session::{Mode, Terms, Turned};
+use crate::ports::RevokedFor;
 use std::sync::atomic::Ordering;
 
 fn code(turned: Turned) -> Code {
@@ -63,6 +65,37 @@ async fn a_handle_without_a_store_would_open_nothing() {
         Err(Refused::Denied(denial)) => assert_eq!(denial.code, Code::StoreUnavailable),
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test]
+async fn a_replica_that_never_saw_the_list_signs_nobody_in() {
+    let town = Town::new(Mode::Jwt).await;
+    let blind = town.blind_replica().await;
+    let arrived = town.try_sign_in("alice").await.unwrap().record;
+    assert_eq!(blind.house.check_arrival(&arrived).unwrap_err().code, Code::StoreUnavailable);
+    assert!(town.house.check_arrival(&arrived).is_ok());
+}
+
+#[tokio::test]
+async fn a_sign_in_that_waited_for_a_place_is_hit_by_what_was_revoked_meanwhile() {
+    let town = Town::with(Terms { cap: 1, on_limit: OnLimit::Reject, ..terms(Mode::Jwt) }).await;
+    let first = town.try_sign_in("alice").await.unwrap();
+    let full = || async {
+        match town.try_sign_in("alice").await {
+            Err(Refused::Full(full)) => *full,
+            other => panic!("{other:?}"),
+        }
+    };
+    let (ticket, late) = (full().await, full().await);
+    town.house.end(first.place, None).await.unwrap();
+    let second = town.house.admit_record(ticket, None, town.now()).await.unwrap();
+    town.house.end(second.place, None).await.unwrap();
+    town.house.ground.revocations.revoke_user(&SourceName::new("local"), "alice", RevokedFor::Operator).await;
+    match town.house.admit_record(late, None, town.now()).await {
+        Err(Refused::Denied(denial)) => assert_eq!(denial.code, Code::BadState),
+        other => panic!("{other:?}"),
+    }
+    assert!(town.try_sign_in("alice").await.is_ok(), "who signs in anew comes in");
 }
 
 #[tokio::test]

@@ -60,11 +60,16 @@ impl House {
     /// # Errors
     /// It does not.
     pub async fn check_bearer(&self, verified: &Verified, asking: &Asking<'_>) -> Result<(), Denial> {
+        self.check_bearer_revoked(verified)?;
+        self.check_device(verified, asking).await.map_err(|elsewhere| elsewhere.denial)
+    }
+
+    /// Whether a bearer token of anybody's still counts.
+    pub(super) fn check_bearer_revoked(&self, verified: &Verified) -> Result<(), Denial> {
         self.check_revoked(verified).map_err(|denial| match denial.code {
             Code::SessionTerminated if !self.is_over(verified) => Denial::new(Code::TokenRevoked, "given up"),
             _ => denial,
-        })?;
-        self.check_device(verified, asking).await.map_err(|elsewhere| elsewhere.denial)
+        })
     }
 
     /// Whether more than this one token has ended: another one of its session would not help.

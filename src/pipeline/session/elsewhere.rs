@@ -100,7 +100,7 @@ impl House {
             OnMismatch::StepUp => Err(stays(Code::StepUpRequired)),
             OnMismatch::Deny => Err(stays(Code::DeviceMismatch)),
             OnMismatch::Logout => {
-                self.end_revoked(seen.place.user, seen.place.id, RevokedFor::Device).await;
+                self.end_revoked(seen.place, RevokedFor::Device).await;
                 let words = "the session was on another device and has ended";
                 Err(Elsewhere { denial: Denial::new(Code::DeviceMismatch, words), ends: true })
             }

@@ -1,7 +1,7 @@
 //! Sessions seen by their user, and ended.
 
 use super::{House, Place, Record};
-use crate::domain::denial::Denial;
+use crate::domain::denial::{Code, Denial};
 use crate::domain::oidc::logout::Ends;
 use crate::domain::principal::SourceName;
 use crate::domain::secret::Secret;
@@ -46,6 +46,14 @@ impl House {
         Ok(Some((Record::open(&self.ground.seals, place, &stored.body)?, stored.times)))
     }
 
+    /// Whether the store has this session, be its record readable or not.
+    ///
+    /// # Errors
+    /// 503: the store cannot be asked.
+    pub async fn is_there(&self, place: Place) -> Result<bool, Denial> {
+        Ok(self.ground.store.load(place.user, place.id).await?.is_some())
+    }
+
     /// Ends one session of `user`, whether or not its record can be opened. `false`: they have none of that name, and
     /// nothing was done; for names are public, and nobody may end a session that is not theirs by naming it. `from` is
     /// where that was asked for.
@@ -58,8 +66,8 @@ impl House {
         self.ground.revocations.revoke_session(id, RevokedFor::SignOut).await;
         let ended = self.ground.store.end(user, id).await;
         let record = Record::open(&self.ground.seals, place, &stored.body).ok();
-        self.noted_end(record.as_ref(), id, from);
-        record.into_iter().for_each(|record| self.give_back(record));
+        let detail = if record.is_some() { "" } else { "its record could not be opened" };
+        self.told_end(Ending { name: "sign_out", detail, from }, id, record);
         // Revoked it is already, should the record have stayed.
         Ok(ended.map(|_| true)?)
     }
@@ -89,7 +97,11 @@ impl House {
     /// Ends one access token; its session goes on. Of one that counts no longer nothing is written down.
     pub async fn revoke_token(&self, verified: &Verified, from: Option<IpAddr>) {
         let jti = verified.principal.claims.get("jti").and_then(Value::as_str);
-        let Some(jti) = jti.filter(|_| self.check_revoked(verified).is_ok()) else { return };
+        // Only what is revoked already: while the user is blocked or the list was never seen it may come to count again.
+        let over = self
+            .check_revoked(verified)
+            .is_err_and(|denial| [Code::TokenRevoked, Code::SessionTerminated].contains(&denial.code));
+        let Some(jti) = jti.filter(|_| !over) else { return };
         self.ground.revocations.revoke_token(jti, verified.principal.expires, RevokedFor::SignOut).await;
         self.ground.events.noted(&SessionEvent {
             name: "token_revoked",
@@ -128,8 +140,12 @@ impl House {
             Ends::Everything { subject } => {
                 let user = UserHash::of(provider, subject);
                 self.ground.revocations.revoke_user(provider, subject, RevokedFor::Provider).await;
+                // Once they have ended nobody can read any more what they held.
+                let mut known = self.list(user).await?;
                 for id in self.ground.store.end_all(user).await? {
                     self.ground.revocations.revoke_session(id, RevokedFor::Provider).await;
+                    let at = known.iter().position(|listed| listed.id == id);
+                    self.told_end(BY_PROVIDER, id, at.map(|at| known.swap_remove(at).record));
                 }
             }
             Ends::Session { sid, subject } => {
@@ -137,7 +153,10 @@ impl House {
                 for (user, id) in self.ground.store.by_provider_sid(ProviderSid::of(provider, sid)).await? {
                     if expected.is_none_or(|expected| expected == user) {
                         self.ground.revocations.revoke_session(id, RevokedFor::Provider).await;
-                        self.ground.store.end(user, id).await?;
+                        let record = self.open(Place { user, id }).await.map(|(record, _)| record);
+                        if self.ground.store.end(user, id).await? {
+                            self.told_end(BY_PROVIDER, id, record);
+                        }
                     }
                 }
             }
@@ -145,8 +164,28 @@ impl House {
         Ok(())
     }
 
+    /// Ends a session that is not to go on, and gives back what its provider gave for it. `why` it is done is for its
+    /// caller to write down.
+    pub(super) async fn end_revoked(&self, place: Place, why: RevokedFor) {
+        self.ground.revocations.revoke_session(place.id, why).await;
+        let record = self.open(place).await.map(|(record, _)| record);
+        // Revoked it is already; a record that stays behind ends by itself.
+        let _ = self.ground.store.end(place.user, place.id).await;
+        // What a provider takes away need not be given back.
+        record.filter(|_| why != RevokedFor::Provider).into_iter().for_each(|record| self.give_back(record));
+    }
+
+    /// A session has made room for a newer one of its user. It is revoked; its record goes when the newer one is made.
+    pub(super) async fn evict(&self, place: Place, from: Option<IpAddr>) {
+        self.ground.revocations.revoke_session(place.id, RevokedFor::Limit).await;
+        self.ground.events.evicted(self.terms.on_limit);
+        let record = self.open(place).await.map(|(record, _)| record);
+        let detail = "its user signed in once more, and had as many sessions as they may";
+        self.told_end(Ending { name: "session_evicted", detail, from }, place.id, record);
+    }
+
     /// Tells the provider that nobody needs its refresh token any more. Nobody waits for that.
-    fn give_back(self: &Arc<Self>, record: Record) {
+    fn give_back(&self, record: Record) {
         let provider = self.providers.get(&SourceName::new(&record.provider)).map(Arc::clone);
         let refresh = record.provider_tokens.and_then(|tokens| tokens.refresh);
         if let Some((provider, refresh)) = provider.zip(refresh) {
@@ -154,18 +193,24 @@ impl House {
         }
     }
 
-    fn noted_end(&self, record: Option<&Record>, id: SessionId, from: Option<IpAddr>) {
-        let (provider, subject) = record.map(|record| (&*record.provider, &*record.subject)).unwrap_or_default();
-        self.ground.events.noted(&SessionEvent {
-            name: "sign_out",
-            session: Some(id),
-            provider,
-            subject,
-            client: from,
-            detail: if record.is_some() { "" } else { "its record could not be opened" },
-        });
+    /// Writes down that a session has ended, and gives back what its provider gave for it.
+    fn told_end(&self, Ending { name, detail, from }: Ending, id: SessionId, record: Option<Record>) {
+        let said = record.as_ref().map(|record| (&*record.provider, &*record.subject));
+        let (provider, subject) = said.unwrap_or_default();
+        self.ground.events.noted(&SessionEvent { name, session: Some(id), provider, subject, client: from, detail });
+        record.into_iter().for_each(|record| self.give_back(record));
     }
 }
+
+/// How a session ended, for the audit log.
+struct Ending {
+    name: &'static str,
+    detail: &'static str,
+    from: Option<IpAddr>,
+}
+
+const BY_PROVIDER: Ending =
+    Ending { name: "provider_ended_session", detail: "the provider sent a logout token", from: None };
 
 #[cfg(test)]
 #[path = "end_tests.rs"]

@@ -2,8 +2,10 @@
 
 use super::super::fixture::*;
 use crate::domain::denial::Code;
+use crate::domain::oidc::logout::Ends;
+use crate::domain::principal::SourceName;
 use crate::pipeline::cache::Verified;
-use crate::pipeline::session::{Mode, Place, Turned};
+use crate::pipeline::session::{Mode, Place, Terms, Turned};
 use crate::ports::store::Sessions as _;
 use crate::ports::RevokedFor;
 
@@ -79,4 +81,32 @@ async fn what_cannot_be_opened_can_be_ended_one_by_one_and_with_all_others() {
     assert!(!is_stored(&town, one).await && is_stored(&town, other).await);
     town.house.end_others(here.user, Some(here.id), None).await.unwrap();
     assert!(!is_stored(&town, other).await && is_stored(&town, here).await);
+}
+
+#[tokio::test]
+async fn a_token_can_be_given_up_to_a_replica_that_never_saw_the_list() {
+    let town = Town::new(Mode::Jwt).await;
+    let jar = town.sign_in("alice").await;
+    let verified = town.ask(&jar).await.unwrap();
+    let blind = town.blind_replica().await;
+    let again = blind.house.read_bearer(verified.token(), town.now()).await.unwrap();
+    assert_eq!(blind.house.check_revoked(&again).unwrap_err().code, Code::StoreUnavailable);
+    blind.house.revoke_token(&again, None).await;
+    assert!(blind.house.ground.revocations.refuses(&again.credential()));
+}
+
+#[tokio::test]
+async fn what_the_provider_gave_goes_back_however_a_session_ends() {
+    let town = Town::with(Terms { cap: 2, ..terms(Mode::Jwt) }).await;
+    let mut places = Vec::new();
+    for _ in 0..3 {
+        places.push(place(&town.ask(&town.sign_in_far().await).await.unwrap()));
+    }
+    assert_eq!((town.given_back().await, town.watch.heard("session_evicted")), (1, 1), "pushed out");
+    town.house.end_revoked(places[1], RevokedFor::Reuse).await;
+    assert_eq!(town.given_back().await, 2, "ended for safety");
+    let ends = Ends::Everything { subject: "carol".to_owned() };
+    town.house.end_by_provider(&SourceName::new("id"), &ends).await.unwrap();
+    assert_eq!((town.given_back().await, town.watch.heard("provider_ended_session")), (3, 1), "by back-channel");
+    assert!(!is_stored(&town, places[2]).await);
 }

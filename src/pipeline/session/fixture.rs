@@ -65,6 +65,7 @@ pub(crate) struct Town {
     pub(crate) provider: Arc<Distant>,
     pub(crate) house: Arc<House>,
     pub(crate) watch: Arc<Watch>,
+    log: Arc<MemoryLog>,
 }
 
 impl Town {
@@ -86,14 +87,23 @@ impl Town {
         let (users, provider) = (Arc::<File>::default(), Arc::<Distant>::default());
         users.says("alice", &["admin"]);
         let watch = Arc::<Watch>::default();
-        let ground = ground(&store, &watch).await;
+        let log = Arc::new(MemoryLog::new(Arc::new(Machine::new())));
+        let ground = ground(&store, &watch, &log).await;
+        list(&ground).await;
         let house = house(ground, terms, IdentityHeaders::default(), (&users, &provider));
-        Self { store, time, users, provider, house, watch }
+        Self { store, time, users, provider, house, watch, log }
     }
 
-    /// Another replica: it shares the store, and nothing else.
+    /// Another replica: it shares the store and the list, and nothing else.
     pub(crate) async fn replica(&self) -> Self {
-        let ground = ground(&self.store, &self.watch).await;
+        let replica = self.blind_replica().await;
+        list(&replica.house.ground).await;
+        replica
+    }
+
+    /// Another one, which has not read what was revoked.
+    pub(crate) async fn blind_replica(&self) -> Self {
+        let ground = ground(&self.store, &self.watch, &self.log).await;
         self.beside(house(ground, self.house.terms.clone(), IdentityHeaders::default(), (&self.users, &self.provider)))
     }
 
@@ -104,7 +114,8 @@ impl Town {
 
     fn beside(&self, house: Arc<House>) -> Self {
         let (store, time, watch) = (Arc::clone(&self.store), Arc::clone(&self.time), Arc::clone(&self.watch));
-        Self { store, time, users: Arc::clone(&self.users), provider: Arc::clone(&self.provider), house, watch }
+        let (users, provider, log) = (Arc::clone(&self.users), Arc::clone(&self.provider), Arc::clone(&self.log));
+        Self { store, time, users, provider, house, watch, log }
     }
 
     pub(crate) fn now(&self) -> UnixTime {
@@ -184,6 +195,13 @@ impl Town {
         Ok(self.house.recognise(&cookies, &asking).await?.expect("no cookies"))
     }
 
+    /// How many refresh tokens were given back to the provider by now.
+    pub(crate) async fn given_back(&self) -> u64 {
+        // they are given back by a task of its own, on this one thread
+        yield_now().await;
+        self.provider.given_back.load(Ordering::SeqCst)
+    }
+
     /// What the next flush tells the store.
     pub(crate) async fn flush(&self) -> usize {
         let ground = &self.house.ground;
@@ -214,15 +232,19 @@ fn known(recognised: Recognised) -> Arc<Verified> {
     }
 }
 
-async fn ground(store: &Arc<Frail>, watch: &Arc<Watch>) -> Arc<Ground> {
+/// Reads what was revoked, once.
+async fn list(ground: &Ground) {
+    assert!(ground.revocations.caught_up().await);
+}
+
+async fn ground(store: &Arc<Frail>, watch: &Arc<Watch>, log: &Arc<MemoryLog>) -> Arc<Ground> {
     let seals = Arc::new(Seals::new(&[Secret::new(vec![7; 32])]).unwrap());
     let ring = SigningRing::new(Arc::<Frail>::clone(store), Arc::clone(&seals), schedule());
     ring.tick(UnixTime(START)).await.unwrap();
     let clock = Arc::new(Machine::new());
     let keys = RecordKeys::new(&seals.mac_keys(crate::domain::seal::Purpose::Revocation));
     let terms = revocation::Terms::new("replica".to_owned(), keys, Duration::from_secs(ABSOLUTE), 1);
-    let revoked = Arc::new(Revocations::new(terms, Arc::new(MemoryLog::new(Arc::clone(&clock) as _)), clock));
-    revoked.catch_up().await.unwrap();
+    let revoked = Arc::new(Revocations::new(terms, Arc::<MemoryLog>::clone(log), clock));
     Ground::new(Arc::<Frail>::clone(store), ring, seals, revoked, Arc::<Watch>::clone(watch)).unwrap()
 }
 
@@ -256,6 +278,7 @@ pub(crate) fn terms(mode: Mode) -> Terms {
             rotation: Rotation::Always,
             max_grace_streak: 3,
         },
+        token_grace: Duration::ZERO,
         refresh_ttl: absolute,
         audience: vec!["https://app.test".to_owned()],
         session_claim: SessionClaim::Sid,
@@ -310,6 +333,8 @@ pub(crate) struct Distant {
     pub(crate) claims: Mutex<Map<String, Value>>,
     pub(crate) refreshes: AtomicU64,
     pub(crate) ends: AtomicBool,
+    /// Refresh tokens that were given back.
+    pub(crate) given_back: AtomicU64,
     /// What it says to the next refresh.
     pub(crate) fails: Mutex<Option<ProviderError>>,
     settings: ProviderSettings,
@@ -322,6 +347,7 @@ impl Default for Distant {
             claims: Mutex::new(claims),
             refreshes: AtomicU64::new(0),
             ends: AtomicBool::new(false),
+            given_back: AtomicU64::new(0),
             fails: Mutex::default(),
             settings: settings(),
         }
@@ -365,6 +391,7 @@ impl Provider for Distant {
     }
 
     async fn revoke(&self, _: &Secret) -> Result<(), ProviderError> {
+        self.given_back.fetch_add(1, Ordering::SeqCst);
         Ok(())
     }
 

@@ -33,16 +33,17 @@ pub struct Issued {
 }
 
 impl House {
-    /// An access token for what `record` says, and the renewal token of `generation` when there is a new one.
+    /// An access token for what `record` says, which ends at `until` at the latest, and the renewal token of `generation`
+    /// when there is a new one.
     pub(super) fn issue(
         &self,
         (record, place): (&Record, Place),
-        times: &Times,
+        (times, until): (&Times, Millis),
         generation: Given,
         now: UnixTime,
     ) -> Result<Issued, Denial> {
         let left = times.absolute.since(Millis::from(now));
-        let life = self.terms.access_ttl.min(left).max(Duration::from_secs(1));
+        let life = self.terms.access_ttl.min(until.since(Millis::from(now))).max(Duration::from_secs(1));
         let access = self.access_token((record, place), generation.number(), (now, now.plus(life)))?;
         let renewal = match generation {
             Given::New(number) => Some((Parity::of(u64::from(number)), self.renewal_token(place, number))),

@@ -25,7 +25,7 @@ pub use end::Listed;
 pub use issue::Issued;
 pub use once::Unused;
 pub use opaque::left;
-pub use recognise::{cleared, Asking, Recognised, Turned};
+pub use recognise::{cleared, Asking, Recognised, Turned, SHARED};
 pub use record::{Place, ProviderTokens, Record, Unopened};
 pub use renew::{Renewed, Renewing};
 pub use watch::{Left, News, Watch};
@@ -73,6 +73,8 @@ pub struct Terms {
     pub renewal: Renewal,
     /// What renewal tokens are judged by.
     pub family: Rules,
+    /// The grace of a renewal token at the token endpoint, whose clients have no tabs that race.
+    pub token_grace: Duration,
     /// A family ends after this or with its session, whichever comes first.
     pub refresh_ttl: Duration,
     pub audience: Vec<String>,

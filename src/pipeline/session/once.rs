@@ -3,10 +3,10 @@
 //! The store is the only place where replicas meet, so it is asked, and when it cannot answer nobody gets in. What is
 //! kept there is a hash.
 
-use super::recognise::Asking;
+use super::recognise::{cleared, Asking, BOUNCE};
 use super::renew::Renewed;
 use super::{House, Place};
-use crate::domain::cookies::{OurCookies, SessionCookie};
+use crate::domain::cookies::{Name, OurCookies, SessionCookie};
 use crate::domain::denial::{Code, Denial};
 use crate::domain::principal::AuthMethod;
 use crate::domain::session::Millis;
@@ -20,13 +20,17 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
+/// In the mark of a browser that was sent back, before the generation it came with.
+const UNKEPT: &str = "u";
+
 /// Why a request on a sensitive route does not go on.
 #[derive(Debug)]
 pub enum Unused {
     /// The cookies are for the browser all the same.
     Refused(Denial, Vec<HeaderValue>),
-    /// It came with a renewal token, which is no token to use up: with the access token it is given now it may come again.
-    Back,
+    /// It came with a renewal token, which is no token to use up: with the access token it is given now it may come
+    /// again. The cookie tells that it was sent back.
+    Back(Vec<HeaderValue>),
 }
 
 impl From<Denial> for Unused {
@@ -48,16 +52,19 @@ impl House {
         asking: &Asking<'_>,
     ) -> Result<Vec<HeaderValue>, Unused> {
         self.check_list().await?;
+        // Once more: what was fetched just now may hit this very caller, who was looked up before.
+        self.check_again(verified, held, asking)?;
         let cookie = verified.session().filter(|_| verified.principal.method == AuthMethod::Session);
         let next = match cookie {
             // A handle is the same all its life, so nothing tells a second request from a replay.
             Some(facts) if facts.lease().is_some() => return Ok(Vec::new()),
             Some(facts) if is_held(verified, held) => self.next(verified, facts, held, asking).await?,
-            Some(_) => return Err(Unused::Back),
+            Some(_) => return Err(self.sent_back(held, asking)),
             None => Vec::new(),
         };
         // Of what is older than a loss of the store's nobody knows any more whether it was used.
-        let known = verified.credential().issued > self.ground.revocations.forgot_at().0;
+        let issued = UnixTime(verified.credential().issued);
+        let known = self.ground.revocations.remembers(issued, ends(verified));
         let until = Millis::from(verified.principal.expires);
         if known && self.ground.store.first(&name(verified), until).await.map_err(Denial::from)? {
             return Ok(next);
@@ -86,6 +93,30 @@ impl House {
         }
     }
 
+    fn check_again(&self, verified: &Verified, held: &OurCookies<'_>, asking: &Asking<'_>) -> Result<(), Unused> {
+        if verified.principal.method != AuthMethod::Session {
+            return Ok(self.check_bearer_revoked(verified)?);
+        }
+        self.check_revoked(verified).map_err(|denial| {
+            let plan = self.cookies(asking.authority, asking.proto);
+            let ends = denial.code == Code::SessionTerminated;
+            let clear = if ends { cleared(&denial, &plan, held, asking.headers) } else { Vec::new() };
+            Unused::Refused(denial, clear)
+        })
+    }
+
+    /// Once: a browser that keeps our mark and not the token that came with it would go round for ever. This mark is not
+    /// the one of a renewal token that was replaced, which would be judged the harder for it.
+    fn sent_back(&self, held: &OurCookies<'_>, asking: &Asking<'_>) -> Unused {
+        let mark = self.renewal(held).map(|said| format!("{UNKEPT}{}", said.generation));
+        let mark = mark.unwrap_or_else(|| UNKEPT.to_owned());
+        if held.bounced() == Some(mark.as_str()) {
+            return Denial::new(Code::TryAgain, "sent back once, and came without the token it was given").into();
+        }
+        let line = self.cookies(asking.authority, asking.proto).set(Name::Bounced, &mark, BOUNCE);
+        Unused::Back(line.into_iter().collect())
+    }
+
     /// The same token under another name: it says the same and ends when the other would have, so that nobody lives
     /// longer by it. Like the other it is hit by whatever was revoked after the other was minted.
     async fn next(
@@ -99,10 +130,8 @@ impl House {
         let looked = self.look(place).await?;
         let (record, times) =
             looked.ok_or_else(|| Denial::new(Code::SessionExpired, "the store knows no such session"))?;
-        let exp = verified.principal.claims.get("exp").and_then(Value::as_u64);
-        let ends = exp.map_or(verified.principal.expires, UnixTime);
         let minted_at = facts.minted_at.map_or_else(|| "0-0".to_owned(), |position| position.to_string());
-        let token = self.say((&record, place), facts.generation, (facts.issued, ends), |token| {
+        let token = self.say((&record, place), facts.generation, (facts.issued, ends(verified)), |token| {
             self.mint(&AccessToken { rv: &minted_at, ..token.clone() })
         })?;
         let keep = times.absolute.since(Millis::from(asking.now));
@@ -126,6 +155,12 @@ impl House {
 /// Whether the caller was told by the very token in the cookie.
 fn is_held(verified: &Verified, held: &OurCookies<'_>) -> bool {
     matches!(held.session(), SessionCookie::Value(token) if *token == *verified.token())
+}
+
+/// What the token says, not how long clocks that differ let it count.
+fn ends(verified: &Verified) -> UnixTime {
+    let exp = verified.principal.claims.get("exp").and_then(Value::as_u64);
+    exp.map_or(verified.principal.expires, UnixTime)
 }
 
 /// By its `jti`, which an issuer gives once. Without one by what was signed; the signature itself is left out, because

@@ -6,6 +6,7 @@ use crate::domain::principal::{Principal, SourceName};
 use crate::pipeline::permit::Caller;
 use crate::pipeline::session::Mode;
 use crate::ports::store::Sessions as _;
+use crate::ports::RevokedFor;
 use http::Method;
 use serde_json::json;
 
@@ -29,7 +30,7 @@ async fn use_up(town: &Town, jar: &str) -> Result<String, (Option<Code>, String)
     match town.house.use_up(&verified, &cookies, &asking).await {
         Ok(lines) => Ok(kept(jar, &lines)),
         Err(Unused::Refused(denial, lines)) => Err((Some(denial.code), kept(jar, &lines))),
-        Err(Unused::Back) => Err((None, jar.to_owned())),
+        Err(Unused::Back(lines)) => Err((None, kept(jar, &lines))),
     }
 }
 
@@ -89,6 +90,16 @@ async fn a_replica_whose_list_was_never_confirmed_lets_nobody_in() {
 }
 
 #[tokio::test]
+async fn what_was_revoked_elsewhere_a_moment_ago_counts_before_anything_is_used_up() {
+    let town = Town::new(Mode::Jwt).await;
+    let jar = town.sign_in("alice").await;
+    let other = fresh_replica(&town).await;
+    let id = other.ask(&jar).await.unwrap().session().unwrap().id;
+    town.house.ground.revocations.revoke_session(id, RevokedFor::Operator).await;
+    assert_eq!(code(use_up(&other, &jar).await), Some(Code::SessionTerminated));
+}
+
+#[tokio::test]
 async fn a_store_that_is_away_lets_nobody_in_and_uses_nothing_up() {
     let town = Town::new(Mode::Jwt).await;
     let jar = town.sign_in("alice").await;
@@ -121,6 +132,17 @@ async fn a_renewal_token_is_no_token_to_use_up_so_the_browser_comes_again() {
     let jar = town.sign_in("alice").await;
     town.pass(ACCESS + 10);
     assert_eq!(code(use_up(&town, &jar).await), None, "sent back");
+}
+
+#[tokio::test]
+async fn a_browser_that_keeps_no_token_is_sent_back_once() {
+    let town = Town::new(Mode::Jwt).await;
+    let jar = town.sign_in("alice").await;
+    town.pass(ACCESS + 10);
+    let (none, marked) = use_up(&town, &jar).await.unwrap_err();
+    assert_eq!(none, None);
+    assert_eq!(code(use_up(&town, &marked).await), Some(Code::TryAgain));
+    assert!(town.ask(&marked).await.is_ok(), "and the session is none the worse for it");
 }
 
 #[tokio::test]

@@ -11,21 +11,26 @@ use crate::domain::family::{Renewal as Said, Transport};
 use crate::domain::headers::forwarded::Proto;
 use crate::domain::navigation::wants_page;
 use crate::domain::principal::{AuthMethod, Principal};
-use crate::domain::session::{FamilyId, SessionId, UserHash};
+use crate::domain::session::FamilyId;
 use crate::domain::signing::own;
 use crate::domain::time::UnixTime;
 use crate::domain::token::jose::Unverified;
 use crate::domain::token::verify::{verify, Rejection};
 use crate::pipeline::cache::{SessionFacts, Verified};
 use crate::pipeline::permit::{Caller, Memory};
-use crate::ports::{with_keys, Credential, KeySource, Keys, RevokedFor};
+use crate::ports::{with_keys, Credential, KeySource, Keys};
 use http::{HeaderMap, HeaderValue, Method};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a browser may take to come back.
-const BOUNCE: Duration = Duration::from_secs(30);
+pub(super) const BOUNCE: Duration = Duration::from_secs(30);
+
+/// The mark of a browser whose session was ended because somebody else used it as well.
+pub const SHARED: &str = "shared";
+/// How long it waits for a page on which its user can be told.
+const TOLD: Duration = Duration::from_mins(10);
 
 /// A request whose credential is a cookie.
 #[derive(Clone, Copy, Debug)]
@@ -257,7 +262,8 @@ impl House {
         if verified.is_cleared(generation) {
             return Ok(());
         }
-        if verified.session().is_some() && list.is_blind() {
+        // Whoever issued it: a blocked user is blocked with every credential.
+        if list.is_blind() {
             return Err(Denial::new(Code::StoreUnavailable, "the list of revocations was never seen"));
         }
         let (principal, facts) = (&verified.principal, verified.session());
@@ -330,6 +336,7 @@ impl House {
             device,
             bounced,
             transport: Transport::Cookie,
+            grace: self.terms.family.grace,
             uses: asking.uses,
             ip: asking.ip,
             now: asking.now,
@@ -357,12 +364,6 @@ impl House {
     pub fn renews_unseen(&self) -> bool {
         self.terms.renewal == Renewal::Transparent
     }
-
-    pub(super) async fn end_revoked(&self, user: UserHash, id: SessionId, why: RevokedFor) {
-        self.ground.revocations.revoke_session(id, why).await;
-        // Revoked it is already; a record that stays behind ends by itself.
-        let _ = self.ground.store.end(user, id).await;
-    }
 }
 
 enum Named {
@@ -382,10 +383,14 @@ enum Named {
 pub fn cleared(denial: &Denial, plan: &CookiePlan, held: &OurCookies<'_>, headers: &HeaderMap) -> Vec<HeaderValue> {
     let late = denial.code == Code::SessionTerminated && !wants_page(headers);
     if late {
-        Vec::new()
-    } else {
-        plan.clear_session(held)
+        return Vec::new();
     }
+    let mut lines = plan.clear_session(held);
+    if denial.code == Code::TokenReused {
+        // Behind the line that clears the mark of before: of two for one cookie the last one counts.
+        lines.extend(plan.set(Name::Bounced, SHARED, TOLD));
+    }
+    lines
 }
 
 pub(super) fn ended(detail: &'static str) -> Denial {

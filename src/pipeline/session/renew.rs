@@ -6,15 +6,16 @@ use super::lease::end_of;
 use super::{session_of, House, Issued, Place, Record};
 use crate::domain::denial::{Code, Denial};
 use crate::domain::device::Device;
-use crate::domain::family::{Presentation, Renewal as Said, Transport, Verdict};
+use crate::domain::family::{Presentation, Renewal as Said, Rules, Transport, Verdict};
 use crate::domain::principal::SourceName;
-use crate::domain::session::{FamilyId, SessionId, Times};
+use crate::domain::session::{FamilyId, Millis, SessionId, Times};
 use crate::domain::time::UnixTime;
 use crate::pipeline::cache::Verified;
 use crate::ports::store::{Ruling, Stored, Touch};
 use crate::ports::{Credential, KeySource, RevokedFor, SessionEvent};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A renewal token whose MAC was checked, and who presented it.
 #[derive(Clone, Debug)]
@@ -24,6 +25,8 @@ pub struct Renewing {
     /// It came back after it was sent back once.
     pub bounced: bool,
     pub transport: Transport,
+    /// How long a token that was replaced still counts where it was presented.
+    pub grace: Duration,
     /// It puts off the idle end.
     pub uses: bool,
     pub ip: Option<IpAddr>,
@@ -41,7 +44,8 @@ pub enum Renewed {
     },
     /// Sent back with this generation, to look for a newer one.
     Back(u32),
-    /// Not now or not here: the user is blocked, or on another device. The session goes on, and its cookies stay.
+    /// Not now or not here: the user is blocked, or on another device, or nothing is renewed. The session goes on, and its
+    /// cookies stay.
     Refused(Denial),
     /// The session has ended, or the user has to prove something first.
     Ended(Denial),
@@ -51,23 +55,30 @@ pub enum Renewed {
 
 /// What tells one question from another. The device is part of it: a thief who asks at the same moment as the owner
 /// shares neither the answer the owner gets nor the one they get themselves.
-pub(super) type Flight = (FamilyId, u32, bool, bool, Device);
+pub(super) type Flight = (FamilyId, u32, bool, (bool, Duration), Device);
 
 impl House {
     /// Renews the session of `renewing`. Whoever asks meanwhile, on this replica, gets the same answer.
     pub async fn renew(self: &Arc<Self>, renewing: Renewing) -> Renewed {
         // A family may be left from before the file said so.
         if self.terms.renewal == super::Renewal::Off {
-            return self.ended("expired", Code::SessionExpired, "sessions are not renewed");
+            self.ground.events.renewed("expired");
+            return Renewed::Refused(Denial::new(Code::SessionExpired, "sessions are not renewed"));
         }
-        let Renewing { said, device, bounced, transport, .. } = &renewing;
-        let key = (said.family, said.generation, *bounced, *transport == Transport::Body, device.clone());
+        let Renewing { said, device, bounced, transport, grace, .. } = &renewing;
+        let door = (*transport == Transport::Body, *grace);
+        let key = (said.family, said.generation, *bounced, door, device.clone());
         let house = Arc::clone(self);
         let flown = self.ground.renewals.join(key, async move { house.renew_now(&renewing).await }).await;
         flown.unwrap_or_else(|| Renewed::CannotTell(Denial::new(Code::Internal, "a renewal broke off")))
     }
 
     async fn renew_now(self: &Arc<Self>, renewing: &Renewing) -> Renewed {
+        // The store may have a session still that was revoked while it was away, and only the list knows.
+        if self.ground.revocations.is_blind() {
+            let words = "the list of revocations was never seen";
+            return Renewed::CannotTell(Denial::new(Code::StoreUnavailable, words));
+        }
         let place = Place { user: renewing.said.user, id: session_of(renewing.said.family) };
         let stored = match self.ground.store.load(place.user, place.id).await {
             Ok(Some(stored)) => stored,
@@ -109,7 +120,7 @@ impl House {
             transport: renewing.transport,
         };
         let life = self.terms.device.renewal_life(&verdict);
-        let rules = self.terms.family.within(life);
+        let rules = Rules { grace: renewing.grace, ..self.terms.family.within(life) };
         let ruling = match self.ground.store.present(place.user, renewing.said.family, &shown, &rules).await {
             Ok(Some(ruling)) => ruling,
             Ok(None) => return self.ended("unknown", Code::SessionExpired, "the store knows no such family"),
@@ -143,7 +154,9 @@ impl House {
             Ok(record) => record,
             Err(denial) => return Renewed::Ended(denial),
         };
-        match self.issue_good((&record, place), &stored.times, given, now).await {
+        // What is no use of the session gives nobody a token that outlives its idle end.
+        let until = if renewing.uses { stored.times.absolute } else { stored.times.expires() };
+        match self.issue_good((&record, place), (&stored.times, until), given, now).await {
             Ok((issued, verified)) => {
                 let (verified, about) = (Arc::new(verified), Arc::new((record, stored.times)));
                 // The browser comes back with it, and finds the device judged.
@@ -159,17 +172,17 @@ impl House {
     async fn issue_good(
         &self,
         session: (&Record, Place),
-        times: &Times,
+        until: (&Times, Millis),
         given: Given,
         now: UnixTime,
     ) -> Result<(Issued, Verified), Denial> {
-        let issued = self.issue(session, times, given, now)?;
+        let issued = self.issue(session, until, given, now)?;
         let verified = self.read(&issued.access, now).await?;
         if !self.check_revoked(&verified).is_err_and(|denial| denial.code == Code::TokenRevoked) {
             return Ok((issued, verified));
         }
         self.ground.ring.look_for_new_keys(verified.generation).await;
-        let issued = self.issue(session, times, given, now)?;
+        let issued = self.issue(session, until, given, now)?;
         let verified = self.read(&issued.access, now).await?;
         Ok((issued, verified))
     }
@@ -201,7 +214,7 @@ impl House {
             Verdict::Revoked => refused(Code::SessionTerminated, "the session was revoked"),
             Verdict::Expired => refused(Code::SessionExpired, "the session is past its time"),
             Verdict::Reuse => {
-                self.end_revoked(place.user, place.id, RevokedFor::Reuse).await;
+                self.end_revoked(place, RevokedFor::Reuse).await;
                 self.ground.events.noted(&SessionEvent {
                     name: "refresh_reuse_detected",
                     session: Some(place.id),

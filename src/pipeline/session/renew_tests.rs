@@ -1,6 +1,8 @@
 use super::super::fixture::*;
 use super::*;
-use crate::pipeline::session::{Mode, Turned};
+use crate::domain::headers::forwarded::Proto;
+use crate::domain::headers::identity::IdentityHeaders;
+use crate::pipeline::session::{Mode, Renewal, Terms, Turned};
 use crate::ports::store::Sessions as _;
 use std::sync::Arc;
 
@@ -87,4 +89,48 @@ async fn a_store_that_is_away_at_a_renewal_signs_nobody_out() {
     assert_eq!(renewed(&town, &jar).await.unwrap_err(), Code::StoreUnavailable);
     town.store.comes_back();
     assert!(town.ask(&jar).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_replica_that_never_saw_the_list_renews_nothing() {
+    let town = Town::new(Mode::Jwt).await;
+    let jar = town.sign_in("alice").await;
+    let blind = town.blind_replica().await;
+    assert_eq!(renewed(&blind, &jar).await.unwrap_err(), Code::StoreUnavailable);
+    assert!(town.ask(&jar).await.is_ok(), "elsewhere it goes on");
+}
+
+#[tokio::test]
+async fn what_is_no_use_of_a_session_gives_no_token_that_outlives_its_idle_end() {
+    let town = Town::new(Mode::Jwt).await;
+    let jar = town.sign_in("alice").await;
+    let ends = |verified: &Verified| verified.principal.claims.get("exp").and_then(serde_json::Value::as_u64).unwrap();
+    town.pass(ACCESS + 30);
+    assert_eq!(ends(&*town.peek(&jar).await.unwrap()), START + IDLE);
+    let other = town.sign_in("alice").await;
+    let signed_in = town.now().0;
+    town.pass(ACCESS + 30);
+    assert_eq!(ends(&*town.ask(&other).await.unwrap()), signed_in + ACCESS + 30 + ACCESS);
+}
+
+#[tokio::test]
+async fn where_nothing_is_renewed_a_session_that_goes_on_is_not_called_ended() {
+    let town = Town::new(Mode::Jwt).await;
+    let jar = town.sign_in("alice").await;
+    let headers = browser(&jar);
+    let now = town.reloaded(Terms { renewal: Renewal::Off, ..terms(Mode::Jwt) }, IdentityHeaders::default());
+    let plan = now.house.cookies("app.test", Proto::Https);
+    let said = now.house.renewal(&plan.read(&headers).unwrap()).unwrap();
+    let (device, ip, now_at) = (Device::from_headers(&headers), None, town.now());
+    let renewing = Renewing {
+        said,
+        device,
+        bounced: false,
+        transport: Transport::Cookie,
+        grace: Duration::ZERO,
+        uses: true,
+        ip,
+        now: now_at,
+    };
+    assert!(matches!(now.house.renew(renewing).await, Renewed::Refused(_)));
 }

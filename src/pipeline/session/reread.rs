@@ -73,7 +73,7 @@ impl House {
     ) -> Result<Record, Denial> {
         let Some(user) = users.find(&record.subject) else {
             self.note(&record, place, "user_removed", "the user stands in the file no more");
-            self.end_revoked(place.user, place.id, RevokedFor::Provider).await;
+            self.end_revoked(place, RevokedFor::Provider).await;
             return Err(Denial::new(Code::SessionTerminated, "the user was removed"));
         };
         let identity = user.identity(now);
@@ -134,7 +134,7 @@ impl House {
             }
             Err(ProviderError::InvalidGrant) => {
                 self.note(&record, place, "provider_ended_session", "the refresh token counts no longer");
-                self.end_revoked(place.user, place.id, RevokedFor::Provider).await;
+                self.end_revoked(place, RevokedFor::Provider).await;
                 Reread::Ended
             }
             // It is as good as it was: a "no" to it later is to be believed, unless an earlier answer was lost.

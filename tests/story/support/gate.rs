@@ -120,6 +120,11 @@ impl Gate {
         Self::setup().start(tables)
     }
 
+    /// As a load balancer asks: before, a gate that shares a store may not know yet what was revoked.
+    pub(crate) fn is_ready(&self) -> bool {
+        super::client::raw(self.admin, "GET /readyz HTTP/1.1\r\nHost: admin\r\n\r\n").status == 200
+    }
+
     /// Where files named in the configuration are.
     pub(crate) fn directory(&self) -> &Path {
         self.setup.directory.path()

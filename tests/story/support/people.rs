@@ -1,6 +1,7 @@
 //! A house with people in it: two local users, and routes of every kind.
 
 use super::backend::Backend;
+use super::eventually;
 use super::gate::{Gate, Setup};
 use super::issuer::SECRET as SECRET_OF_ISSUER;
 use super::operator::TOKEN;
@@ -77,6 +78,13 @@ impl Fleet {
     pub(crate) fn start(count: usize, tables: &[&str]) -> Self {
         let mut fleet = Self { gates: Vec::new(), tables: tables.concat() };
         fleet.gates = (0..count).map(|_| fleet.another()).collect();
+        fleet
+    }
+
+    /// The same, once all of them know what was revoked.
+    pub(crate) fn ready(count: usize, tables: &[&str]) -> Self {
+        let fleet = Self::start(count, tables);
+        eventually("all are ready", || fleet.gates.iter().all(Gate::is_ready));
         fleet
     }
 
