@@ -147,7 +147,7 @@ impl Revocations {
         let at = u64::try_from(began.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
         self.confirmed.fetch_max(at, Ordering::Relaxed);
         let standing = self.standing.lock();
-        if !standing.unhealed {
+        if standing.unhealed.is_none() {
             self.broken.store(false, Ordering::Relaxed);
         }
         drop(standing);
@@ -241,7 +241,7 @@ impl Revocations {
             standing.position = opened.last;
             // From here on every confirmation says that we have all of it. Whatever ends this before the log has all of
             // ours, a failure or somebody who hangs up: it is still owed.
-            standing.unhealed = true;
+            standing.unhealed = Some(opened.epoch);
             !standing.has_seen
         };
         if first_time {
@@ -250,7 +250,7 @@ impl Revocations {
         self.heal(theirs, end).await?;
         let mut standing = self.standing.lock();
         standing.floor = Position::ZERO;
-        standing.unhealed = false;
+        standing.unhealed = None;
         Ok(())
     }
 
@@ -313,14 +313,14 @@ impl Revocations {
 
     pub(super) fn is_in_debt(&self) -> bool {
         let standing = self.standing.lock();
-        standing.owes || standing.unhealed || self.spans.prolonged.load(Ordering::Acquire)
+        standing.owes || standing.unhealed.is_some() || self.spans.prolonged.load(Ordering::Acquire)
     }
 
     /// Gives the log what it lacks, as far as that was not done yet, and what was made while it was away.
     pub(super) async fn settle_debts(&self) -> Result<(), StoreError> {
         // What lasts longer here than in the log is missing there.
         let prolonged = self.spans.prolonged.swap(false, Ordering::AcqRel);
-        if prolonged || self.standing.lock().unhealed {
+        if prolonged || self.standing.lock().unhealed.is_some() {
             let told = self.read_all().await;
             self.spans.prolonged.fetch_or(prolonged && told.is_err(), Ordering::AcqRel);
             told?;

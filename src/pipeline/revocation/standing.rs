@@ -17,8 +17,8 @@ pub(super) struct Standing {
     pub(super) live: u32,
     /// Something was made here that could not be delivered.
     pub(super) owes: bool,
-    /// This log was taken over, and may lack what is known here.
-    pub(super) unhealed: bool,
+    /// The log that was taken over, as long as it may lack what is known here.
+    pub(super) unhealed: Option<Epoch>,
     /// Read to the end, in an epoch that every replica had the time to fill.
     pub(super) has_seen: bool,
     /// Started with a list recent enough to serve with.
