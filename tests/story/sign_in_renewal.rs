@@ -116,6 +116,8 @@ fn a_thief_who_comes_late_ends_the_session_for_both() {
         backend.take();
         let caught = thief.get("/app/x?y");
         assert_eq!(caught.verdict(), "401 token_reused");
+        assert!(thief.visit("/.auth/login").text().contains("somebody else used your session"), "and reads of it");
+        thief.jar.remove("doorward-b");
         assert!(thief.has_forgotten(), "{:?}", thief.jar.keys());
         assert_eq!(owner.clone().get("/app/x").verdict(), "401 session_terminated", "with a token that lives");
         owner.forget_access();

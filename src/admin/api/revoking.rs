@@ -9,6 +9,7 @@ use crate::domain::session::{SessionId, UserHash};
 use crate::domain::time::UnixTime;
 use crate::observe::clock;
 use crate::pipeline::revocation::{Order, Receipt};
+use crate::pipeline::session::Place;
 use chrono::DateTime;
 use hyper::StatusCode;
 use serde::Deserialize;
@@ -128,13 +129,18 @@ async fn everything_of(
         access.signs_in(source.as_ref()).into_iter().map(|source| UserHash::of(source, &subject)).collect();
     let reason = reason(note.detail.as_deref());
     let mut orders = vec![Order::new(Target::User(User { source, subject }), reason)];
+    let mut known_places = Vec::new();
     for user in &users {
         // A store that is away does not keep the user's mark from being made.
         let known = tools.ground.store.list(*user).await.unwrap_or_default();
         orders.extend(known.iter().map(|session| of_session(session.id, reason)));
+        known_places.extend(known.iter().map(|session| Place { user: *user, id: session.id }));
     }
     let receipt = tools.order(&orders, asked, note).await?;
     let mut ended = 0_usize;
+    for place in known_places {
+        ended += usize::from(tools.ground.end_ordered(place).await);
+    }
     for user in users {
         let gone = tools.ground.store.end_all(user).await.unwrap_or_default();
         ended += gone.len();

@@ -44,7 +44,7 @@ pub(super) async fn end(tools: &Tools, access: &Access, (asked, id): (&Asked, &s
     let mut ended = false;
     if let Some(subject) = subject {
         for source in access.signs_in(source.as_ref()) {
-            ended |= tools.ground.store.end(UserHash::of(source, &subject), id).await.unwrap_or(false);
+            ended |= tools.ground.end_ordered(Place { user: UserHash::of(source, &subject), id }).await;
         }
     }
     Ok(receipt_of(&receipt, StatusCode::OK, &[("record_deleted", ended.into())]))

@@ -1,6 +1,6 @@
 //! Sessions seen by their user, and ended.
 
-use super::{House, Place, Record};
+use super::{Ground, House, Place, Record};
 use crate::domain::denial::{Code, Denial};
 use crate::domain::oidc::logout::Ends;
 use crate::domain::principal::SourceName;
@@ -150,13 +150,13 @@ impl House {
             }
             Ends::Session { sid, subject } => {
                 let expected = subject.as_ref().map(|subject| UserHash::of(provider, subject));
-                for (user, id) in self.ground.store.by_provider_sid(ProviderSid::of(provider, sid)).await? {
-                    if expected.is_none_or(|expected| expected == user) {
-                        self.ground.revocations.revoke_session(id, RevokedFor::Provider).await;
-                        let record = self.open(Place { user, id }).await.map(|(record, _)| record);
-                        if self.ground.store.end(user, id).await? {
-                            self.told_end(BY_PROVIDER, id, record);
-                        }
+                let found = self.ground.store.by_provider_sid(ProviderSid::of(provider, sid)).await?;
+                let meant = |user: UserHash| expected.is_none_or(|expected| expected == user);
+                for (user, id) in found.into_iter().filter(|(user, _)| meant(*user)) {
+                    self.ground.revocations.revoke_session(id, RevokedFor::Provider).await;
+                    let record = self.open(Place { user, id }).await.map(|(record, _)| record);
+                    if self.ground.store.end(user, id).await? {
+                        self.told_end(BY_PROVIDER, id, record);
                     }
                 }
             }
@@ -172,7 +172,7 @@ impl House {
         // Revoked it is already; a record that stays behind ends by itself.
         let _ = self.ground.store.end(place.user, place.id).await;
         // What a provider takes away need not be given back.
-        record.filter(|_| why != RevokedFor::Provider).into_iter().for_each(|record| self.give_back(record));
+        record.filter(|_| why != RevokedFor::Provider).into_iter().for_each(|record| self.ground.give_back(record));
     }
 
     /// A session has made room for a newer one of its user. It is revoked; its record goes when the newer one is made.
@@ -184,21 +184,32 @@ impl House {
         self.told_end(Ending { name: "session_evicted", detail, from }, place.id, record);
     }
 
-    /// Tells the provider that nobody needs its refresh token any more. Nobody waits for that.
-    fn give_back(&self, record: Record) {
-        let provider = self.providers.get(&SourceName::new(&record.provider)).map(Arc::clone);
-        let refresh = record.provider_tokens.and_then(|tokens| tokens.refresh);
-        if let Some((provider, refresh)) = provider.zip(refresh) {
-            tokio::spawn(async move { provider.revoke(&Secret::new(refresh.into_bytes())).await });
-        }
-    }
-
     /// Writes down that a session has ended, and gives back what its provider gave for it.
     fn told_end(&self, Ending { name, detail, from }: Ending, id: SessionId, record: Option<Record>) {
         let said = record.as_ref().map(|record| (&*record.provider, &*record.subject));
         let (provider, subject) = said.unwrap_or_default();
         self.ground.events.noted(&SessionEvent { name, session: Some(id), provider, subject, client: from, detail });
+        record.into_iter().for_each(|record| self.ground.give_back(record));
+    }
+}
+
+impl Ground {
+    /// Ends the session of an operator's order, which is revoked already. Whether it was there.
+    pub async fn end_ordered(&self, place: Place) -> bool {
+        let stored = self.store.load(place.user, place.id).await.ok().flatten();
+        let ended = self.store.end(place.user, place.id).await.unwrap_or(false);
+        let record = stored.and_then(|stored| Record::open(&self.seals, place, &stored.body).ok());
         record.into_iter().for_each(|record| self.give_back(record));
+        ended
+    }
+
+    /// Tells the provider that nobody needs its refresh token any more. Nobody waits for that.
+    fn give_back(&self, record: Record) {
+        let provider = self.providers.lock().get(&SourceName::new(&record.provider)).map(Arc::clone);
+        let refresh = record.provider_tokens.and_then(|tokens| tokens.refresh);
+        if let Some((provider, refresh)) = provider.zip(refresh) {
+            tokio::spawn(async move { provider.revoke(&Secret::new(refresh.into_bytes())).await });
+        }
     }
 }
 

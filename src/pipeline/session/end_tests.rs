@@ -108,5 +108,8 @@ async fn what_the_provider_gave_goes_back_however_a_session_ends() {
     let ends = Ends::Everything { subject: "carol".to_owned() };
     town.house.end_by_provider(&SourceName::new("id"), &ends).await.unwrap();
     assert_eq!((town.given_back().await, town.watch.heard("provider_ended_session")), (3, 1), "by back-channel");
+    let last = place(&town.ask(&town.sign_in_far().await).await.unwrap());
+    assert!(town.house.ground.end_ordered(last).await && !town.house.ground.end_ordered(last).await);
+    assert_eq!(town.given_back().await, 4, "by an operator");
     assert!(!is_stored(&town, places[2]).await);
 }

@@ -53,6 +53,7 @@ use crate::ports::users::LocalUsers;
 use crate::ports::{Revocations, SessionEvents};
 use activity::Activity;
 use flight::Flights;
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -126,6 +127,8 @@ pub struct Ground {
     pub events: Arc<dyn SessionEvents>,
     pub activity: Activity,
     audience: Arc<Audience>,
+    /// Of the newest configuration, for what ends without one.
+    providers: Mutex<Providers>,
     pub degraded: Degraded,
     macs: MacRing,
     handle_ring: HandleRing,
@@ -179,6 +182,7 @@ impl Ground {
             houses: AtomicU64::new(0),
             activity: Activity::default(),
             audience: Arc::default(),
+            providers: Mutex::default(),
             degraded: Degraded::default(),
             store,
             ring,
@@ -206,6 +210,7 @@ impl House {
         identity: Arc<IdentityHeaders>,
     ) -> Arc<Self> {
         let own = own::terms(origins.issuer().as_str(), &terms.audience, terms.session_claim);
+        ground.providers.lock().clone_from(&providers);
         let (number, cache) = (ground.houses.fetch_add(1, Ordering::Relaxed), CredentialCache::default());
         Arc::new(Self { ground, terms, origins, providers, users, number, own, identity, cache })
     }
