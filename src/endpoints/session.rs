@@ -12,6 +12,7 @@ use crate::pipeline::session::{cleared, left, session_of, Issued, Mode, Place, R
 use crate::pipeline::Caller;
 use http::{HeaderValue, StatusCode};
 use serde_json::{json, Value};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What came of a renewal token.

@@ -181,6 +181,7 @@ impl House {
         let credential = Credential {
             jti: None,
             session: None,
+            foreign_session: None,
             source: &SourceName::new(&record.provider),
             subject: &record.subject,
             key: None,
