@@ -13,7 +13,6 @@ mod sign_out;
 use crate::domain::denial::{Code, Denial};
 use crate::domain::origins::Origin;
 use crate::domain::principal::SourceName;
-use crate::pipeline::limits::Guard;
 use crate::pipeline::own::{Endpoints, OwnRequest, Reply};
 use crate::pipeline::session::House;
 use crate::ports::bot::BotCheck;
@@ -32,8 +31,6 @@ const WELL_KNOWN: &str = "/.well-known/";
 #[derive(Debug)]
 pub struct Own {
     pub house: Arc<House>,
-    /// `None`: nothing is counted.
-    pub limits: Option<Arc<Guard>>,
     pub site: Site,
     pub prefix: String,
     /// In the order of the configuration.

@@ -7,7 +7,9 @@ use crate::domain::family::Transport;
 use crate::domain::session::{SessionId, Times};
 use crate::domain::time::UnixTime;
 use crate::pipeline::own::Reply;
-use crate::pipeline::session::{cleared, left, session_of, Issued, Mode, Place, Record, Renewed, Renewing, Turned};
+use crate::pipeline::session::{
+    cleared, left, session_of, Issued, Mode, Occasion, Place, Record, Renewed, Renewing, Turned,
+};
 use crate::pipeline::Caller;
 use http::{HeaderValue, StatusCode};
 use serde_json::{json, Value};
@@ -68,17 +70,12 @@ impl Own {
         let Some(said) = presented else {
             return Err(Denial::new(Code::Unauthenticated, "no renewal token"));
         };
-        // The MAC was good, so this is a real sign-in: nobody can spend for another.
-        if let Some(limits) = &self.limits {
-            if let Err(over) = limits.charge_renewal(session_of(said.family), said.user).await {
-                return Ok(with_headers(refusal(self, asked.request, &over.denial), over.headers));
-            }
-        }
         let renewing = Renewing {
             said,
             device: asked.device(),
             bounced: self.house.is_marked(&asked.held, said.generation),
             uses: true,
+            occasion: Occasion::Asked,
             transport: if body.is_some() { Transport::Body } else { Transport::Cookie },
             ip: asked.request.client.ip,
             now: asked.request.now,
@@ -89,6 +86,7 @@ impl Own {
                 self.renewed(asked, &issued, &about, session_of(said.family))
             }
             Renewed::CannotTell(denial) | Renewed::Refused(denial) => Err(denial),
+            Renewed::Over(over) => Ok(with_headers(refusal(self, asked.request, &over.denial), over.headers)),
             Renewed::Back(generation) => {
                 Ok(turned(self, asked, Turned::Back(self.house.marker(&asked.plan, generation))))
             }
