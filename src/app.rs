@@ -125,7 +125,7 @@ impl App {
             Ok::<_, StartError>(Arc::new(ArcSwap::from_pointee(snapshot)))
         })?;
         composer.equip();
-        composer.api.set_access(access(&settings, &snapshot.load()));
+        composer.api.set_access(access(&settings, &snapshot.load(), &composer));
         metrics.configured(1);
         state.readiness.set_blind(composer.sign_in.initialized());
         let watched = Arc::clone(&state);
@@ -217,7 +217,7 @@ async fn reload(composer: &Composer, snapshot: &ArcSwap<Snapshot>, mut current: 
         let outcome = match read_anew(composer, (&current, &snapshot.load_full()), &reasons.path).await {
             Ok((settings, composed)) => {
                 snapshot.store(Arc::new(composed));
-                composer.api.set_access(access(&settings, &snapshot.load()));
+                composer.api.set_access(access(&settings, &snapshot.load(), &composer));
                 composer.equip();
                 reasons.watch.follow(&settings.files);
                 current = settings;
@@ -247,12 +247,14 @@ fn operators(settings: &Settings) -> Access {
         providers: settings.providers.iter().map(|provider| provider.name.clone()).collect(),
         issuers: settings.issuers.iter().map(|issuer| issuer.issuer.name.clone()).collect(),
         limits: None,
+        failures: None,
     }
 }
 
-/// The same, and the limits they may look at.
-fn access(settings: &Settings, snapshot: &Snapshot) -> Access {
-    Access { limits: snapshot.gate.limits().cloned(), ..operators(settings) }
+/// The same, and what they may look at.
+fn access(settings: &Settings, snapshot: &Snapshot, composer: &Composer) -> Access {
+    let failures = composer.sign_in.get().map(|opened| Arc::clone(&opened.failures) as _);
+    Access { limits: snapshot.gate.limits().cloned(), failures, ..operators(settings) }
 }
 
 async fn read_anew(

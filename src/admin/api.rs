@@ -19,6 +19,7 @@ use crate::observe::clock;
 use crate::pipeline::limits::Guard;
 use crate::pipeline::revocation::Revocations;
 use crate::pipeline::session::Ground;
+use crate::ports::users::FailureDesk;
 use answer::{Answered, Done, Refusal};
 use arc_swap::ArcSwap;
 use asked::Asked;
@@ -59,6 +60,8 @@ pub struct Access {
     pub issuers: Vec<SourceName>,
     /// What is counted; `None`: nothing.
     pub limits: Option<Arc<Guard>>,
+    /// Failed sign-ins; `None`: nobody signs in here.
+    pub failures: Option<Arc<dyn FailureDesk>>,
 }
 
 /// What is changed.

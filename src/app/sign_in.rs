@@ -66,7 +66,7 @@ pub(super) struct SignIn {
     memory: Option<InMemory>,
     providers: Mutex<Vec<Arc<OidcProvider>>>,
     users: Mutex<Option<Arc<Users>>>,
-    failures: Arc<Counting>,
+    pub(super) failures: Arc<Counting>,
     /// What was last said to be wrong with the signing keys.
     ring_trouble: Mutex<Option<String>>,
     /// `None`: the key ring is in the store alone.
@@ -163,10 +163,9 @@ impl SignIn {
         let bot = bot(settings)?;
         // Nothing fails from here on.
         self.adopt(settings, fresh);
-        let house = House::new(Arc::clone(&self.ground), terms, origins, sources, identity);
+        let house = House::new(Arc::clone(&self.ground), terms, origins, sources, (identity, limits.cloned()));
         let own = Own {
             house: Arc::clone(&house),
-            limits: limits.cloned(),
             site: Site::new(theme, &server.prefix),
             prefix: server.prefix.clone(),
             ways,
@@ -187,7 +186,7 @@ impl SignIn {
         // before any token is minted under the new terms, which may be longer
         self.revocations.lengthen(longest_token(settings), settings.tokens.access_ttl);
         self.ground.ring.set_schedule(schedule(settings));
-        self.failures.set_schedule(settings.brute_force);
+        self.failures.set_terms(failure_terms(settings));
         *self.providers.lock() = fresh.providers;
         for (users, roster) in fresh.users {
             roster.into_iter().for_each(|roster| users.replace(roster));
@@ -290,7 +289,11 @@ fn bot(settings: &Settings) -> Result<Option<Arc<dyn BotCheck>>, String> {
 fn failures(settings: &Settings, store: &Arc<dyn Store>, seals: &Seals) -> Result<Counting, String> {
     let key = seals.mac_keys(Purpose::Failures).into_iter().next().ok_or("store.secret derives no keys")?;
     let here = Arc::new(Tallies::new(super::memory::wall_clock(), TALLIES));
-    Ok(Counting::new(Arc::clone(store) as _, here, TallyKeys::new(&key), settings.brute_force))
+    Ok(Counting::new(Arc::clone(store) as _, here, TallyKeys::new(&key), failure_terms(settings)))
+}
+
+fn failure_terms(settings: &Settings) -> crate::users::Terms {
+    crate::users::Terms { schedule: settings.brute_force, prefixes: settings.limit_prefixes }
 }
 
 /// The list of what was revoked, kept with the other replicas or, in memory, alone.

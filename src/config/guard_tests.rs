@@ -6,10 +6,10 @@ use crate::domain::failures::Schedule;
 #[test]
 fn nine_failures_are_free_when_nothing_is_said() {
     let (block, block_max) = (Duration::from_secs(60), Duration::from_secs(3600));
-    assert_eq!(good("").brute_force, Schedule { free: 9, block, block_max });
+    assert_eq!(good("").brute_force, Schedule { free: 9, block, block_max, fades: None });
     let told = good("[brute_force]\nfree = 3\nblock = \"10s\"\nblock_max = \"10s\"\n").brute_force;
     let block = Duration::from_secs(10);
-    assert_eq!(told, Schedule { free: 3, block, block_max: block });
+    assert_eq!(told, Schedule { free: 3, block, block_max: block, fades: None });
 }
 
 #[test]
@@ -36,6 +36,24 @@ fn nobody_is_asked_unless_a_webhook_is_named() {
     assert!(good("").bot.is_none());
     let asked = good("[bot]\nwebhook = \"http://127.0.0.1:9/judge\"\n").bot.unwrap();
     assert!(asked.captcha.is_none());
+}
+
+#[test]
+fn a_captcha_may_load_from_origins_that_cannot_write_the_policy() {
+    let told = |origins: &str| {
+        let captcha = CAPTCHA_LINE.replace("site_key", &format!("origins = {origins}, site_key"));
+        format!("[bot]\nwebhook = \"https://bots.example/judge\"\n{captcha}")
+    };
+    for origin in ["https://*", "https://*.com", "*", "http://a.example", "https://a.example/x", "https://a.example;x"]
+    {
+        let found = wrong(&told(&format!("[{origin:?}]")));
+        assert!(found.iter().any(|it| it.starts_with("bot.captcha.origins[0]")), "{origin}: {found:#?}");
+    }
+    // only what is asked for is missing here
+    let found = wrong(&told("[\"https://*.hcaptcha.com\", \"https://hcaptcha.com:8443\", \"ftp://x\"]"));
+    assert!(found.iter().all(|it| !it.starts_with("bot.captcha.origins[0]")), "{found:#?}");
+    assert!(found.iter().all(|it| !it.starts_with("bot.captcha.origins[1]")), "{found:#?}");
+    assert!(found.iter().any(|it| it.starts_with("bot.captcha.origins[2]")), "{found:#?}");
 }
 
 #[test]

@@ -24,7 +24,8 @@ fn one_mistake(text: &str, expected: &str) {
 
 #[test]
 fn a_limit_needs_a_name_and_a_rate_and_has_defaults_for_the_rest() {
-    let loaded = read(&(limit("rate = \"100/min\"") + &route("limits = [\"a\"]"))).unwrap();
+    let route = route("limits = [\"a\"]").replace("public", "optional");
+    let loaded = read(&(limit("rate = \"100/min\"") + &route)).unwrap();
     let limit = &loaded.settings.limits[0];
     assert_eq!((limit.rate, limit.bucket.burst, limit.key.as_slice()), (Rate::per_minute(100), 20, &[Part::User][..]));
     assert_eq!((limit.cost, limit.exact, limit.on_store_down), (1, false, OnStoreDown::Local));
@@ -58,23 +59,40 @@ fn what_makes_no_sense_is_a_mistake_with_its_place() {
     one_mistake(&rated("on_store_down = \"open\""), "limit[0].on_store_down");
     one_mistake(&(rated("") + &rated("")), "the name \"a\" stands at limit[0]");
     one_mistake("[[limit]]\nname = \"otp\"\nrate = \"1/s\"\n", "not available yet");
+    one_mistake("[[limit]]\nname = \"sign_in\"\nrate = \"1/s\"\n", "[brute_force]");
+    one_mistake(&rated("key = [\"api_key\"]"), "not available yet");
+    one_mistake(&rated("key = [\"client\", \"ip\"]"), "not available yet");
     one_mistake("[limits]\nipv4_prefix = 33\n", "limits.ipv4_prefix");
     one_mistake("[limits]\nipv6_prefix = 0\n", "limits.ipv6_prefix");
 }
 
 #[test]
 fn a_route_names_limits_that_are_there() {
-    let ten = limit("rate = \"1/s\"\nburst = 10");
+    let ten = limit("rate = \"1/s\"\nburst = 10\nkey = [\"ip\"]");
     one_mistake(&(ten.clone() + &route("limits = [\"b\"]")), "no limit is called \"b\"");
     one_mistake(&(ten.clone() + &route("limits = [\"a\", \"a\"]")), "the limit \"a\" stands at");
     one_mistake(&(ten.clone() + &route("limits = [\"a\"]\ncost = 11")), "is above the burst of limit \"a\" (10)");
     let loaded = read(&(ten.clone() + &route("limits = [\"a\", \"ip\"]\ncost = 4\nmax_in_flight = 3"))).unwrap();
     let limits = &loaded.settings.routes.routes()[0].limits;
-    assert_eq!((limits.before[0].cost, limits.after[0].cost, limits.max_in_flight), (4, 4, 3));
+    assert_eq!((limits.before[0].cost, limits.before[1].cost, limits.max_in_flight), (4, 4, 3));
     let of_one = read(&(ten.clone() + &route("max_in_flight_per_user = 2"))).unwrap();
     assert_eq!(of_one.settings.routes.routes()[0].limits.max_in_flight_per_user, 2);
     let inherited = ten + &route("") + "[route_defaults]\nlimits = [\"a\"]\n";
-    assert_eq!(read(&inherited).unwrap().settings.routes.routes()[0].limits.after.len(), 1);
+    assert_eq!(read(&inherited).unwrap().settings.routes.routes()[0].limits.before.len(), 1);
+}
+
+/// Else the whole world would share one bucket.
+#[test]
+fn a_limit_that_counts_callers_needs_a_route_that_has_some() {
+    let by_user = limit("rate = \"1/s\"");
+    let named = route("limits = [\"a\"]");
+    one_mistake(&(by_user.clone() + &named), "a public route knows none");
+    let optional = read(&(by_user.clone() + &named.replace("public", "optional"))).unwrap();
+    assert!(optional.warnings.iter().any(|it| it.text.contains("share one bucket")));
+    assert_eq!(optional.settings.routes.routes()[0].limits.after.len(), 1);
+    let inherited = by_user + &route("") + "[route_defaults]\nlimits = [\"a\", \"ip\"]\n";
+    let limits = read(&inherited).unwrap().settings.routes.routes()[0].limits.clone();
+    assert_eq!((limits.before.len(), limits.after.len()), (1, 0), "what a public route can count, it does");
 }
 
 #[test]
@@ -84,7 +102,7 @@ fn built_in_limits_are_there_and_a_file_changes_what_it_says_of_them() {
     let text = "[[limit]]\nname = \"refresh.family\"\nrate = \"20/min\"\nshadow = true\n\n";
     let changed = read(&(text.to_owned() + &route(""))).unwrap().settings.limits;
     assert_eq!(changed.len(), BuiltIn::ALL.len());
-    assert_eq!((changed[0].rate, changed[0].bucket.burst, changed[0].exact), (Rate::per_minute(20), 5, true));
+    assert_eq!((changed[0].rate, changed[0].bucket.burst, changed[0].exact), (Rate::per_minute(20), 30, true));
     assert!(changed[0].shadow && changed[0].key == [Part::Session]);
     let usage = "[[limit]]\nname = \"token_usage\"\nrate = \"50/min\"\n\n";
     let changed = read(&(usage.to_owned() + &route(""))).unwrap().settings.limits;

@@ -1,7 +1,8 @@
 use super::*;
 use proptest::prelude::*;
 
-const TERMS: Schedule = Schedule { free: 9, block: Duration::from_secs(60), block_max: Duration::from_secs(3600) };
+const TERMS: Schedule =
+    Schedule { free: 9, block: Duration::from_secs(60), block_max: Duration::from_secs(3600), fades: None };
 
 /// Waits out every block, and notes how long each was.
 fn blocks(schedule: &Schedule, failures: usize) -> Vec<u64> {
@@ -79,6 +80,77 @@ fn an_address_has_ten_times_the_allowance() {
     assert_eq!(endless.of_address().block_after(u32::MAX), None);
 }
 
+/// Fails `times` times, side by side with nobody.
+fn fail(tally: &mut Tally, schedule: &Schedule, now: Millis, times: u32) {
+    for _ in 0..times {
+        tally.charge(schedule, now);
+        tally.confirm(schedule, now);
+    }
+}
+
+#[test]
+fn failures_of_an_address_fade_one_by_one() {
+    let (schedule, mut tally, each) = (TERMS.of_address(), Tally::default(), Duration::from_secs(960));
+    fail(&mut tally, &schedule, Millis(1_000), 90);
+    assert_eq!(tally.failures_at(&schedule, Millis(1_000)), 90);
+    let later = Millis(1_000).plus(each * 10);
+    assert_eq!(tally.failures_at(&schedule, Millis(later.0 - 1)), 81);
+    assert_eq!(tally.failures_at(&schedule, later), 80);
+    // somebody is wrong every half hour, for a month: that is less than what fades
+    let mut now = later;
+    for _ in 0..30 * 48 {
+        now = now.plus(Duration::from_secs(1_800));
+        assert!(matches!(tally.charge(&schedule, now), Charged::Taken { .. }));
+        tally.confirm(&schedule, now);
+    }
+    assert_eq!(tally.failures, 1);
+}
+
+#[test]
+fn what_is_given_back_delays_nothing_that_fades() {
+    let schedule = TERMS.of_address();
+    let (mut tally, mut other) = (Tally::default(), Tally::default());
+    fail(&mut tally, &schedule, Millis(1_000), 5);
+    fail(&mut other, &schedule, Millis(1_000), 5);
+    for minute in 1..60 {
+        let now = Millis(1_000 + minute * 60_000);
+        let Charged::Taken { serial } = tally.charge(&schedule, now) else { panic!() };
+        tally.give_back(serial, &schedule);
+        assert_eq!(tally.failures_at(&schedule, now), other.failures_at(&schedule, now), "minute {minute}");
+    }
+    assert_eq!(tally.failures, 2);
+}
+
+#[test]
+fn people_who_sign_in_at_the_limit_of_their_address_block_nobody() {
+    let (schedule, mut tally, now) = (TERMS.of_address(), Tally::default(), Millis(1_000));
+    fail(&mut tally, &schedule, now, 90);
+    let serials: Vec<u32> = (0..64)
+        .map(|_| match tally.charge(&schedule, now) {
+            Charged::Taken { serial } => serial,
+            Charged::Blocked { again_in } => panic!("blocked for {again_in:?}"),
+        })
+        .collect();
+    assert_eq!(tally.charge(&schedule, now), Charged::Blocked { again_in: SOON }, "there are that many at once");
+    serials.into_iter().for_each(|serial| tally.give_back(serial, &schedule));
+    assert_eq!((tally.failures, tally.wait(&schedule, now)), (90, None));
+    fail(&mut tally, &schedule, now, 1);
+    assert_eq!(tally.wait(&schedule, now), Some(TERMS.block), "and a failure does");
+}
+
+/// What comes at once has to fade like everything else.
+#[test]
+fn nobody_guesses_faster_than_an_address_forgets() {
+    let (schedule, mut tally, mut now, mut guesses) = (TERMS.of_address(), Tally::default(), Millis(1_000), 0);
+    for _ in 0..14 * 24 * 60 {
+        now = now.plus(Duration::from_secs(60));
+        let taken = (0..100).filter(|_| matches!(tally.charge(&schedule, now), Charged::Taken { .. })).count();
+        (0..taken).for_each(|_| tally.confirm(&schedule, now));
+        guesses += taken;
+    }
+    assert!(guesses <= 90 + 64 + 14 * 90, "{guesses} in two weeks");
+}
+
 proptest! {
     /// Whatever the schedule, and however patient the guesser: so many guesses a day, and not one more.
     #[test]
@@ -89,7 +161,7 @@ proptest! {
         pauses in prop::collection::vec(0_u64..120_000, 300),
     ) {
         let block_max = Duration::from_secs(block + longer);
-        let schedule = Schedule { free, block: Duration::from_secs(block), block_max };
+        let schedule = Schedule { free, block: Duration::from_secs(block), block_max, fades: None };
         let (mut tally, mut now, mut taken) = (Tally::default(), Millis(1_000), 0);
         let begun = now;
         for pause in pauses {

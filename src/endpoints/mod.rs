@@ -15,7 +15,6 @@ mod token;
 use crate::domain::denial::{Code, Denial};
 use crate::domain::origins::Origin;
 use crate::domain::principal::SourceName;
-use crate::pipeline::limits::Guard;
 use crate::pipeline::own::{Endpoints, OwnRequest, Reply};
 use crate::pipeline::session::House;
 use crate::ports::bot::BotCheck;
@@ -34,8 +33,6 @@ const WELL_KNOWN: &str = "/.well-known/";
 #[derive(Debug)]
 pub struct Own {
     pub house: Arc<House>,
-    /// `None`: nothing is counted.
-    pub limits: Option<Arc<Guard>>,
     pub site: Site,
     pub prefix: String,
     /// In the order of the configuration.

@@ -19,7 +19,6 @@ impl<'t> Visit<'t> {
         let users: Arc<dyn LocalUsers> = Arc::<File>::clone(&town.users);
         let own = Own {
             house: Arc::clone(&town.house),
-            limits: None,
             site: Site::new(Theme::default(), "/.auth"),
             prefix: "/.auth".to_owned(),
             ways: vec![Way { name: SourceName::new("local"), holds: Holds::Users(users) }],

@@ -6,21 +6,17 @@ use crate::domain::denial::{Code, Denial};
 use crate::domain::family::{Renewal as Said, Transport};
 use crate::domain::session::{SessionId, Times};
 use crate::domain::time::UnixTime;
+use crate::pipeline::limits::Over;
 use crate::pipeline::own::Reply;
 use crate::pipeline::permit::Memory;
-use crate::pipeline::session::{cleared, left, session_of, Issued, Mode, Place, Record, Renewed, Renewing, Turned};
+use crate::pipeline::session::{
+    cleared, left, session_of, Issued, Mode, Occasion, Place, Record, Renewed, Renewing, Turned,
+};
 use crate::pipeline::Caller;
 use http::{HeaderValue, StatusCode};
 use serde_json::{json, Value};
 use std::sync::Arc;
 use std::time::Duration;
-
-/// What came of a renewal token.
-pub(super) enum Spent {
-    Renewed(Renewed),
-    /// Too often within a while: nobody looked at the token.
-    Over(Reply),
-}
 
 impl Own {
     /// `GET /me`: never a token.
@@ -79,13 +75,10 @@ impl Own {
             return Err(Denial::new(Code::Unauthenticated, "no renewal token"));
         };
         let transport = if body.is_some() { Transport::Body } else { Transport::Cookie };
-        let renewed = match self.spend(asked, said, transport, self.house.terms.family.grace).await {
-            Spent::Renewed(renewed) => renewed,
-            Spent::Over(reply) => return Ok(reply),
-        };
-        match renewed {
+        match self.spend(asked, said, transport, self.house.terms.family.grace).await {
             Renewed::Issued { issued, about, .. } => self.renewed(asked, &issued, &about, session_of(said.family)),
             Renewed::CannotTell(denial) | Renewed::Refused(denial) => Err(denial),
+            Renewed::Over(over) => Ok(self.too_often(asked, over)),
             Renewed::Back(generation) => {
                 Ok(turned(self, asked, Turned::Back(self.house.marker(&asked.plan, generation))))
             }
@@ -94,18 +87,13 @@ impl Own {
     }
 
     /// Spends a renewal token, however it came.
-    pub(super) async fn spend(&self, asked: &Asked<'_>, said: Said, transport: Transport, grace: Duration) -> Spent {
-        // The MAC was good, so this is a real sign-in: nobody can spend for another.
-        if let Some(limits) = &self.limits {
-            if let Err(over) = limits.charge_renewal(session_of(said.family), said.user).await {
-                return Spent::Over(with_headers(refusal(self, asked.request, &over.denial), over.headers));
-            }
-        }
+    pub(super) async fn spend(&self, asked: &Asked<'_>, said: Said, transport: Transport, grace: Duration) -> Renewed {
         let renewing = Renewing {
             said,
             device: asked.device(),
             bounced: self.house.is_marked(&asked.held, said.generation),
             uses: true,
+            occasion: Occasion::Asked,
             transport,
             grace,
             ip: asked.request.client.ip,
@@ -116,7 +104,11 @@ impl Own {
             verified.session().iter().for_each(|facts| facts.know_on(&asked.request.headers));
             asked.is_from(&Caller::Known { verified: Arc::clone(verified), memory: Memory::Miss });
         }
-        Spent::Renewed(renewed)
+        renewed
+    }
+
+    pub(super) fn too_often(&self, asked: &Asked<'_>, over: Over) -> Reply {
+        with_headers(refusal(self, asked.request, &over.denial), over.headers)
     }
 
     /// With a handle there is nothing to renew: the session is in use, and that is all.

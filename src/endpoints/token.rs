@@ -5,7 +5,6 @@
 
 use super::oauth::{invalid, parameter, refused, Error};
 use super::reply::json;
-use super::session::Spent;
 use super::{Asked, Own};
 use crate::domain::denial::{Code, Denial};
 use crate::domain::family::Transport;
@@ -32,12 +31,12 @@ impl Own {
             return Ok(not_granted(Denial::new(Code::TokenInvalid, "no refresh token of ours")));
         };
         match self.spend(asked, said, Transport::Body, self.house.terms.token_grace).await {
-            Spent::Over(reply) => Ok(reply),
-            Spent::Renewed(Renewed::Issued { issued, .. }) => Ok(granted(&issued)),
-            Spent::Renewed(Renewed::Refused(denial) | Renewed::Ended(denial)) => Ok(not_granted(denial)),
-            Spent::Renewed(Renewed::CannotTell(denial)) => Err(denial),
+            Renewed::Over(over) => Ok(self.too_often(asked, over)),
+            Renewed::Issued { issued, .. } => Ok(granted(&issued)),
+            Renewed::Refused(denial) | Renewed::Ended(denial) => Ok(not_granted(denial)),
+            Renewed::CannotTell(denial) => Err(denial),
             // Only who has a jar of cookies is sent back to look into it.
-            Spent::Renewed(Renewed::Back(_)) => Err(Denial::new(Code::TryAgain, "sent back without a jar")),
+            Renewed::Back(_) => Err(Denial::new(Code::TryAgain, "sent back without a jar")),
         }
     }
 

@@ -34,7 +34,10 @@ impl SessionEvents for SessionWatch {
     fn noted(&self, event: &SessionEvent<'_>) {
         match event.name {
             "sign_in_failed" => self.metrics.sign_in_failures.with(&["wrong"]).inc(),
-            "sign_in_blocked" => self.metrics.sign_in_failures.with(&["blocked"]).inc(),
+            "sign_in_blocked" => {
+                self.metrics.sign_in_failures.with(&["blocked"]).inc();
+                self.metrics.rate_limited.with(&["sign_in"]).inc();
+            }
             _ => {}
         }
         let session = event.session.map(|id| id.to_string()).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use super::counter::{Gauge, Histogram};
 use super::metrics::Metrics;
-use crate::domain::failures::{Charged, Schedule, TallyKey};
+use crate::domain::failures::{Charged, Schedule, Tally, TallyKey};
 use crate::domain::family::{Presentation, Rules};
 use crate::domain::session::{FamilyId, HandleHash, Millis, ProviderSid, SessionId, UserHash};
 use crate::ports::store::{
@@ -96,6 +96,8 @@ watched! {
     Failures {
         charge(key: TallyKey, schedule: &Schedule) -> Charged;
         give_back(key: TallyKey, serial: u32, schedule: &Schedule) -> ();
+        failed(key: TallyKey, schedule: &Schedule) -> ();
+        tally(key: TallyKey) -> (Tally, Millis);
         forget(key: TallyKey) -> ();
     }
 }

@@ -11,11 +11,15 @@ use serde::Deserialize;
 use serde_json::json;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use zeroize::Zeroizing;
 
 /// Somebody waits for their sign-in meanwhile.
 const WITHIN: Duration = Duration::from_secs(1);
+/// A person waits for that longer than for the judgement: they have just solved it.
+const SOLVED_WITHIN: Duration = Duration::from_secs(2);
+/// Questions under way. Whoever floods the form must not make us flood whoever judges.
+const AT_ONCE: usize = 64;
 const SAID_EVERY: Duration = Duration::from_secs(60);
 /// Characters of a user agent or of a solution; the largest CAPTCHA's has some two thousand.
 const LONGEST_AGENT: usize = 512;
@@ -30,6 +34,7 @@ pub struct BotWebhook {
     captcha: Option<Captcha>,
     /// Made when it is first needed: that reads the certificates of the machine.
     client: OnceCell<Client>,
+    under_way: Semaphore,
     /// When an operator was last told that nobody answers.
     said: Mutex<Option<Instant>>,
 }
@@ -63,10 +68,12 @@ impl BotWebhook {
         let captcha = settings.captcha.as_ref().map(|captcha| Captcha {
             site_key: captcha.site_key.clone(),
             script_url: captcha.script_url.clone(),
+            origins: captcha.origins.clone(),
             field: captcha.field.clone(),
             class: captcha.class.clone(),
         });
-        Ok(Self { settings, webhook, verify_url, captcha, client: OnceCell::new(), said: Mutex::default() })
+        let under_way = Semaphore::new(AT_ONCE);
+        Ok(Self { settings, webhook, verify_url, captcha, client: OnceCell::new(), under_way, said: Mutex::default() })
     }
 
     async fn client(&self) -> Result<&Client, FetchError> {
@@ -75,6 +82,7 @@ impl BotWebhook {
     }
 
     async fn ask(&self, visitor: &Visitor<'_>) -> Result<Judged, String> {
+        let _turn = self.turn()?;
         let question = json!({
             "ip": visitor.ip.map(|ip| ip.to_string()),
             "user_agent": visitor.user_agent.chars().take(LONGEST_AGENT).collect::<String>(),
@@ -98,12 +106,19 @@ impl BotWebhook {
 
     async fn check(&self, solution: &str, ip: Option<IpAddr>) -> Result<bool, String> {
         let (Some(captcha), Some(url)) = (&self.settings.captcha, &self.verify_url) else { return Ok(false) };
+        let _turn = self.turn()?;
         let form = form(captcha.secret.expose(), solution, ip)?;
         let call = Call { url, authorization: None, form: Some(form) };
-        let reply = self.client().await.map_err(|error| error.to_string())?.call(call).await;
-        let reply = reply.map_err(|error| error.to_string())?;
+        let client = self.client().await.map_err(|error| error.to_string())?;
+        let reply = tokio::time::timeout(SOLVED_WITHIN, client.call(call)).await;
+        let reply = reply.map_err(|_| format!("not within {SOLVED_WITHIN:?}"))?.map_err(|error| error.to_string())?;
         let solved: Solved = serde_json::from_slice(&reply.body).map_err(|_| format!("status {}", reply.status))?;
         Ok(solved.success)
+    }
+
+    /// Nobody waits for one: a queue would only make everybody late.
+    fn turn(&self) -> Result<SemaphorePermit<'_>, String> {
+        self.under_way.try_acquire().map_err(|_| format!("{AT_ONCE} questions are under way"))
     }
 
     /// Once a minute: whoever makes it fail must not fill our log.

@@ -167,11 +167,10 @@ impl Gate {
         self.admit_to(route, request, client, arrival).await
     }
 
-    /// A request to one of our own endpoints. Those that begin or renew a sign-in work for anybody, so an address may not
-    /// ask for them without end.
+    /// A request to one of our own endpoints. They work for anybody, so an address may not ask for them without end.
     async fn own(&self, request: &Canonical<'_>, client: Client, arrival: &Arrival<'_>) -> Result<Answer, Answer> {
-        let works = own::works_for_anybody(request.path.strip_prefix(self.prefix.as_str()).unwrap_or_default());
-        if let Some(limits) = self.limits.as_ref().filter(|_| works) {
+        let counted = own::is_counted(request.path.strip_prefix(self.prefix.as_str()).unwrap_or_default());
+        if let Some(limits) = self.limits.as_ref().filter(|_| counted) {
             let facts = facts_of(arrival, &client);
             limits
                 .charge_own(BuiltIn::Ip, &facts)

@@ -52,10 +52,10 @@ pub trait Endpoints: Send + Sync + Debug {
     async fn answer(&self, request: OwnRequest) -> Reply;
 }
 
-/// Whether what lies `below` our prefix does work for whoever asks: begins a sign-in, ends one or renews it.
-pub(super) fn works_for_anybody(below: &str) -> bool {
-    const AT_WORK: [&str; 8] = ["login", "callback", "refresh", "token", "device", "otp", "handoff", "introspect"];
-    below.split('/').nth(1).is_some_and(|first| AT_WORK.contains(&first))
+/// Whether what lies `below` our prefix is counted by address: all but what pages are made of, which costs no more than
+/// telling so. There is no list of what costs more, for one would forget what comes later.
+pub(super) fn is_counted(below: &str) -> bool {
+    below.split('/').nth(1) != Some("assets")
 }
 
 impl OwnRequest {
@@ -77,5 +77,20 @@ impl OwnRequest {
 impl Debug for OwnRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OwnRequest").field("method", &self.method).field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_counted_wherever_it_asks_but_for_what_pages_are_made_of() {
+        for below in
+            ["/login", "/revoke", "/backchannel-logout", "/me", "/sessions", "/events", "/logout", "", "/x/assets"]
+        {
+            assert!(is_counted(below), "{below}");
+        }
+        assert!(!is_counted("/assets/style-1.css"));
     }
 }

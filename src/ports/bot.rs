@@ -59,6 +59,8 @@ impl Judged {
 pub struct Captcha {
     pub site_key: String,
     pub script_url: String,
+    /// What else its page may load from, as a content security policy writes it.
+    pub origins: Vec<String>,
     /// Of the form, with the solution in it.
     pub field: String,
     /// Of the element that the script fills.

@@ -4,7 +4,7 @@
 //! A store understands ids, times, counters and opaque bytes. What a session says is sealed before it gets here, so a
 //! store has no key to lose. It lives by its own clock: replicas whose clocks differ still agree.
 
-use crate::domain::failures::{Charged, Schedule, TallyKey};
+use crate::domain::failures::{Charged, Schedule, Tally, TallyKey};
 use crate::domain::family::{Presentation, Rules, Verdict};
 use crate::domain::session::{
     FamilyId, HandleHash, Lifetimes, Millis, OnLimit, ProviderSid, SessionId, Times, UserHash,
@@ -238,6 +238,12 @@ pub trait Failures: Send + Sync + Debug {
 
     /// Charge number `serial` was no failure.
     async fn give_back(&self, key: TallyKey, serial: u32, schedule: &Schedule) -> Result<(), StoreError>;
+
+    /// A charge was a failure indeed: where failures fade, this begins the block.
+    async fn failed(&self, key: TallyKey, schedule: &Schedule) -> Result<(), StoreError>;
+
+    /// How a counter stands, and when that is. Charges nothing.
+    async fn tally(&self, key: TallyKey) -> Result<(Tally, Millis), StoreError>;
 
     /// Empties a counter.
     async fn forget(&self, key: TallyKey) -> Result<(), StoreError>;

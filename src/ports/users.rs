@@ -22,6 +22,13 @@ pub trait LocalUsers: Send + Sync + Debug {
     /// Compares one password. Slow on purpose.
     async fn verify(&self, attempt: &SignIn<'_>) -> Result<Arc<User>, Refused>;
 
+    /// Whether [`Self::verify`] would compare nothing, as far as that can be told: nothing is charged, and whoever may go
+    /// on is asked again there.
+    async fn blocked(&self, attempt: &SignIn<'_>) -> Option<Refused>;
+
+    /// A digest of what the password of that name is compared with: another one with every new password.
+    fn credential(&self, name: &str) -> Option<[u8; 32]>;
+
     /// The user of that name as of now, for the renewal of a session; `None` when there is none any more.
     fn find(&self, name: &str) -> Option<Arc<User>>;
 }
@@ -64,8 +71,28 @@ pub trait FailureCounter: Send + Sync + Debug {
     /// Charges one attempt.
     async fn charge(&self, attempt: &SignIn<'_>) -> Result<Charge, StoreError>;
 
-    /// Says that a charged attempt was no failure. A charge that cannot be taken back ends with its time.
+    /// Says how a charged attempt has ended. A charge that cannot be taken back ends with its time.
     async fn settle(&self, receipt: Receipt, outcome: Outcome);
+
+    /// How long this attempt would have to wait, and after more than how many failures. Charges nothing.
+    async fn wait(&self, attempt: &SignIn<'_>) -> Result<Option<(Duration, u32)>, StoreError>;
+}
+
+/// Counters of failures as operators see them: of an account at an address, or, without an account, of an address.
+#[async_trait]
+pub trait FailureDesk: Send + Sync + Debug {
+    async fn stands(&self, account: Option<&str>, from: Option<IpAddr>) -> Result<Counted, StoreError>;
+
+    /// Forgets them; `false`: there were none.
+    async fn reset(&self, account: Option<&str>, from: Option<IpAddr>) -> Result<bool, StoreError>;
+}
+
+/// How a counter stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    pub failures: u32,
+    pub free: u32,
+    pub again_in: Option<Duration>,
 }
 
 /// Whether an attempt may go on.
@@ -84,7 +111,7 @@ pub enum Charge {
 pub struct Receipt {
     /// The account at its address, or on its device.
     pub account: Option<Slip>,
-    /// None on a device that is known.
+    /// None on a known device whose address is blocked.
     pub address: Option<Slip>,
 }
 
@@ -104,9 +131,11 @@ pub enum Kept {
     Here,
 }
 
-/// How an attempt ended that was no failure.
+/// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
+    /// With a wrong name or password: it stays charged.
+    Wrong,
     /// With the right password: nothing is held against the account here any more.
     SignedIn,
     /// Nothing was compared.
@@ -124,4 +153,8 @@ impl FailureCounter for Uncounted {
     }
 
     async fn settle(&self, _: Receipt, _: Outcome) {}
+
+    async fn wait(&self, _: &SignIn<'_>) -> Result<Option<(Duration, u32)>, StoreError> {
+        Ok(None)
+    }
 }

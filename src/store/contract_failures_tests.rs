@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::failures::{Charged, Schedule, Tally, TallyKey, MEMORY};
 
-const TERMS: Schedule = Schedule { free: 9, block: MINUTE, block_max: HOUR };
+const TERMS: Schedule = Schedule { free: 9, block: MINUTE, block_max: HOUR, fades: None };
 
 fn counter() -> TallyKey {
     TallyKey::from_bytes(fastrand::u128(..).to_be_bytes())
@@ -14,10 +14,12 @@ pub(super) async fn failures_are_charged_as_the_domain_says(rig: Rig) {
     let mut blocked = 0;
     for history in 0..20 {
         let mut random = fastrand::Rng::with_seed(history);
-        let schedule = Schedule { free: random.u32(1..5), block: MINUTE, block_max: MINUTE * random.u32(1..40) };
+        let schedule =
+            Schedule { free: random.u32(1..5), block: MINUTE, block_max: MINUTE * random.u32(1..40), fades: None };
+        let schedule = if history % 2 == 0 { schedule } else { schedule.of_address() };
         let (key, mut tally) = (counter(), Tally::default());
         let mut serials = Vec::new();
-        for step in 0..60 {
+        for step in 0..if history % 2 == 0 { 60 } else { 200 } {
             rig.pass(Duration::from_secs([0, 1, 30, 61, 600, 4_000][random.usize(0..6)]));
             if random.u8(0..40) == 0 {
                 rig.pass(MEMORY);
@@ -28,6 +30,12 @@ pub(super) async fn failures_are_charged_as_the_domain_says(rig: Rig) {
                 tally.give_back(serial, &schedule);
                 continue;
             }
+            if random.u8(0..3) == 0 {
+                rig.store.failed(key, &schedule).await.unwrap();
+                tally.confirm(&schedule, rig.now());
+            }
+            let (told, now) = rig.store.tally(key).await.unwrap();
+            assert_eq!((told.wait(&schedule, now), now), (tally.wait(&schedule, now), rig.now()), "history {history}");
             let expected = tally.charge(&schedule, rig.now());
             let charged = rig.store.charge(key, &schedule).await.unwrap();
             assert_eq!(charged, expected, "history {history}, step {step}");

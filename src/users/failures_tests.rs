@@ -1,5 +1,6 @@
 use super::*;
 use crate::domain::failures::DeviceId;
+use crate::domain::limit::Prefixes;
 use crate::domain::secret::Secret;
 use crate::domain::session::Millis;
 use crate::domain::time::UnixTime;
@@ -9,7 +10,9 @@ use std::net::IpAddr;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-const TERMS: Schedule = Schedule { free: 9, block: Duration::from_secs(60), block_max: Duration::from_secs(3600) };
+const TERMS: Schedule =
+    Schedule { free: 9, block: Duration::from_secs(60), block_max: Duration::from_secs(3600), fades: None };
+const TERMS_NOW: Terms = Terms { schedule: TERMS, prefixes: Prefixes { ipv4: 32, ipv6: 64 } };
 const HOME: &str = "192.0.2.1";
 
 /// Time, a counter, and a store that can be away.
@@ -43,6 +46,16 @@ impl Failures for Shaky {
         self.0.give_back(key, serial, schedule).await
     }
 
+    async fn failed(&self, key: TallyKey, schedule: &Schedule) -> Result<(), StoreError> {
+        self.up()?;
+        self.0.failed(key, schedule).await
+    }
+
+    async fn tally(&self, key: TallyKey) -> Result<(Tally, Millis), StoreError> {
+        self.up()?;
+        self.0.tally(key).await
+    }
+
     async fn forget(&self, key: TallyKey) -> Result<(), StoreError> {
         self.up()?;
         self.0.forget(key).await
@@ -58,7 +71,7 @@ impl Street {
         };
         let store = Arc::new(Shaky(Tallies::new(clock(), 10_000), Arc::clone(&down)));
         let here = Arc::new(Tallies::new(clock(), 10_000));
-        let counting = Counting::new(store, here, TallyKeys::new(&Secret::new(vec![7; 32])), TERMS);
+        let counting = Counting::new(store, here, TallyKeys::new(&Secret::new(vec![7; 32])), TERMS_NOW);
         Self { time, counting, down }
     }
 
@@ -74,7 +87,13 @@ impl Street {
 
     /// A wrong password; `false`: it was not even compared.
     async fn guess(&self, name: &str, from: &str) -> bool {
-        matches!(self.charge(name, from, None).await, Charge::Taken(_))
+        match self.charge(name, from, None).await {
+            Charge::Taken(receipt) => {
+                self.counting.settle(receipt, Outcome::Wrong).await;
+                true
+            }
+            Charge::Blocked { .. } => false,
+        }
     }
 
     async fn ends(&self, name: &str, from: &str, outcome: Outcome) {
@@ -191,9 +210,51 @@ async fn a_charge_of_this_replica_is_not_taken_from_the_store() {
 }
 
 #[tokio::test]
+async fn operators_see_and_reset_what_is_counted() {
+    let street = Street::new();
+    for _ in 0..10 {
+        street.guess("alice", HOME).await;
+    }
+    let home = Some(HOME.parse().unwrap());
+    let told = street.counting.stands(Some("alice"), home).await.unwrap();
+    assert_eq!(told, Counted { failures: 10, free: 9, again_in: Some(TERMS.block) });
+    let told = street.counting.stands(None, home).await.unwrap();
+    assert_eq!(told, Counted { failures: 10, free: 90, again_in: None });
+    assert_eq!(street.counting.reset(Some("alice"), home).await, Ok(true));
+    assert_eq!(street.counting.reset(Some("alice"), home).await, Ok(false));
+    assert!(street.guess("alice", HOME).await);
+    assert_eq!(street.counting.reset(None, home).await, Ok(true));
+    assert_eq!(street.counting.stands(None, home).await.unwrap().failures, 0);
+}
+
+#[tokio::test]
+async fn whoever_looks_is_not_charged() {
+    let street = Street::new();
+    let password = Secret::new(Vec::new());
+    let attempt = SignIn { name: "alice", password: &password, from: Some(HOME.parse().unwrap()), device: None };
+    for _ in 0..10 {
+        assert_eq!(street.counting.wait(&attempt).await, Ok(None));
+        street.guess("alice", HOME).await;
+    }
+    assert_eq!(street.counting.wait(&attempt).await, Ok(Some((TERMS.block, 9))));
+}
+
+/// Else a stolen cookie of a device would guess on without its address ever being noticed.
+#[tokio::test]
+async fn a_known_device_charges_its_address_and_is_not_blocked_by_it() {
+    let street = Street::new();
+    for at in 0..100_u8 {
+        let charged = street.charge(&format!("somebody {at}"), HOME, Some(device(at))).await;
+        let Charge::Taken(receipt) = charged else { panic!("blocked after {at}") };
+        street.counting.settle(receipt, Outcome::Wrong).await;
+    }
+    assert!(!street.guess("alice", HOME).await, "strangers there wait");
+}
+
+#[tokio::test]
 async fn a_new_schedule_counts_from_the_next_attempt() {
     let street = Street::new();
-    street.counting.set_schedule(Schedule { free: 1, ..TERMS });
+    street.counting.set_terms(Terms { schedule: Schedule { free: 1, ..TERMS }, ..TERMS_NOW });
     assert!(street.guess("alice", HOME).await && street.guess("alice", HOME).await);
     assert!(!street.guess("alice", HOME).await);
 }

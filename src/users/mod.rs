@@ -8,7 +8,7 @@ mod password;
 mod roster;
 mod turnstile;
 
-pub use failures::Counting;
+pub use failures::{Counting, Terms};
 pub use password::{hash, Unhashable};
 pub use roster::Roster;
 
@@ -79,13 +79,23 @@ impl LocalUsers for Users {
             Err(why) => return Err(Refused::CannotTell(why.to_string())),
         };
         let verdict = self.compare(attempt).await;
-        // only a wrong password is a failure; whoever goes away in between has made one too
-        match &verdict {
-            Ok(_) => self.failures.settle(receipt, Outcome::SignedIn).await,
-            Err(Refused::Wrong) => {}
-            Err(_) => self.failures.settle(receipt, Outcome::Uncompared).await,
-        }
+        // only a wrong password is a failure; whoever goes away in between stays charged for one
+        let outcome = match &verdict {
+            Ok(_) => Outcome::SignedIn,
+            Err(Refused::Wrong) => Outcome::Wrong,
+            Err(_) => Outcome::Uncompared,
+        };
+        self.failures.settle(receipt, outcome).await;
         verdict
+    }
+
+    async fn blocked(&self, attempt: &SignIn<'_>) -> Option<Refused> {
+        let (again_in, free) = self.failures.wait(attempt).await.ok().flatten()?;
+        Some(Refused::Blocked { again_in, free })
+    }
+
+    fn credential(&self, name: &str) -> Option<[u8; 32]> {
+        self.roster.load().credential(name)
     }
 
     fn find(&self, name: &str) -> Option<Arc<User>> {

@@ -2,6 +2,7 @@
 
 use crate::domain::secret::Secret;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
+use sha2::{Digest, Sha256};
 use std::fmt;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -138,6 +139,11 @@ impl PasswordHash {
     /// KiB times passes: about what a comparison takes.
     pub(super) fn work(&self) -> u64 {
         u64::from(self.params.m_cost()) * u64::from(self.params.t_cost())
+    }
+
+    /// Another one with every new password, and with the same one hashed anew. Says nothing of it.
+    pub(super) fn digest(&self) -> [u8; 32] {
+        Sha256::new_with_prefix(&self.salt).chain_update(&self.output).finalize().into()
     }
 
     /// What makes one hash of a file differ from every other.

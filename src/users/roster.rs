@@ -82,6 +82,10 @@ impl Roster {
         &self.warnings
     }
 
+    pub(super) fn credential(&self, name: &str) -> Option<[u8; 32]> {
+        self.by_name.get(name).map(|entry| entry.password.digest())
+    }
+
     pub(super) fn find(&self, name: &str) -> Option<Arc<User>> {
         self.by_name.get(name).map(|entry| Arc::clone(&entry.user))
     }

@@ -46,6 +46,10 @@ impl FailureCounter for Ledger {
     async fn settle(&self, _: Receipt, outcome: Outcome) {
         self.told.lock().push(format!("{outcome:?}"));
     }
+
+    async fn wait(&self, _: &SignIn<'_>) -> Result<Option<(Duration, u32)>, StoreError> {
+        Ok(None)
+    }
 }
 
 #[tokio::test]
@@ -78,7 +82,7 @@ async fn an_attempt_is_charged_first_and_given_back_when_it_was_no_failure() {
     let _ = sign_in(&users, "nobody", "wrong").await;
     let _ = sign_in(&users, "alice", "hunter2").await;
     let told = ledger.told.lock().join(", ");
-    assert_eq!(told, "charge alice, charge nobody, charge alice, SignedIn");
+    assert_eq!(told, "charge alice, Wrong, charge nobody, Wrong, charge alice, SignedIn");
 }
 
 #[tokio::test]

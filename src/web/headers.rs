@@ -12,10 +12,13 @@ use http::header::{
 /// Far above what anybody configures, far below what a proxy in front would refuse.
 const MOST_TARGETS: usize = 32;
 
+/// The URL of a script, and further origins it loads from, as a policy writes them.
+pub(super) type Script<'s> = (&'s str, &'s [String]);
+
 pub(super) fn of_page(
     logo: Option<&str>,
     form_targets: &[&str],
-    script: Option<&str>,
+    script: Option<Script<'_>>,
 ) -> Vec<(HeaderName, HeaderValue)> {
     let fixed = HeaderValue::from_static;
     vec![
@@ -27,14 +30,16 @@ pub(super) fn of_page(
     ]
 }
 
-fn policy(logo: Option<&str>, form_targets: &[&str], script: Option<&str>) -> HeaderValue {
-    let mut policy = String::from("default-src 'none'; style-src 'self'; img-src 'self'");
+fn policy(logo: Option<&str>, form_targets: &[&str], script: Option<Script<'_>>) -> HeaderValue {
+    let script = script.and_then(|(url, others)| Some(sources(&origin(url)?, others)));
+    let mut policy = String::from("default-src 'none'; style-src 'self'");
+    if let Some(sources) = &script {
+        policy.push_str(&format!(" {sources}; script-src {sources}; frame-src {sources}; connect-src {sources}"));
+    }
+    policy.push_str("; img-src 'self'");
     if let Some(source) = logo {
         policy.push(' ');
         policy.push_str(source);
-    }
-    if let Some(source) = script.and_then(origin) {
-        policy.push_str(&format!("; script-src {source}; frame-src {source}; connect-src {source}"));
     }
     policy.push_str("; form-action 'self'");
     for target in form_targets.iter().filter_map(|target| origin(target)).take(MOST_TARGETS) {
@@ -44,6 +49,11 @@ fn policy(logo: Option<&str>, form_targets: &[&str], script: Option<&str>) -> He
     policy.push_str("; frame-ancestors 'none'; base-uri 'none'");
     // Origins and the checked logo are visible ASCII; were they not, nothing would be allowed rather than everything.
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"))
+}
+
+fn sources(own: &str, others: &[String]) -> String {
+    let others = others.iter().map(String::as_str).take(MOST_TARGETS);
+    std::iter::once(own).chain(others).collect::<Vec<_>>().join(" ")
 }
 
 /// `scheme://host:port` of a target, written anew: a `;` or a `*` in it would write the policy for us.
@@ -64,7 +74,8 @@ mod tests {
     }
 
     fn with_script(logo: Option<&str>, targets: &[&str], script: Option<&str>) -> String {
-        let headers = of_page(logo, targets, script);
+        let others = ["https://*.captcha.example".to_owned()];
+        let headers = of_page(logo, targets, script.map(|script| (script, others.as_slice())));
         let (_, value) = headers.into_iter().find(|(name, _)| *name == CONTENT_SECURITY_POLICY).unwrap();
         value.to_str().unwrap().to_owned()
     }
@@ -86,10 +97,11 @@ mod tests {
     }
 
     #[test]
-    fn a_script_runs_from_its_origin_alone() {
+    fn a_script_runs_from_its_origins_alone() {
         let policy = with_script(None, &[], Some("https://captcha.example/api.js?x"));
-        let script = "script-src https://captcha.example; frame-src https://captcha.example";
-        assert!(policy.contains(script) && !policy.contains("api.js") && !policy.contains("unsafe"), "{policy}");
+        let all = "https://captcha.example https://*.captcha.example";
+        let script = format!("style-src 'self' {all}; script-src {all}; frame-src {all}; connect-src {all};");
+        assert!(policy.contains(&script) && !policy.contains("api.js") && !policy.contains("unsafe"), "{policy}");
         assert!(!with_script(None, &[], Some("data:,x")).contains("script-src"));
     }
 

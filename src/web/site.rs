@@ -1,6 +1,7 @@
 //! How every page looks, and where its links lead: the theme, the prefix of our endpoints, and the two assets.
 
 use super::assets::{Asset, Assets};
+use super::headers::Script;
 use super::theme::Theme;
 use http::{HeaderName, HeaderValue};
 
@@ -32,13 +33,13 @@ impl Site {
         self.headers_with(form_targets, None)
     }
 
-    /// For a page that runs the script at `url`. It may load frames and talk, where it comes from and nowhere else.
+    /// For a page that runs the script at `script.0`. It may load and talk where it comes from and at these origins.
     #[must_use]
-    pub fn headers_with_script(&self, form_targets: &[&str], url: &str) -> Vec<(HeaderName, HeaderValue)> {
-        self.headers_with(form_targets, Some(url))
+    pub fn headers_with_script(&self, form_targets: &[&str], script: Script<'_>) -> Vec<(HeaderName, HeaderValue)> {
+        self.headers_with(form_targets, Some(script))
     }
 
-    fn headers_with(&self, form_targets: &[&str], script: Option<&str>) -> Vec<(HeaderName, HeaderValue)> {
+    fn headers_with(&self, form_targets: &[&str], script: Option<Script<'_>>) -> Vec<(HeaderName, HeaderValue)> {
         let logo = self.theme.logo().and_then(|logo| logo.source.as_deref());
         super::headers::of_page(logo, form_targets, script)
     }

@@ -155,7 +155,10 @@ fn what_has_ended_makes_room_for_the_next_however_it_ended() {
 #[test]
 fn renewal_cannot_be_farmed() {
     let backend = Backend::echo();
-    let house = people::house(&backend, "[tokens]\nreuse_grace = \"30s\"\n\n");
+    let house = people::house(
+        &backend,
+        "[tokens]\nreuse_grace = \"30s\"\n\n[[limit]]\nname = \"refresh.family\"\nrate = \"10/min\"\nburst = 5\n\n",
+    );
     let mut alice = Browser::signed_in(&house, "alice");
     let statuses: Vec<u16> = (0..7).map(|_| alice.post("/.auth/refresh").status).collect();
     assert_eq!(statuses, [200, 200, 200, 200, 200, 429, 429]);
@@ -175,7 +178,10 @@ fn an_address_cannot_begin_sign_ins_without_end() {
         (0..4).map(|_| house.get("/.auth/login", "Accept: application/json\r\n").verdict()).collect();
     assert_eq!(verdicts[3], "429 rate_limited", "{verdicts:?}");
     assert!(verdicts[..3].iter().all(|verdict| verdict != "429 rate_limited"));
-    assert_eq!(house.get("/.auth/me", "").status, 401, "looking is free");
+    for path in ["me", "sessions", "revoke", "nothing"] {
+        assert_eq!(house.get(&format!("/.auth/{path}"), "").status, 429, "{path}");
+    }
+    assert_eq!(house.get("/.auth/assets/nothing.css", "").status, 404, "what pages are made of is free");
     assert_eq!(house.get("/public/x", "").status, 200, "and applications are not meant");
 }
 

@@ -121,6 +121,20 @@ fn a_webhook_that_is_away_or_talks_nonsense_keeps_nobody_out() {
     assert_eq!(said, 1, "once a minute");
 }
 
+/// A flood of guesses must not become a flood of questions.
+#[test]
+fn nobody_is_asked_about_whoever_may_try_nothing() {
+    let judge = Judge::start("{\"verdict\":\"allow\"}");
+    let gate = house(&Backend::echo(), &(judge.table() + "[brute_force]\nfree = 1\n"));
+    let mut browser = Browser::new(&gate);
+    let csrf = browser.csrf();
+    let form = encoded(&[("csrf", &csrf), ("username", "alice"), ("password", "a guess"), ("return_to", "/app/")]);
+    let headers = format!("Content-Type: application/x-www-form-urlencoded\r\n{PERSON}");
+    let statuses: Vec<u16> = (0..5).map(|_| browser.ask("POST", "/.auth/login", &headers, &form).status).collect();
+    assert_eq!(statuses, [401, 401, 429, 429, 429]);
+    assert!((1.5..2.5).contains(&checks(&gate, "allow")), "{}", checks(&gate, "allow"));
+}
+
 #[test]
 fn whoever_is_challenged_solves_it_and_signs_in() {
     let (backend, judge) = (Backend::echo(), Judge::start("{\"verdict\":\"challenge\"}"));

@@ -1,7 +1,7 @@
 //! `[brute_force]` and `[bot]`: what guessing at passwords costs, and what programs meet that try.
 
 use super::provider::ClientSecret;
-use super::shape::table;
+use super::shape::{table, List};
 use std::time::Duration;
 
 table! {
@@ -38,6 +38,8 @@ table! {
         verify_url: String = "",
         /// The script on the page. Besides it only scripts of its origin may run there, and none of ours.
         script_url: String = "",
+        /// What else it loads from: origins, of which the first name may be "*".
+        origins: List<String> = [],
         /// The form field that its script puts the solution into.
         field: String = "cf-turnstile-response",
         /// The class of the element that its script fills.

@@ -27,7 +27,7 @@ pub(super) fn brute_force(raw: &raw::BruteForce, findings: &mut Findings) -> Opt
         let place = if raw.block_max.is_given() { &raw.block_max.place } else { &raw.block.place };
         findings.mistake(place, "the first block is longer than block_max, the longest");
     }
-    Some(Schedule { free: u32::try_from(free?).ok()?, block: block?, block_max: block_max? })
+    Some(Schedule { free: u32::try_from(free?).ok()?, block: block?, block_max: block_max?, fades: None })
 }
 
 pub(super) fn bot(raw: &raw::Bot, findings: &mut Findings) -> Option<Option<BotSettings>> {
@@ -70,12 +70,43 @@ fn captcha(
     if Origin::split(&script_url, &["https", "http"]).is_ok() && script_url.contains([';', ',', ' ', '\'', '"']) {
         findings.mistake(&raw.script_url.place, "holds a character that a content security policy reads otherwise");
     }
+    let origins = raw.origins.value.iter().flatten().filter_map(|field| origin(field, findings)).collect();
     Some(Some(CaptchaSettings {
         site_key: raw.site_key.value.clone()?,
         secret: raw.secret.value.as_ref()?.0.clone(),
         verify_url: raw.verify_url.value.clone()?,
         script_url,
+        origins,
         field: raw.field.value.clone()?,
         class: raw.class.value.clone()?,
     }))
+}
+
+/// An origin as a policy takes it, where `*.` stands for all names below a host.
+fn origin(field: &Field<String>, findings: &mut Findings) -> Option<String> {
+    let text = field.value.as_deref()?;
+    let (wild, plain) = match text.split_once("://*.") {
+        Some((scheme, host)) => ("*.", format!("{scheme}://{host}")),
+        None => ("", text.to_owned()),
+    };
+    let read = Origin::parse(&plain, &["https", "http"]);
+    only_https_or_loopback(&plain, &field.place, findings);
+    let told = match &read {
+        Ok(origin) => origin.to_string(),
+        // where this is no URL at all, it was said above
+        Err(why) if Origin::split(&plain, &["https", "http"]).is_ok() => {
+            findings.mistake(&field.place, why.clone());
+            return None;
+        }
+        Err(_) => return None,
+    };
+    let (scheme, host) = told.split_once("://")?;
+    // it goes into the Content-Security-Policy
+    if !host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":.-[]".contains(&byte))
+        || (!wild.is_empty() && !host.contains('.'))
+    {
+        findings.mistake(&field.place, "is no origin of a content security policy, like \"https://*.hcaptcha.com\"");
+        return None;
+    }
+    Some(format!("{scheme}://{wild}{host}"))
 }

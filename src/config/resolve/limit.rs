@@ -3,13 +3,14 @@
 use super::route::Surroundings;
 use super::{distinct, required};
 use crate::config::include::Findings;
-use crate::config::mistakes::did_you_mean;
+use crate::config::mistakes::{did_you_mean, Place};
 use crate::config::raw::limit as raw;
 use crate::config::raw::route::Route as RawRoute;
 use crate::config::raw::shape::Field;
 use crate::config::raw::File;
 use crate::domain::limit::key::MOST_PARTS;
 use crate::domain::limit::{Bucket, BuiltIn, Charge, Limit, Part, Prefixes, RouteLimits};
+use crate::domain::policy::rule::Access;
 use std::time::Duration;
 
 /// The longest an empty bucket may take to fill.
@@ -51,6 +52,10 @@ pub(super) fn limits(file: &File, findings: &mut Findings) -> Option<Vec<Limit>>
 
 fn limit(raw: &raw::Limit, nobody_trusted: bool, findings: &mut Findings) -> Option<Limit> {
     let name = required(&raw.name, "routes, metrics and answers call it by it", findings)?.0;
+    if name == "sign_in" {
+        findings.mistake(&raw.name.place, "\"sign_in\" counts failed sign-ins; [brute_force] says how");
+        return None;
+    }
     if LATER.contains(&name.as_str()) {
         findings.mistake(&raw.name.place, format!("{name:?} is a built-in limit that is not available yet"));
         return None;
@@ -123,6 +128,9 @@ fn key(
         if parts.iter().take(at).any(|before| Some(before) == field.value.as_ref()) {
             findings.mistake(&field.place, "stands in the list already");
         }
+        if matches!(field.value, Some(Part::ApiKey | Part::Client)) {
+            findings.mistake(&field.place, "is not available yet: there are no callers of that kind");
+        }
         if nobody_trusted && matches!(field.value, Some(Part::Header(_))) {
             let text = "counts only from server.trusted_proxies, and there are none: all callers share one count";
             findings.warning(&field.place, text);
@@ -155,7 +163,12 @@ pub(super) fn prefixes(file: &File, findings: &mut Findings) -> Option<Prefixes>
 }
 
 /// What a route says of limits.
-pub(super) fn of_route(raw: &RawRoute, around: &Surroundings<'_>, findings: &mut Findings) -> Option<RouteLimits> {
+pub(super) fn of_route(
+    raw: &RawRoute,
+    access: Option<Access>,
+    around: &Surroundings<'_>,
+    findings: &mut Findings,
+) -> Option<RouteLimits> {
     let defaults = around.defaults;
     let (list, cost) = (raw.limits.or(&defaults.limits), raw.cost.or(&defaults.cost));
     let named = list.value.iter().flatten().filter_map(|field| Some((field.value.as_deref()?, &field.place)));
@@ -178,6 +191,9 @@ pub(super) fn of_route(raw: &RawRoute, around: &Surroundings<'_>, findings: &mut
         if limit.name == BuiltIn::TokenUsage.name() {
             findings.mistake(place, format!("{name:?} counts on every route already; take it out"));
         }
+        if !limit.needs_no_caller() && !suits(limit, (access, raw.limits.is_given()), place, findings) {
+            continue;
+        }
         let charge = Charge { limit: at, cost: own_cost.unwrap_or(limit.cost) };
         if charge.cost > limit.bucket.burst {
             let text = format!("is above the burst of limit {name:?} ({}): no request could pass", limit.bucket.burst);
@@ -193,6 +209,26 @@ pub(super) fn of_route(raw: &RawRoute, around: &Surroundings<'_>, findings: &mut
         findings.warning(&raw.cost.place, "says nothing: the route has no limits");
     }
     Some(limits)
+}
+
+/// Whether a limit that counts callers counts here. Where there are none, all the world would share one bucket.
+fn suits(limit: &Limit, (access, here): (Option<Access>, bool), place: &Place, findings: &mut Findings) -> bool {
+    let name = &limit.name;
+    match access {
+        // what stands under [route_defaults] is for those routes that have callers
+        Some(Access::Public) if !here => false,
+        Some(Access::Public) => {
+            let text = format!("limit {name:?} counts callers, and a public route knows none; count by \"ip\"");
+            findings.mistake(place, text);
+            false
+        }
+        Some(Access::Optional) => {
+            let text = format!("limit {name:?} counts callers: all anonymous ones of this route share one bucket");
+            findings.warning(place, text);
+            true
+        }
+        Some(Access::Authenticated) | None => true,
+    }
 }
 
 fn in_flight(field: &Field<usize>, findings: &mut Findings) -> Option<u32> {

@@ -19,6 +19,8 @@ pub struct CaptchaSettings {
     pub secret: Secret,
     pub verify_url: String,
     pub script_url: String,
+    /// Further origins its page may load from, as a content security policy writes them.
+    pub origins: Vec<String>,
     /// Of the form, with the solution in it.
     pub field: String,
     /// Of the element that the script fills.

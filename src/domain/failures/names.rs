@@ -1,5 +1,6 @@
 //! Names of counters: keyed hashes, so that a copy of the store tells nobody which accounts there are or were tried.
 
+use crate::domain::limit::Prefixes;
 use crate::domain::secret::Secret;
 use crate::domain::session::id::first_half;
 use crate::domain::time::UnixTime;
@@ -7,13 +8,11 @@ use aws_lc_rs::hmac;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::Engine;
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// For how long a device is known after somebody has signed in on it.
 pub const KNOWN_FOR: Duration = Duration::from_secs(180 * 24 * 3600);
-/// One customer of a provider has all of a /64, and could be wrong from every address in it.
-const SHARED_BITS: u32 = 64;
 
 /// The name of one counter.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,8 +36,8 @@ impl TallyKeys {
 
     /// An account at an address.
     #[must_use]
-    pub fn of_account(&self, account: &str, from: Option<IpAddr>) -> TallyKey {
-        self.hash(b"account", account, &neighbourhood(from))
+    pub fn of_account(&self, account: &str, from: Option<IpAddr>, prefixes: Prefixes) -> TallyKey {
+        self.hash(b"account", account, &neighbourhood(from, prefixes))
     }
 
     /// An account on a device it was signed in on, wherever that is now.
@@ -49,8 +48,8 @@ impl TallyKeys {
 
     /// An address, whatever the account.
     #[must_use]
-    pub fn of_address(&self, from: Option<IpAddr>) -> TallyKey {
-        self.hash(b"address", "", &neighbourhood(from))
+    pub fn of_address(&self, from: Option<IpAddr>, prefixes: Prefixes) -> TallyKey {
+        self.hash(b"address", "", &neighbourhood(from, prefixes))
     }
 
     /// No kind has a NUL and every place has the length of its kind, so no two names share a reading.
@@ -65,12 +64,13 @@ impl TallyKeys {
     }
 }
 
-/// An IPv4 address, or the network of an IPv6 address; none on a unix socket.
-fn neighbourhood(from: Option<IpAddr>) -> [u8; 17] {
+/// The network of an address: one customer of a provider has all of a /64, and could be wrong from every address in it.
+/// None on a unix socket.
+fn neighbourhood(from: Option<IpAddr>, prefixes: Prefixes) -> [u8; 17] {
     let (kind, address) = match from.map(|ip| ip.to_canonical()) {
         None => (0, 0),
-        Some(IpAddr::V4(ip)) => (4, u128::from(ip.to_bits())),
-        Some(IpAddr::V6(ip)) => (6, Ipv6Addr::to_bits(ip) >> SHARED_BITS),
+        Some(IpAddr::V4(ip)) => (4, prefixes.of_ipv4(ip)),
+        Some(IpAddr::V6(ip)) => (6, prefixes.of_ipv6(ip)),
     };
     let mut bytes = [kind; 17];
     bytes.iter_mut().skip(1).zip(address.to_be_bytes()).for_each(|(into, from)| *into = from);
@@ -141,12 +141,21 @@ mod tests {
 
     #[test]
     fn an_ipv6_customer_is_one_place_and_an_ipv4_address_another() {
-        let at = |text| keys().of_account("alice", ip(text));
+        let at = |text| keys().of_account("alice", ip(text), Prefixes::default());
         assert_eq!(at("2001:db8::1"), at("2001:db8:0:0:ffff::2"));
         assert_ne!(at("2001:db8::1"), at("2001:db8:0:1::1"));
         assert_ne!(at("192.0.2.1"), at("192.0.2.2"));
         assert_eq!(at("192.0.2.1"), at("::ffff:192.0.2.1"));
-        assert_ne!(at("192.0.2.1"), keys().of_account("alice", None));
+        assert_ne!(at("192.0.2.1"), keys().of_account("alice", None, Prefixes::default()));
+    }
+
+    #[test]
+    fn networks_are_as_wide_as_limits_see_them() {
+        let wide = Prefixes { ipv4: 24, ipv6: 48 };
+        let at = |text| keys().of_address(ip(text), wide);
+        assert_eq!((at("192.0.2.1"), at("2001:db8::1")), (at("192.0.2.255"), at("2001:db8:0:1::1")));
+        assert_ne!(at("192.0.2.1"), at("192.0.3.1"));
+        assert_ne!(at("2001:db8::1"), at("2001:db8:1::1"));
     }
 
     #[test]
@@ -154,17 +163,20 @@ mod tests {
         let (keys, from) = (keys(), ip("192.0.2.1"));
         let device = DeviceId { random: [1; 16], since: UnixTime(0) };
         let names = [
-            keys.of_account("alice", from),
-            keys.of_account("bob", from),
-            keys.of_account("", from),
-            keys.of_address(from),
+            keys.of_account("alice", from, Prefixes::default()),
+            keys.of_account("bob", from, Prefixes::default()),
+            keys.of_account("", from, Prefixes::default()),
+            keys.of_address(from, Prefixes::default()),
             keys.of_device("alice", &device),
             keys.of_device("bob", &device),
             keys.of_device("alice", &DeviceId { random: [2; 16], ..device }),
         ];
         let distinct: std::collections::HashSet<_> = names.iter().collect();
         assert_eq!(distinct.len(), names.len());
-        assert_ne!(TallyKeys::new(&Secret::new(vec![8; 32])).of_address(from), keys.of_address(from));
+        assert_ne!(
+            TallyKeys::new(&Secret::new(vec![8; 32])).of_address(from, Prefixes::default()),
+            keys.of_address(from, Prefixes::default())
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use base64::Engine;
 use http::HeaderName;
 use sha2::{Digest, Sha256};
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Parts of one key; more than anybody needs.
 pub const MOST_PARTS: usize = 8;
@@ -46,6 +46,20 @@ pub struct Prefixes {
 impl Default for Prefixes {
     fn default() -> Self {
         Self { ipv4: 32, ipv6: 64 }
+    }
+}
+
+impl Prefixes {
+    /// The network of an address, the rest of it zero.
+    #[must_use]
+    pub fn of_ipv4(self, ip: Ipv4Addr) -> u128 {
+        masked(u32::from(ip).into(), self.ipv4, 32)
+    }
+
+    /// The same.
+    #[must_use]
+    pub fn of_ipv6(self, ip: Ipv6Addr) -> u128 {
+        masked(u128::from(ip), self.ipv6, 128)
     }
 }
 
@@ -112,8 +126,8 @@ impl KeyText {
     pub fn ip(&mut self, ip: Option<IpAddr>, prefixes: Prefixes) {
         match ip.map(|ip| ip.to_canonical()) {
             None => self.part(&[]),
-            Some(IpAddr::V4(ip)) => self.part(&[&masked(u32::from(ip).into(), prefixes.ipv4, 32).to_be_bytes()[12..]]),
-            Some(IpAddr::V6(ip)) => self.part(&[&masked(u128::from(ip), prefixes.ipv6, 128).to_be_bytes()]),
+            Some(IpAddr::V4(ip)) => self.part(&[&prefixes.of_ipv4(ip).to_be_bytes()[12..]]),
+            Some(IpAddr::V6(ip)) => self.part(&[&prefixes.of_ipv6(ip).to_be_bytes()]),
         }
     }
 

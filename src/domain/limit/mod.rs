@@ -81,11 +81,11 @@ impl Limit {
 /// The limits that exist without being configured. A `[[limit]]` of one of these names takes its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BuiltIn {
-    /// Requests of one address to our own endpoints that begin or renew a sign-in.
+    /// Requests of one address to our own endpoints.
     Ip,
-    /// Uses of the renewal tokens of one sign-in at `POST /refresh`.
+    /// Uses of the renewal tokens of one sign-in, where somebody asks and where a page needs it.
     RefreshFamily,
-    /// The same over all sign-ins of a user.
+    /// The same over all sign-ins of a user, at `POST /refresh` alone.
     RefreshUser,
     /// Requests with one token, to whatever route, on one replica.
     TokenUsage,
@@ -120,14 +120,15 @@ impl BuiltIn {
     ///
     /// `ip` must not hurt an office behind one address that signs in at nine: a sign-in takes two or three requests, so
     /// this is some forty people a second. Renewal asks the store anyway: while that is away, there is nothing to renew
-    /// with, and so nothing is let through here either. `token_usage` only counts: whoever polls every tenth of a second does
-    /// nothing wrong yet.
+    /// with, and so nothing is let through here either. Where tokens are kept in memory, each page and each tab of an honest
+    /// person renews: half of them at once, one a second in the long run. `token_usage` only counts: whoever polls every
+    /// tenth of a second does nothing wrong yet.
     #[must_use]
     pub fn limit(self) -> Limit {
         let (rate, burst, exact, on_store_down) = match self {
             Self::Ip => (Rate::per_second(100), 500, false, OnStoreDown::Local),
-            Self::RefreshFamily => (Rate::per_minute(10), 5, true, OnStoreDown::Deny),
-            Self::RefreshUser => (Rate::per_minute(30), 15, true, OnStoreDown::Deny),
+            Self::RefreshFamily => (Rate::per_minute(60), 30, true, OnStoreDown::Deny),
+            Self::RefreshUser => (Rate::per_minute(120), 60, true, OnStoreDown::Deny),
             Self::TokenUsage => (Rate::per_minute(1000), 1000, false, OnStoreDown::Local),
         };
         Limit {

@@ -80,7 +80,7 @@ impl Own {
             captcha: shown(captcha),
         };
         let mut reply = page(self, StatusCode::OK, &form, &[]);
-        reply.headers = self.site.headers_with_script(&[onward], &captcha.script_url);
+        reply.headers = self.site.headers_with_script(&[onward], (&captcha.script_url, &captcha.origins));
         Ok(reply)
     }
 }

@@ -58,12 +58,20 @@ impl Own {
         if !self.is_our_form(asked) {
             return self.local_form(asked, way, wish.as_deref(), Some((&name, Problem::FormTooOld)));
         }
-        if let Passage::Solve(_) = self.passage(asked, way, Some(&name)).await? {
-            return self.local_form(asked, way, wish.as_deref(), Some((&name, Problem::Challenged)));
-        }
-        let (from, device) = (asked.request.client.ip, self.known_device(asked, &way.name, &name));
+        let (from, device) = (asked.request.client.ip, self.known_device(asked, (way, &**users), &name));
         let attempt = users::SignIn { name: &name, password: &password, from, device };
-        match users.verify(&attempt).await {
+        // whoever may try nothing is no reason to ask anybody about them
+        let blocked = if self.bot.is_some() { users.blocked(&attempt).await } else { None };
+        if blocked.is_none() {
+            if let Passage::Solve(_) = self.passage(asked, way, Some(&name)).await? {
+                return self.local_form(asked, way, wish.as_deref(), Some((&name, Problem::Challenged)));
+            }
+        }
+        let verdict = match blocked {
+            Some(refused) => Err(refused),
+            None => users.verify(&attempt).await,
+        };
+        match verdict {
             Ok(user) => {
                 let arrived = Arrived {
                     provider: &way.name,
@@ -75,7 +83,7 @@ impl Own {
                     now: asked.request.now,
                 };
                 let reply = self.admit(asked, arrived, (&destination, None)).await?;
-                self.with_known_device(asked, (&way.name, &user.name), reply)
+                self.with_known_device(asked, (way, &**users, &user.name), reply)
             }
             Err(refused) => {
                 // what somebody typed may be their password, and is written down only where it is a name
@@ -146,7 +154,7 @@ impl Own {
         let targets: Vec<&str> = self.destinations.iter().map(crate::domain::origins::Origin::as_str).collect();
         let mut reply = page(self, status, &form, &targets);
         if let Some(captcha) = captcha {
-            reply.headers = self.site.headers_with_script(&targets, &captcha.script_url);
+            reply.headers = self.site.headers_with_script(&targets, (&captcha.script_url, &captcha.origins));
         }
         reply.denial = problem.map(|(_, problem)| denial_of(&problem));
         if status == StatusCode::UNAUTHORIZED {

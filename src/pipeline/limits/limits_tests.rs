@@ -150,16 +150,16 @@ async fn renewal_is_counted_by_sign_in_and_by_user() {
     let (guard, _) = guard(&[BuiltIn::RefreshFamily.limit(), BuiltIn::RefreshUser.limit()]);
     let user = UserHash::of(&SourceName::new("local"), "alice");
     let session = |n: u8| SessionId::from_bytes([n; 16]);
-    for _ in 0..5 {
-        assert!(guard.charge_renewal(session(1), user).await.is_ok());
+    for _ in 0..30 {
+        assert!(guard.charge_family(session(1)).await.is_ok());
     }
-    assert!(guard.charge_renewal(session(1), user).await.is_err(), "five at once of one sign-in");
-    assert!(guard.charge_renewal(session(2), user).await.is_ok(), "others of the user go on");
+    assert!(guard.charge_family(session(1)).await.is_err(), "thirty at once of one sign-in");
+    assert!(guard.charge_family(session(2)).await.is_ok(), "others of the user go on");
     let mut got = 0;
-    for n in 0..40 {
-        got += usize::from(guard.charge_renewal(session(10 + n), user).await.is_ok());
+    for _ in 0..100 {
+        got += usize::from(guard.charge_user(user).await.is_ok());
     }
-    assert_eq!(got, 9, "fifteen at once of one user");
+    assert_eq!(got, 60, "sixty at once of one user");
 }
 
 #[tokio::test]

@@ -80,7 +80,7 @@ pub struct Facts<'a> {
 }
 
 /// A request that is over a limit, or of which that cannot be told.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Over {
     pub denial: Denial,
     pub headers: Vec<(HeaderName, HeaderValue)>,
@@ -181,19 +181,27 @@ impl Guard {
         self.spend(kept, &key, kept.limit.cost, &mut Met::default()).await
     }
 
-    /// Counts the use of a renewal token whose MAC is good: for its sign-in, and for its user.
+    /// Counts the use of a renewal token whose MAC is good for its sign-in.
     ///
     /// # Errors
     /// What to answer instead.
-    pub async fn charge_renewal(&self, session: SessionId, user: UserHash) -> Result<(), Over> {
-        let names = [(BuiltIn::RefreshFamily, session.as_bytes()), (BuiltIn::RefreshUser, user.as_bytes())];
-        for (which, name) in names {
-            let Some(kept) = self.built_in(which) else { continue };
-            let mut key = KeyText::of(kept.number);
-            key.part(&[name]);
-            self.spend(kept, &key, kept.limit.cost, &mut Met::default()).await?;
-        }
-        Ok(())
+    pub async fn charge_family(&self, session: SessionId) -> Result<(), Over> {
+        self.charge_named(BuiltIn::RefreshFamily, session.as_bytes()).await
+    }
+
+    /// Counts it for its user, once the sign-in is known to live.
+    ///
+    /// # Errors
+    /// What to answer instead.
+    pub async fn charge_user(&self, user: UserHash) -> Result<(), Over> {
+        self.charge_named(BuiltIn::RefreshUser, user.as_bytes()).await
+    }
+
+    async fn charge_named(&self, which: BuiltIn, name: &[u8]) -> Result<(), Over> {
+        let Some(kept) = self.built_in(which) else { return Ok(()) };
+        let mut key = KeyText::of(kept.number);
+        key.part(&[name]);
+        self.spend(kept, &key, kept.limit.cost, &mut Met::default()).await
     }
 
     /// Counts a request of `caller` as under way on `route` for as long as the answer lives. Nobody in particular is counted

@@ -259,7 +259,7 @@ fn house(
     let users: Arc<dyn LocalUsers> = Arc::<File>::clone(users);
     let providers = HashMap::from([(SourceName::new("id"), provider)]);
     let users = HashMap::from([(SourceName::new("local"), users)]);
-    House::new(ground, terms, origins, (providers, users), Arc::new(identity))
+    House::new(ground, terms, origins, (providers, users), (Arc::new(identity), None))
 }
 
 pub(crate) fn terms(mode: Mode) -> Terms {
@@ -320,6 +320,14 @@ impl File {
 impl LocalUsers for File {
     async fn verify(&self, attempt: &users::SignIn<'_>) -> Result<Arc<User>, users::Refused> {
         self.find(attempt.name).filter(|_| attempt.password.matches(b"secret")).ok_or(users::Refused::Wrong)
+    }
+
+    async fn blocked(&self, _: &users::SignIn<'_>) -> Option<users::Refused> {
+        None
+    }
+
+    fn credential(&self, name: &str) -> Option<[u8; 32]> {
+        self.find(name).map(|_| [0; 32])
     }
 
     fn find(&self, name: &str) -> Option<Arc<User>> {

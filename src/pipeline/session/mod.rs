@@ -27,12 +27,13 @@ pub use once::Unused;
 pub use opaque::left;
 pub use recognise::{cleared, Asking, Recognised, Turned, SHARED};
 pub use record::{Place, ProviderTokens, Record, Unopened};
-pub use renew::{Renewed, Renewing};
+pub use renew::{Occasion, Renewed, Renewing};
 pub use watch::{Left, News, Watch};
 
 use super::cache::{CredentialCache, Verified};
 use super::degraded::Degraded;
 use super::keys::SigningRing;
+use super::limits::Guard;
 use crate::domain::cookies::{CookiePlan, SameSite};
 use crate::domain::device;
 use crate::domain::family::{MacRing, Rules};
@@ -154,6 +155,8 @@ pub struct House {
     /// What our own tokens must say.
     own: Issuer,
     identity: Arc<IdentityHeaders>,
+    /// `None`: renewals are not counted.
+    limits: Option<Arc<Guard>>,
     cache: CredentialCache,
 }
 
@@ -207,12 +210,12 @@ impl House {
         terms: Terms,
         origins: PublicOrigins,
         (providers, users): (Providers, LocalProviders),
-        identity: Arc<IdentityHeaders>,
+        (identity, limits): (Arc<IdentityHeaders>, Option<Arc<Guard>>),
     ) -> Arc<Self> {
         let own = own::terms(origins.issuer().as_str(), &terms.audience, terms.session_claim);
         ground.providers.lock().clone_from(&providers);
         let (number, cache) = (ground.houses.fetch_add(1, Ordering::Relaxed), CredentialCache::default());
-        Arc::new(Self { ground, terms, origins, providers, users, number, own, identity, cache })
+        Arc::new(Self { ground, terms, origins, providers, users, number, own, identity, limits, cache })
     }
 
     /// How cookies are written for a request to `authority`. A request that came by a name that is not public gets the

@@ -147,7 +147,9 @@ impl House {
             Renewed::Issued { issued, .. } => {
                 issued.cookies(&self.cookies(asking.authority, asking.proto), held).unwrap_or_default()
             }
-            Renewed::Back(_) | Renewed::Refused(_) | Renewed::Ended(_) | Renewed::CannotTell(_) => Vec::new(),
+            Renewed::Back(_) | Renewed::Refused(_) | Renewed::Ended(_) | Renewed::Over(_) | Renewed::CannotTell(_) => {
+                Vec::new()
+            }
         }
     }
 }

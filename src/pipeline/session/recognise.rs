@@ -1,7 +1,7 @@
 //! From our cookies to the caller.
 
 use super::elsewhere::Elsewhere;
-use super::renew::{Renewed, Renewing};
+use super::renew::{Occasion, Renewed, Renewing};
 use super::{session_of, House, Mode, Place, Renewal};
 use crate::domain::cookies::{CookiePlan, Name, OurCookies, Parity, SessionCookie};
 use crate::domain::csrf::{self, Cause, Csrf, Friends};
@@ -17,6 +17,7 @@ use crate::domain::time::UnixTime;
 use crate::domain::token::jose::Unverified;
 use crate::domain::token::verify::{verify, Rejection};
 use crate::pipeline::cache::{SessionFacts, Verified};
+use crate::pipeline::limits::Over;
 use crate::pipeline::permit::{Caller, Memory};
 use crate::ports::{with_keys, Credential, KeySource, Keys};
 use http::{HeaderMap, HeaderValue, Method};
@@ -142,10 +143,12 @@ impl House {
                 Err(Turned::Away(denial, clear))
             }
             // The token is good for a while yet; whatever cannot be told now can be told later.
-            (None | Some(Renewed::CannotTell(_) | Renewed::Back(_)), Ok((verified, memory))) => {
+            (None | Some(Renewed::CannotTell(_) | Renewed::Over(_) | Renewed::Back(_)), Ok((verified, memory))) => {
                 Ok((verified, memory, Vec::new()))
             }
-            (Some(Renewed::CannotTell(denial)), Err(_)) => Err(Turned::Away(denial, Vec::new())),
+            (Some(Renewed::Over(Over { denial, .. }) | Renewed::CannotTell(denial)), Err(_)) => {
+                Err(Turned::Away(denial, Vec::new()))
+            }
             (Some(Renewed::Back(generation)), Err(_)) => Err(Turned::Back(self.marker(plan, generation))),
             // Not for this route to clear: elsewhere the same cookies may still be renewed.
             (None, Err(denial)) if said.is_some() || denial.code.status() != 401 => {
@@ -338,6 +341,7 @@ impl House {
             transport: Transport::Cookie,
             grace: self.terms.family.grace,
             uses: asking.uses,
+            occasion: Occasion::Unseen,
             ip: asking.ip,
             now: asking.now,
         })

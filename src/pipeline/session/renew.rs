@@ -11,6 +11,7 @@ use crate::domain::principal::SourceName;
 use crate::domain::session::{FamilyId, Millis, SessionId, Times};
 use crate::domain::time::UnixTime;
 use crate::pipeline::cache::Verified;
+use crate::pipeline::limits::Over;
 use crate::ports::store::{Ruling, Stored, Touch};
 use crate::ports::{Credential, KeySource, RevokedFor, SessionEvent};
 use std::net::IpAddr;
@@ -29,8 +30,18 @@ pub struct Renewing {
     pub grace: Duration,
     /// It puts off the idle end.
     pub uses: bool,
+    pub occasion: Occasion,
     pub ip: Option<IpAddr>,
     pub now: UnixTime,
+}
+
+/// Why a renewal is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// Somebody asks for it.
+    Asked,
+    /// A request came whose access token has ended, or soon will.
+    Unseen,
 }
 
 /// What came of it.
@@ -49,6 +60,8 @@ pub enum Renewed {
     Refused(Denial),
     /// The session has ended, or the user has to prove something first.
     Ended(Denial),
+    /// Too often. The session goes on, and its cookies stay.
+    Over(Over),
     /// Neither: the store cannot be asked.
     CannotTell(Denial),
 }
@@ -80,6 +93,9 @@ impl House {
             return Renewed::CannotTell(Denial::new(Code::StoreUnavailable, words));
         }
         let place = Place { user: renewing.said.user, id: session_of(renewing.said.family) };
+        if let Err(over) = self.charge(place, renewing).await {
+            return Renewed::Over(over);
+        }
         let stored = match self.ground.store.load(place.user, place.id).await {
             Ok(Some(stored)) => stored,
             // The family may still know that it was revoked; to the caller it is all the same.
@@ -100,6 +116,9 @@ impl House {
             self.ground.events.renewed("revoked");
             // Whoever is unblocked goes on where they were.
             return if denial.code == Code::UserBlocked { Renewed::Refused(denial) } else { Renewed::Ended(denial) };
+        }
+        if let Err(over) = self.charge_user(place, renewing).await {
+            return Renewed::Over(over);
         }
         let seen = Seen {
             place,
@@ -131,6 +150,25 @@ impl House {
             Err(renewed) => return renewed,
         };
         self.renew_with(place, (record, stored), given, renewing).await
+    }
+
+    /// Once for all who wait for one answer: twenty tabs are one renewal. The MAC was good, so nobody spends for others;
+    /// and before the store is asked, so a renewal token that died costs it little, however often it comes.
+    async fn charge(&self, place: Place, renewing: &Renewing) -> Result<(), Over> {
+        let Some(limits) = &self.limits else { return Ok(()) };
+        match limits.charge_family(place.id).await {
+            // whether the store can be asked is told by the questions that follow
+            Err(over) if renewing.occasion == Occasion::Unseen && over.denial.code != Code::RateLimited => Ok(()),
+            charged => charged,
+        }
+    }
+
+    /// Only for a session that lives: dead ones must not spend for those a user has left.
+    async fn charge_user(&self, place: Place, renewing: &Renewing) -> Result<(), Over> {
+        match &self.limits {
+            Some(limits) if renewing.occasion == Occasion::Asked => limits.charge_user(place.user).await,
+            Some(_) | None => Ok(()),
+        }
     }
 
     async fn renew_with(

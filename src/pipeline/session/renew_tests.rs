@@ -2,8 +2,14 @@ use super::super::fixture::*;
 use super::*;
 use crate::domain::headers::forwarded::Proto;
 use crate::domain::headers::identity::IdentityHeaders;
+use crate::domain::limit::{Bucket, BuiltIn, Limit, Prefixes, Rate};
+use crate::domain::session::Millis;
+use crate::pipeline::limits::{Guard, Limiter, Plan};
+use crate::pipeline::revocation::fixture::TestClock;
 use crate::pipeline::session::{Mode, Renewal, Terms, Turned};
+use crate::ports::limits::{Single, Tally};
 use crate::ports::store::Sessions as _;
+use crate::store::{Clock, MemoryBuckets};
 use std::sync::Arc;
 
 /// A browser that comes back when its access token has ended.
@@ -41,6 +47,69 @@ async fn a_user_who_left_the_file_is_signed_out_at_the_next_renewal() {
         let facts = verified.session().unwrap();
         assert_eq!(town.store.inner.load(facts.user, facts.id).await, Ok(None), "{mode:?}");
     }
+}
+
+/// Renewals of one sign-in, at most three at once.
+fn counted(town: &mut Town) {
+    let rate = Rate::per_minute(1);
+    let family = Limit { rate, bucket: Bucket::new(rate, 3), ..BuiltIn::RefreshFamily.limit() };
+    let user = Limit { rate, bucket: Bucket::new(rate, 3), ..BuiltIn::RefreshUser.limit() };
+    let buckets = MemoryBuckets::new(Clock::new(|| Millis(1_000_000)));
+    let limiter = Limiter::new(Arc::new(buckets), Arc::new(Single), TestClock::new());
+    let plan = Plan { limiter, limits: &[family, user], routes: &[], prefixes: Prefixes::default() };
+    let guard = Guard::new(plan, |_| Arc::new(Unheard) as _, |_| Arc::default());
+    Arc::get_mut(&mut town.house).unwrap().limits = Some(guard);
+}
+
+#[derive(Debug)]
+struct Unheard;
+
+impl Tally for Unheard {
+    fn over(&self) {}
+}
+
+#[tokio::test]
+async fn renewals_that_nobody_sees_are_counted_and_five_tabs_are_one() {
+    let mut town = Town::new(Mode::Jwt).await;
+    counted(&mut town);
+    let jar = town.sign_in("alice").await;
+    town.pass(ACCESS + 30);
+    let tab = || town.ask(&jar);
+    let answers = tokio::join!(tab(), tab(), tab(), tab(), tab());
+    let answers = [answers.0, answers.1, answers.2, answers.3, answers.4];
+    assert!(answers.iter().all(Result::is_ok), "one flight");
+    for _ in 0..2 {
+        town.ask(&jar).await.unwrap();
+    }
+    match town.ask(&jar).await {
+        Err(Turned::Away(denial, cookies)) => assert_eq!((denial.code, cookies.len()), (Code::RateLimited, 0)),
+        other => panic!("{other:?}"),
+    }
+    let verified = town.ask(&town.sign_in("alice").await).await;
+    assert!(verified.is_ok(), "another sign-in has its own count");
+}
+
+/// Else whoever keeps the cookies of a session that has ended spends for those that live.
+#[tokio::test]
+async fn what_died_spends_for_nobody() {
+    let mut town = Town::new(Mode::Jwt).await;
+    counted(&mut town);
+    let jars = [town.sign_in("alice").await, town.sign_in("alice").await];
+    let plan = town.house.cookies("app.test", Proto::Https);
+    let asked = |town: &Town, jar: &str| {
+        let headers = browser(jar);
+        let said = town.house.renewal(&plan.read(&headers).unwrap()).unwrap();
+        let (device, ip, now) = (Device::from_headers(&headers), None, town.now());
+        let (transport, occasion) = (Transport::Cookie, Occasion::Asked);
+        Renewing { said, device, bounced: false, transport, uses: true, occasion, ip, now }
+    };
+    let place = town.house.place(&plan.read(&browser(&jars[0])).unwrap(), town.now()).await.unwrap().unwrap();
+    town.house.end(place, None).await.unwrap();
+    for turn in 0..10 {
+        let renewed = town.house.renew(asked(&town, &jars[0])).await;
+        assert!(if turn < 3 { matches!(renewed, Renewed::Ended(_)) } else { matches!(renewed, Renewed::Over(_)) });
+    }
+    assert!(matches!(town.house.renew(asked(&town, &jars[1])).await, Renewed::Issued { .. }));
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ pub use limits::MemoryBuckets;
 pub use tallies::Tallies;
 
 use super::{Clock, REMEMBERED_LONGER};
-use crate::domain::failures::{Charged, Schedule, TallyKey};
+use crate::domain::failures::{Charged, Schedule, Tally, TallyKey};
 use crate::domain::family::Family;
 use crate::domain::session::{FamilyId, HandleHash, Millis, ProviderSid, SessionId, Times, UserHash};
 use crate::ports::store::{Document, Failures, Locks, Nonce, Once, StoreError, Stored, Vault};
@@ -305,6 +305,14 @@ impl Failures for Memory {
 
     async fn give_back(&self, key: TallyKey, serial: u32, schedule: &Schedule) -> Result<(), StoreError> {
         self.failures.give_back(key, serial, schedule).await
+    }
+
+    async fn failed(&self, key: TallyKey, schedule: &Schedule) -> Result<(), StoreError> {
+        self.failures.failed(key, schedule).await
+    }
+
+    async fn tally(&self, key: TallyKey) -> Result<(Tally, Millis), StoreError> {
+        self.failures.tally(key).await
     }
 
     async fn forget(&self, key: TallyKey) -> Result<(), StoreError> {

@@ -93,6 +93,16 @@ impl Failures for Tallies {
         Ok(())
     }
 
+    async fn failed(&self, key: TallyKey, schedule: &Schedule) -> Result<(), StoreError> {
+        self.change(key, |tally, now| tally.confirm(schedule, now));
+        Ok(())
+    }
+
+    async fn tally(&self, key: TallyKey) -> Result<(Tally, Millis), StoreError> {
+        let shelf = self.shelf.lock();
+        Ok((shelf.by_key.get(&key).copied().unwrap_or_default(), self.clock.now()))
+    }
+
     async fn forget(&self, key: TallyKey) -> Result<(), StoreError> {
         self.shelf.lock().take(key);
         Ok(())
@@ -111,7 +121,8 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::sync::Arc;
 
-    const TERMS: Schedule = Schedule { free: 9, block: Duration::from_secs(60), block_max: Duration::from_secs(3600) };
+    const TERMS: Schedule =
+        Schedule { free: 9, block: Duration::from_secs(60), block_max: Duration::from_secs(3600), fades: None };
 
     fn tallies(most: usize) -> (Arc<AtomicU64>, Tallies) {
         let time = Arc::new(AtomicU64::new(1_000_000));

@@ -47,6 +47,8 @@ scripts! {
     REPLACE = "replace.lua";
     CHARGE = "charge.lua";
     GIVE_BACK = "give_back.lua";
+    FAILED = "failed.lua";
+    TALLY = "tally.lua";
     RESERVE = "reserve.lua";
 }
 
