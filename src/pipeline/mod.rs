@@ -250,10 +250,9 @@ impl Gate {
     /// The limits of a route that count its callers, and how many of them are under way.
     async fn admit_counted(&self, visit: &Visit<'_>, caller: &Caller, met: &mut Met) -> Result<Option<UnderWay>, Over> {
         let Some(limits) = &self.limits else { return Ok(None) };
-        // First what costs nothing and is given back.
-        let under_way = limits.begin(visit.route, caller.principal())?;
+        // Last what is held: whoever waits for the store is not under way yet, and shuts out nobody.
         self.count(visit, Some(caller), met).await?;
-        Ok(under_way)
+        limits.begin(visit.route, caller.principal())
     }
 
     /// The limits of a route: without a caller those that need none, with one the others.

@@ -16,9 +16,15 @@ use std::fmt::Debug;
 /// - A store that cannot tell says so: whether to wait, to share or to refuse is the limit's to decide.
 #[async_trait]
 pub trait Buckets: Send + Sync + Debug {
-    /// Takes from every bucket that is asked for, each for itself; the answers stand in the order of the questions. After
-    /// an error some may have been taken: tokens are lost then, and none is too many.
-    async fn reserve(&self, asks: &[Ask]) -> Result<Vec<Told>, StoreError>;
+    /// Takes from every bucket that is asked for, each for itself; the answers stand in the order of the questions.
+    /// `None` is one that cannot be asked while others can, as where each has a server of its own. After that, or an
+    /// error, some may have been taken: tokens are lost then, and none is too many.
+    async fn reserve(&self, asks: &[Ask]) -> Result<Vec<Option<Told>>, StoreError>;
+
+    /// Whether there is anybody to ask: without a connection there is nothing to wait for.
+    fn is_reachable(&self) -> bool {
+        true
+    }
 
     /// Fills a bucket. `false`: it was full.
     async fn refill(&self, id: BucketId) -> Result<bool, StoreError>;

@@ -136,6 +136,12 @@ impl KeyText {
         self.bytes.get(..self.length).unwrap_or_default()
     }
 
+    /// What tells the limit from others: a key without any part, as no request has it.
+    #[must_use]
+    pub fn limit(&self) -> &[u8] {
+        self.bytes.get(..size_of::<u64>()).unwrap_or_default()
+    }
+
     fn put(&mut self, bytes: &[u8]) {
         let end = self.length + bytes.len();
         if let Some(room) = self.bytes.get_mut(self.length..end) {

@@ -5,7 +5,7 @@
 //! at most what the store gave in it and in the second before: `burst + rate × (window + 1 s)`. What is not spent by then
 //! is dropped. Nothing is ever given on credit.
 
-use super::bucket::{Bucket, Micros, Taken};
+use super::bucket::{Bucket, Micros};
 use super::fields::Standing;
 
 /// How long after the question a reserved token may be spent.
@@ -29,7 +29,7 @@ pub struct Lease {
     /// Requests that spent it.
     visits: u32,
     refused: Refused,
-    /// The last outage in which this replica spent from its share.
+    /// What it spent of its share while the store was away, until the store has been told.
     local: Option<Local>,
 }
 
@@ -51,8 +51,13 @@ struct Refused {
 
 #[derive(Clone, Copy, Debug)]
 struct Local {
+    /// The outage it was spent in.
     since: Micros,
+    /// When the share is full again.
     tat: Micros,
+    /// When it was last spent from.
+    at: Micros,
+    /// Nobody else spent from the bucket.
     alone: bool,
 }
 
@@ -89,6 +94,13 @@ impl Lease {
         self.recall(cost, now)
     }
 
+    /// Whether [`Self::step`] would ask.
+    #[must_use]
+    pub fn lacks(&self, cost: u32, now: Micros) -> bool {
+        let live = self.parcels.iter().filter(|parcel| parcel.until > now).map(|parcel| parcel.tokens);
+        live.fold(0, u32::saturating_add) < cost && self.recall(cost, now) == Step::Ask
+    }
+
     /// Remembers a refusal, and spends nothing.
     #[must_use]
     pub fn recall(&self, cost: u32, now: Micros) -> Step {
@@ -108,20 +120,29 @@ impl Lease {
             return Step::Granted(self.standing(bucket, now));
         }
         let share = bucket.share(away.replicas);
-        let begin = || match (away.replicas, self.tat > away.since) {
-            (0 | 1, _) => self.tat,
-            (_, true) => share.holding(0, away.since),
-            (_, false) => share.holding(1, away.since),
-        };
-        let tat = self.local.filter(|local| local.since == away.since).map_or_else(begin, |local| local.tat);
-        // what costs more than a share holds takes all of it
-        let cost = cost.min(share.burst);
-        let Taken { granted, remaining, tat, retry } = share.take(tat, now, (cost, cost));
-        self.local = Some(Local { since: away.since, tat, alone: away.replicas <= 1 });
-        if granted == 0 {
+        let tat = self.share_at(share, away);
+        // What costs more than a share holds takes all of it, and the rest on credit: nothing more until that is paid.
+        let least = share.interval.saturating_mul(u64::from(cost.min(share.burst)));
+        let retry = tat.max(now).saturating_add(least).saturating_sub(now.saturating_add(share.fill()));
+        let taken = tat.max(now).saturating_add(share.interval.saturating_mul(u64::from(cost)));
+        let tat = if retry == 0 { taken } else { tat };
+        self.local = Some(Local { since: away.since, tat, at: now, alone: away.replicas <= 1 });
+        if retry > 0 {
             return Step::Refused(Standing { remaining: 0, until: retry });
         }
-        Step::Granted(Standing { remaining, until: tat.saturating_sub(now) })
+        Step::Granted(Standing { remaining: share.available(tat, now), until: tat.saturating_sub(now) })
+    }
+
+    /// When this replica's share is full again. One outage after another brings nobody a new share: what was spent in an
+    /// earlier one counts until the store has heard of it.
+    fn share_at(&self, share: Bucket, away: Away) -> Micros {
+        let earlier = self.local.map_or(0, |local| local.tat);
+        match self.local {
+            Some(local) if local.since == away.since => local.tat,
+            Some(_) | None if away.replicas <= 1 => self.tat.max(earlier),
+            Some(_) | None if self.tat.max(earlier) > away.since => share.holding(0, away.since).max(earlier),
+            Some(_) | None => share.holding(1, away.since),
+        }
     }
 
     /// How many tokens to ask for: what waits now, or what the next second will need, up to `batch`.
@@ -148,13 +169,15 @@ impl Lease {
     /// and it has counted the time in which everybody spent elsewhere. 0 after the first question since.
     #[must_use]
     pub fn ahead(&self, outage: Outage, now: Micros) -> Micros {
-        if outage.ended == 0 || self.heard > outage.ended {
-            return 0;
-        }
-        match self.local.filter(|local| local.since == outage.began && local.alone) {
-            Some(local) => local.tat.saturating_sub(now),
-            // As it was when the store went away, and what came in since it is back.
-            None => self.tat.saturating_sub(outage.began).saturating_sub(now.saturating_sub(outage.ended)),
+        let told = outage.ended == 0 || self.heard > outage.ended;
+        // As it was when the store went away, and what came in since it is back.
+        let then = self.tat.saturating_sub(outage.began).saturating_sub(now.saturating_sub(outage.ended));
+        match self.local {
+            Some(local) if local.alone => local.tat.saturating_sub(now),
+            // The others are taken to have given out as much of their shares as we of ours.
+            Some(local) => local.tat.saturating_sub(now).max(if told { 0 } else { then }),
+            None if told => 0,
+            None => then,
         }
     }
 
@@ -164,7 +187,8 @@ impl Lease {
         self.heard = sent;
         self.spent = 0;
         self.visits = 0;
-        self.local = None;
+        // a question that was under way when the store was given up told it nothing of what was spent since
+        self.local = self.local.filter(|local| local.at > sent);
         self.refused = Refused::default();
         if told.granted == 0 {
             let enough = now.saturating_add(told.retry);

@@ -97,6 +97,23 @@ fn what_costs_more_than_a_share_holds_is_not_shut_out() {
 }
 
 #[test]
+fn a_dear_request_is_paid_off_before_the_next() {
+    // two tokens a share, one in six seconds
+    let (away, mut lease) = (Away { since: START, replicas: 10 }, Lease::default());
+    let got = (0..600).filter(|second| granted(lease.step_alone(BUCKET, 5, START + second * LIFE, away))).count();
+    assert!((19..=21).contains(&got), "{got} in ten minutes, at one in thirty seconds");
+}
+
+#[test]
+fn a_late_answer_does_not_forgive_what_was_spent_since_it_was_asked_for() {
+    let mut lease = Lease::default();
+    assert!(granted(lease.step_alone(BUCKET, 1, START + 10, Away { since: START + 5, replicas: 3 })));
+    lease.learn(&Told { granted: 1, remaining: 19, reset: 0, retry: 0, least: 1 }, (START, START + 20));
+    let next = Away { since: START + 30, replicas: 3 };
+    assert!(!granted(lease.step_alone(BUCKET, 1, START + 30, next)));
+}
+
+#[test]
 fn a_replica_without_company_goes_on_as_the_store_would() {
     let away = Away { since: START, replicas: 1 };
     let mut lease = Lease::default();
@@ -140,7 +157,7 @@ impl World {
         Self { bucket, tat: 0, replicas, admitted: Vec::new(), away: None, outage: Outage::default() }
     }
 
-    fn request(&mut self, at: usize, now: Micros, takes: Micros) {
+    fn request(&mut self, at: usize, now: Micros, takes: Micros, cost: u32) {
         let count = u32::try_from(self.replicas.len()).unwrap();
         let batch = (self.bucket.burst / (8 * count)).max(1);
         let replica = &mut self.replicas[at];
@@ -150,19 +167,19 @@ impl World {
             replica.answer = None;
         }
         let step = match self.away {
-            Some(away) => replica.lease.step_alone(self.bucket, 1, now, away),
-            None => replica.lease.step(self.bucket, 1, now),
+            Some(away) => replica.lease.step_alone(self.bucket, cost, now, away),
+            None => replica.lease.step(self.bucket, cost, now),
         };
         if granted(step) {
-            self.admitted.push(now);
+            self.admitted.extend((0..cost).map(|_| now));
         }
         if self.away.is_none() && replica.answer.is_none() && (step == Step::Ask || replica.lease.runs_low(now, batch))
         {
-            let want = replica.lease.want(self.bucket, now, (1, batch));
+            let want = replica.lease.want(self.bucket, now, (cost, batch)).max(cost);
             // the store hears of it half-way
             let heard = now + takes / 2;
             self.tat = self.tat.max(heard + replica.lease.ahead(self.outage, now));
-            let told = told(self.bucket, &mut self.tat, heard, (want, 1));
+            let told = told(self.bucket, &mut self.tat, heard, (want, cost));
             replica.answer = Some((now, now + takes, told));
         }
     }
@@ -194,6 +211,59 @@ impl World {
     }
 }
 
+/// Everybody floods for a minute while the store comes and goes.
+fn flaps(replicas: usize, amnesia: bool) -> World {
+    let mut world = World::new(BUCKET, replicas);
+    for turn in 0..12_000 {
+        let now = START + turn * LIFE / 200;
+        match turn % 120 {
+            0 => world.comes_back(now, amnesia),
+            60 => world.goes_away(now),
+            _ => {}
+        }
+        world.request(usize::try_from(turn).unwrap() % replicas, now, 400, 1);
+    }
+    world
+}
+
+#[test]
+fn one_outage_after_another_brings_nobody_a_new_share() {
+    for amnesia in [false, true] {
+        let alone = flaps(1, amnesia);
+        assert!((90..=122).contains(&alone.admitted.len()), "{} of 122", alone.admitted.len());
+        for replicas in 1..5 {
+            let worst = flaps(replicas, amnesia).worst(u64::try_from(replicas).unwrap());
+            assert!(worst <= 0, "{worst} over on {replicas}");
+        }
+    }
+}
+
+#[test]
+fn whoever_moves_when_the_store_goes_finds_no_second_burst_when_it_is_back() {
+    let mut world = World::new(BUCKET, 3);
+    for turn in 0..1_200 {
+        let now = START + turn * LIFE / 200;
+        match turn {
+            400 => world.goes_away(now),
+            800 => world.comes_back(now, true),
+            _ => {}
+        }
+        world.request(usize::from(turn >= 400), now, 400, 1);
+    }
+    assert!(world.worst(3) <= 0, "{} over", world.worst(3));
+}
+
+#[test]
+fn whoever_was_idle_begins_an_outage_with_one_token_a_replica() {
+    let mut world = World::new(BUCKET, 3);
+    world.request(0, START, 400, 1);
+    world.request(0, START + 1_000, 400, 1);
+    let later = START + 60 * LIFE;
+    world.goes_away(later);
+    (0..300).for_each(|turn| world.request(turn % 3, later + 1, 400, 1));
+    assert_eq!(world.admitted.len(), 1 + 3);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
@@ -208,7 +278,7 @@ proptest! {
         let mut now = START;
         for (at, pause, takes) in requests {
             now += pause;
-            world.request(at % replicas, now, takes);
+            world.request(at % replicas, now, takes, 1);
         }
         prop_assert!(world.worst(0) <= 0, "{} over", world.worst(0));
         prop_assert!(!world.admitted.is_empty() || replicas > 0);
@@ -220,27 +290,34 @@ proptest! {
         rate in 30_u32..2_000,
         burst in 1_u32..60,
         replicas in 1_usize..5,
-        (lost, back) in (2_u64..20, 2_u64..40),
+        outages in prop::collection::vec((2_u64..60, 1_u64..60), 1..6),
+        cost in 1_u32..6,
         amnesia in any::<bool>(),
         pauses in prop::collection::vec(1_u64..20_000, 64),
     ) {
         let mut world = World::new(Bucket::new(Rate::per_minute(rate), burst), replicas);
-        let (lost, back) = (START + lost * LIFE, START + (lost + back) * LIFE);
-        let mut now = START;
-        for (turn, pause) in pauses.iter().cycle().enumerate() {
-            now += pause;
-            if now >= back {
-                world.comes_back(now, amnesia);
-            } else if now >= lost && world.away.is_none() {
-                world.goes_away(now);
-            }
-            if now > back + 10 * LIFE {
-                break;
-            }
-            world.request(turn % replicas, now, 400);
+        let cost = cost.min(burst);
+        let (mut now, mut turn) = (START, 0);
+        let mut flood = |world: &mut World, until: Micros| while now < until {
+            now += pauses[turn % pauses.len()];
+            turn += 1;
+            world.request(turn % replicas, now, 400, cost);
+        };
+        let mut moment = START;
+        for (up, down) in &outages {
+            moment += up * LIFE / 4;
+            flood(&mut world, moment);
+            world.goes_away(moment);
+            moment += down * LIFE / 4;
+            flood(&mut world, moment);
+            world.comes_back(moment, amnesia);
         }
-        // one more for a caller whom a replica had not heard of
-        let more = u64::try_from(replicas).unwrap();
+        flood(&mut world, moment + 10 * LIFE);
+        // One request more for a caller whom a replica had not heard of; what a dear one takes on credit is not owed any
+        // more when the store is back.
+        let count = u64::try_from(replicas).unwrap();
+        let on_credit = u64::from(cost) * count > u64::from(burst);
+        let more = count * u64::from(cost) * if on_credit { u64::try_from(outages.len()).unwrap() } else { 1 };
         prop_assert!(world.worst(more) <= 0, "{} over", world.worst(more));
     }
 }

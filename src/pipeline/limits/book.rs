@@ -30,6 +30,15 @@ pub(super) struct Entry {
     pub(super) lease: Lease,
     /// Ends when the answer to the question under way is here.
     pub(super) question: Option<watch::Receiver<()>>,
+    /// This bucket could not be asked about while others could.
+    pub(super) missed: Option<Missed>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Missed {
+    pub(super) since: Micros,
+    /// It is not asked about again before.
+    pub(super) until: Micros,
 }
 
 #[derive(Default)]
@@ -61,6 +70,14 @@ impl Book {
     }
 }
 
+impl Entry {
+    /// Whether somebody has to ask about it, and nobody does.
+    pub(super) fn asks(&self, cost: u32, now: Micros) -> bool {
+        let asked = self.question.as_ref().is_some_and(|question| question.has_changed().is_ok());
+        !asked && self.missed.is_none() && self.lease.lacks(cost, now)
+    }
+}
+
 impl Shard {
     pub(super) fn find(&mut self, key: &[u8]) -> Option<&mut Entry> {
         self.entries.get_mut(key)
@@ -77,14 +94,35 @@ impl Shard {
         self.entries.get_mut(key)
     }
 
-    fn has_room(&mut self, now: Micros) -> bool {
-        if self.entries.len() < PER_SHARD {
-            return true;
+    /// The same while the store is away, when what is forgotten is known to nobody: nobody makes room by it. Those who
+    /// find none share one entry with everybody else of their limit, called `crowd`, which is in another shard maybe.
+    pub(super) fn open_alone(&mut self, key: &[u8], now: Micros) -> Option<&mut Entry> {
+        if !self.entries.contains_key(key) && self.entries.len() >= PER_SHARD {
+            self.sweep(now);
+            if self.entries.len() >= PER_SHARD {
+                return None;
+            }
         }
+        Some(self.entries.entry(key.into()).or_default())
+    }
+
+    /// There are as many of them as limits, so they need no room.
+    pub(super) fn open_crowd(&mut self, crowd: &[u8]) -> &mut Entry {
+        self.entries.entry(crowd.into()).or_default()
+    }
+
+    fn sweep(&mut self, now: Micros) {
         if now >= self.swept.saturating_add(SWEEP_EVERY) {
             self.swept = now;
             self.entries.retain(|_, entry| entry.question.is_some() || !entry.lease.is_idle(now));
         }
+    }
+
+    fn has_room(&mut self, now: Micros) -> bool {
+        if self.entries.len() < PER_SHARD {
+            return true;
+        }
+        self.sweep(now);
         if self.entries.len() >= PER_SHARD {
             let victim = self.entries.iter().find(|(_, entry)| entry.question.is_none()).map(|(key, _)| key.clone());
             victim.and_then(|key| self.entries.remove(&key));

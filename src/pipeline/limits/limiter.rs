@@ -4,11 +4,11 @@
 //! Questions of many buckets travel together. They run in tasks of their own, so that a client who hangs up loses no
 //! tokens for the others.
 
-use super::book::Book;
-use super::weather::Weather;
+use super::book::{Book, Entry, Missed};
+use super::weather::{Weather, LOOK_EVERY};
 use crate::domain::limit::bucket::{micros, Micros};
 use crate::domain::limit::fields::Standing;
-use crate::domain::limit::lease::{Step, Told};
+use crate::domain::limit::lease::{Away, Step, Told};
 use crate::domain::limit::{Bucket, BucketId, KeyText, Limit, OnStoreDown};
 use crate::ports::limits::{Ask, Buckets, Fleet};
 use crate::ports::revocation::Clock;
@@ -111,6 +111,10 @@ impl Limiter {
         }
         let mut shard = self.book.shard(key)?;
         let entry = shard.find(key)?;
+        if let Some(missed) = entry.missed.filter(|missed| now < missed.until) {
+            let away = Away { since: missed.since, replicas: self.weather.replicas() };
+            return Some(share_out(entry, spend, now, away));
+        }
         let step = if spend.limit.exact {
             entry.lease.recall(spend.cost, now)
         } else {
@@ -128,7 +132,7 @@ impl Limiter {
                 });
                 drop(shard);
                 if let Some(tell) = ahead {
-                    self.enqueue(asked(spend, Reply::Shared(tell)), GATHER);
+                    self.enqueue([asked(spend, Reply::Shared(tell))], GATHER);
                 }
                 Some(Verdict::Granted(standing))
             }
@@ -150,6 +154,25 @@ impl Limiter {
         self.spend_alone(spend, self.now())
     }
 
+    /// Asks about several buckets in one call, and waits for what it says: whoever spends next finds it in memory.
+    pub(super) async fn gather(self: &Arc<Self>, spends: &[Spend<'_>]) {
+        let (mut asking, mut waiting) = (Vec::new(), Vec::new());
+        for spend in spends.iter().filter(|spend| !spend.limit.exact && !self.is_alone()) {
+            let (key, now) = (spend.key.as_bytes(), self.now());
+            let Some(mut shard) = self.book.shard(key) else { continue };
+            let Some(entry) = shard.open(key, now).filter(|entry| entry.asks(spend.cost, now)) else { continue };
+            let (tell, told) = watch::channel(());
+            entry.question = Some(told.clone());
+            drop(shard);
+            asking.push(asked(*spend, Reply::Shared(tell)));
+            waiting.push(told);
+        }
+        self.enqueue(asking, Duration::ZERO);
+        for mut told in waiting {
+            let _ = tokio::time::timeout(PATIENCE, told.changed()).await;
+        }
+    }
+
     fn next(self: &Arc<Self>, spend: Spend<'_>) -> Next {
         if let Some(verdict) = self.spend_now(spend) {
             return Next::Done(verdict);
@@ -163,41 +186,43 @@ impl Limiter {
         let (tell, told) = watch::channel(());
         entry.question = Some(told.clone());
         drop(shard);
-        self.enqueue(asked(spend, Reply::Shared(tell)), Duration::ZERO);
+        self.enqueue([asked(spend, Reply::Shared(tell))], Duration::ZERO);
         Next::Wait(told)
     }
 
     async fn ask_alone(self: &Arc<Self>, spend: Spend<'_>) -> Verdict {
-        let (tell, told) = oneshot::channel();
-        self.enqueue(asked(spend, Reply::Exact(tell)), Duration::ZERO);
-        match tokio::time::timeout(PATIENCE, told).await {
-            Ok(Ok(Some(told))) if told.granted >= spend.cost => {
-                Verdict::Granted(Standing { remaining: told.remaining, until: told.reset })
+        let given_up = self.now().saturating_add(micros(PATIENCE));
+        // one failure says little
+        for _ in 0..2 {
+            let (tell, told) = oneshot::channel();
+            self.enqueue([asked(spend, Reply::Exact(tell))], Duration::ZERO);
+            match tokio::time::timeout(PATIENCE, told).await {
+                Ok(Ok(Some(told))) if told.granted >= spend.cost => {
+                    return Verdict::Granted(Standing { remaining: told.remaining, until: told.reset });
+                }
+                Ok(Ok(Some(told))) => return Verdict::Refused(Standing { remaining: 0, until: told.retry }),
+                _ if self.is_alone() || self.now() >= given_up => break,
+                _ => {}
             }
-            Ok(Ok(Some(told))) => Verdict::Refused(Standing { remaining: 0, until: told.retry }),
-            _ => self.spend_alone(spend, self.now()),
         }
+        self.spend_alone(spend, self.now())
     }
 
     /// As the limit says for when the store is away.
     fn spend_alone(self: &Arc<Self>, spend: Spend<'_>, now: Micros) -> Verdict {
         self.look(now);
-        match spend.limit.on_store_down {
-            OnStoreDown::Allow => return Verdict::Unlimited,
-            OnStoreDown::Deny => return Verdict::CannotTell,
-            OnStoreDown::Local => {}
+        if let Some(verdict) = without_counting(spend.limit) {
+            return verdict;
         }
-        // Neither away nor answering in time: nobody can say how much the others gave out, so nothing more is here.
-        let later = Verdict::Refused(Standing { remaining: 0, until: micros(PATIENCE) });
-        let Some(away) = self.weather.away() else { return later };
-        let key = spend.key.as_bytes();
-        let mut shard = self.book.shard(key);
-        let Some(entry) = shard.as_mut().and_then(|shard| shard.open(key, now)) else { return later };
-        match entry.lease.step_alone(spend.limit.bucket, spend.cost, now, away) {
-            Step::Granted(standing) => Verdict::Granted(standing),
-            Step::Refused(standing) => Verdict::Refused(standing),
-            Step::Ask => Verdict::CannotTell,
+        // neither away nor answering in time: away for this request
+        let unanswered = || Away { since: now.saturating_sub(micros(PATIENCE)), replicas: self.fleet.replicas() };
+        let away = self.weather.away().unwrap_or_else(unanswered);
+        let (key, crowd) = (spend.key.as_bytes(), spend.key.limit());
+        if let Some(entry) = self.book.shard(key).as_mut().and_then(|shard| shard.open_alone(key, now)) {
+            return share_out(entry, spend, now, away);
         }
+        let mut shard = self.book.shard(crowd);
+        shard.as_mut().map_or(Verdict::CannotTell, |shard| share_out(shard.open_crowd(crowd), spend, now, away))
     }
 
     /// How a bucket stands, over all replicas. What they have reserved counts as spent.
@@ -207,7 +232,7 @@ impl Limiter {
     pub async fn look_at(&self, limit: &Limit, key: &KeyText) -> Result<Told, StoreError> {
         let id = BucketId::of(&limit.name, key.as_bytes());
         let told = self.store.reserve(&[Ask { id, bucket: limit.bucket, want: 0, least: 0, ahead: 0 }]).await?;
-        told.first().copied().ok_or_else(|| StoreError("no answer for a bucket".to_owned()))
+        told.first().copied().flatten().ok_or_else(|| StoreError("no answer for a bucket".to_owned()))
     }
 
     /// Fills a bucket: here at once, on other replicas within a second. `false`: it was full.
@@ -219,9 +244,9 @@ impl Limiter {
         self.store.refill(BucketId::of(&limit.name, key.as_bytes())).await
     }
 
-    fn enqueue(self: &Arc<Self>, asked: Asked, gather: Duration) {
+    fn enqueue(self: &Arc<Self>, asked: impl IntoIterator<Item = Asked>, gather: Duration) {
         let mut queue = self.queue.lock();
-        queue.waiting.push(asked);
+        queue.waiting.extend(asked);
         // What can wait goes with whatever is under way.
         let most = if gather.is_zero() { LANES } else { 1 };
         if queue.lanes < most {
@@ -251,7 +276,7 @@ impl Limiter {
             let answer = self.reserve(&asks).await;
             let now = self.now();
             for (at, asked) in batch.into_iter().enumerate() {
-                let told = answer.as_ref().and_then(|answer| answer.get(at)).copied();
+                let told = answer.as_ref().map(|answer| answer.get(at).copied().flatten());
                 self.settle(asked, told, (sent, now));
             }
         }
@@ -273,7 +298,8 @@ impl Limiter {
         Ask { id: asked.id, bucket: asked.limit, want: want.max(asked.least), least: asked.least, ahead }
     }
 
-    async fn reserve(&self, asks: &[Ask]) -> Option<Vec<Told>> {
+    async fn reserve(&self, asks: &[Ask]) -> Option<Vec<Option<Told>>> {
+        let sent = self.now();
         let answer = tokio::time::timeout(PATIENCE, self.store.reserve(asks)).await;
         let now = self.now();
         match answer {
@@ -283,25 +309,34 @@ impl Limiter {
                 }
                 return Some(told);
             }
-            Ok(Err(error)) => self.lost(now, &error.0),
-            Err(_) => self.lost(now, "no answer in time"),
+            Ok(Err(error)) => self.failed((sent, now), &error.0),
+            Err(_) => self.failed((sent, now), "no answer in time"),
         }
         None
     }
 
-    fn lost(&self, now: Micros, why: &str) {
+    fn failed(&self, (sent, now): (Micros, Micros), why: &str) {
+        if !self.weather.failed(sent, now) && self.store.is_reachable() {
+            return;
+        }
         let replicas = self.fleet.replicas();
         if self.weather.lost(now, replicas) {
             tracing::warn!(target: "doorward::limits", replicas, "each replica limits alone: {why}");
         }
     }
 
-    fn settle(&self, asked: Asked, told: Option<Told>, times: (Micros, Micros)) {
+    /// `None`: nothing was answered; `Some(None)`: other questions of the call were.
+    fn settle(&self, asked: Asked, told: Option<Option<Told>>, times: (Micros, Micros)) {
+        let (missed, told) = (told == Some(None), told.flatten());
         if let Some(mut shard) = self.book.shard(&asked.key) {
-            if let Some(entry) = shard.open(&asked.key, times.1) {
+            let known = told.is_none() && !missed;
+            let entry = if known { shard.find(&asked.key) } else { shard.open(&asked.key, times.1) };
+            if let Some(entry) = entry {
                 if let Some(told) = &told {
                     entry.lease.learn(told, times);
                 }
+                let since = entry.missed.map_or(times.1, |missed| missed.since);
+                entry.missed = missed.then_some(Missed { since, until: times.1.saturating_add(LOOK_EVERY) });
                 if let Reply::Shared(_) = &asked.reply {
                     entry.question = None;
                     entry.lease.keep(told.map_or(0, |told| told.granted), times);
@@ -341,6 +376,26 @@ impl Limiter {
 
     fn now(&self) -> Micros {
         micros(self.clock.steady())
+    }
+}
+
+/// As the limit says for when the store is away, from a share of the bucket.
+fn share_out(entry: &mut Entry, spend: Spend<'_>, now: Micros, away: Away) -> Verdict {
+    if let Some(verdict) = without_counting(spend.limit) {
+        return verdict;
+    }
+    match entry.lease.step_alone(spend.limit.bucket, spend.cost, now, away) {
+        Step::Granted(standing) => Verdict::Granted(standing),
+        Step::Refused(standing) => Verdict::Refused(standing),
+        Step::Ask => Verdict::CannotTell,
+    }
+}
+
+fn without_counting(limit: &Limit) -> Option<Verdict> {
+    match limit.on_store_down {
+        OnStoreDown::Allow => Some(Verdict::Unlimited),
+        OnStoreDown::Deny => Some(Verdict::CannotTell),
+        OnStoreDown::Local => None,
     }
 }
 

@@ -12,6 +12,11 @@ use tokio::task::JoinSet;
 struct Shelf {
     buckets: MemoryBuckets,
     down: AtomicBool,
+    unreachable: AtomicBool,
+    /// Calls that fail yet.
+    hiccups: AtomicU32,
+    /// Its server is away.
+    lame: Mutex<Option<BucketId>>,
     calls: AtomicU32,
     questions: AtomicU32,
 }
@@ -27,14 +32,21 @@ impl Fleet for Three {
 
 #[async_trait]
 impl Buckets for Shelf {
-    async fn reserve(&self, asks: &[Ask]) -> Result<Vec<Told>, StoreError> {
+    async fn reserve(&self, asks: &[Ask]) -> Result<Vec<Option<Told>>, StoreError> {
         self.calls.fetch_add(1, Ordering::SeqCst);
         self.questions.fetch_add(u32::try_from(asks.len()).unwrap(), Ordering::SeqCst);
         tokio::task::yield_now().await;
-        if self.down.load(Ordering::SeqCst) {
+        let hiccup = self.hiccups.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+        if hiccup || self.down.load(Ordering::SeqCst) {
             return Err(StoreError("gone".to_owned()));
         }
-        self.buckets.reserve(asks).await
+        let told = self.buckets.reserve(asks).await?;
+        let lame = *self.lame.lock();
+        Ok(told.into_iter().zip(asks).map(|(told, ask)| told.filter(|_| Some(ask.id) != lame)).collect())
+    }
+
+    fn is_reachable(&self) -> bool {
+        !self.unreachable.load(Ordering::SeqCst)
     }
 
     async fn refill(&self, id: BucketId) -> Result<bool, StoreError> {
@@ -56,6 +68,9 @@ impl Rig {
         let shelf = Arc::new(Shelf {
             buckets: MemoryBuckets::new(time),
             down: AtomicBool::new(false),
+            unreachable: AtomicBool::new(false),
+            hiccups: AtomicU32::new(0),
+            lame: Mutex::default(),
             calls: AtomicU32::new(0),
             questions: AtomicU32::new(0),
         });
@@ -187,6 +202,54 @@ async fn without_the_store_shares_hold_the_bound_and_nobody_waits_for_it() {
 }
 
 #[tokio::test]
+async fn one_late_answer_is_an_outage_for_nobody() {
+    for exact in [false, true] {
+        let rig = Rig::new();
+        let limit = Limit { exact, ..limit(Rate::per_minute(1), 20) };
+        rig.shelf.hiccups.store(1, Ordering::SeqCst);
+        assert!(granted(rig.spend(0, &limit, "alice").await));
+        assert!(!rig.replicas[0].is_alone());
+        rig.shelf.hiccups.store(2, Ordering::SeqCst);
+        rig.spend(0, &limit, "bob").await;
+        assert!(rig.replicas[0].is_alone(), "two in a row are one");
+        rig.shelf.unreachable.store(true, Ordering::SeqCst);
+        rig.shelf.hiccups.store(1, Ordering::SeqCst);
+        rig.spend(1, &limit, "alice").await;
+        assert!(rig.replicas[1].is_alone(), "and so is a connection that is lost");
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_whose_server_is_away_takes_nothing_from_the_others() {
+    let rig = Rig::new();
+    let narrow = limit(Rate::per_minute(1), 1);
+    *rig.shelf.lame.lock() = Some(BucketId::of("per-user", key("alice").as_bytes()));
+    assert!(granted(rig.spend(0, &narrow, "alice").await), "from the share");
+    let calls = rig.calls();
+    assert!(!granted(rig.spend(0, &narrow, "alice").await));
+    assert_eq!(rig.calls(), calls, "and nobody waits for it again and again");
+    let wide = limit(Rate::per_minute(1), 20);
+    let mut got = 0;
+    for _ in 0..30 {
+        got += usize::from(granted(rig.spend(0, &wide, "bob").await));
+    }
+    assert_eq!((got, rig.replicas[0].is_alone()), (20, false));
+}
+
+#[tokio::test]
+async fn several_limits_of_a_request_are_asked_about_in_one_call() {
+    let rig = Rig::new();
+    let (narrow, wide) = (limit(Rate::per_minute(1), 1), limit(Rate::per_minute(1), 20));
+    let (one, other) = (key("alice"), key("192.0.2.7"));
+    let spends = [Spend { limit: &narrow, key: &one, cost: 1 }, Spend { limit: &wide, key: &other, cost: 1 }];
+    rig.replicas[0].gather(&spends).await;
+    assert_eq!((rig.calls(), rig.shelf.questions.load(Ordering::SeqCst)), (1, 2));
+    for spend in spends {
+        assert!(rig.replicas[0].spend_now(spend).is_some_and(granted), "and are in memory then");
+    }
+}
+
+#[tokio::test]
 async fn every_limit_says_itself_what_counts_without_the_store() {
     let rig = Rig::new();
     rig.shelf.down.store(true, Ordering::SeqCst);
@@ -232,7 +295,12 @@ async fn however_many_strangers_come_memory_is_bounded() {
     for n in 0..100_000_u32 {
         let _ = rig.replicas[0].spend_now(Spend { limit: &narrow, key: &key(&n.to_string()), cost: 1 });
     }
-    assert!(rig.replicas[0].book.len() <= 256 * 256);
+    assert!(rig.replicas[0].book.len() <= 256 * 256 + 1);
+    let late = ["x", "y", "z"].map(|who| rig.replicas[0].spend_now(Spend { limit: &narrow, key: &key(who), cost: 1 }));
+    let late = late.into_iter().flatten().filter(|verdict| granted(*verdict)).count();
+    assert_eq!(late, 0, "those without room have one share together");
+    let known = rig.replicas[0].spend_now(Spend { limit: &narrow, key: &key("0"), cost: 1 });
+    assert!(!known.is_some_and(granted), "and nobody's was forgotten for them");
 }
 
 #[tokio::test]

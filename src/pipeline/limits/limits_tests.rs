@@ -110,8 +110,40 @@ fn tokens_sessions_and_machines_are_told_apart() {
         let (guard, _) = guard(&[limit("a", std::slice::from_ref(&part))]);
         let of = |verified| key(&guard, &facts(&headers, verified));
         assert_ne!(of(Some(&one)), of(Some(&other)), "{part}");
-        assert_eq!(of(None), of(Some(&caller("a", "1", &json!({})))), "{part}: absent is one shared value");
+        if part != Part::Token {
+            assert_eq!(of(None), of(Some(&caller("a", "1", &json!({})))), "{part}: absent is one shared value");
+        }
     }
+}
+
+#[test]
+fn the_same_name_given_by_two_sources_is_two() {
+    let headers = headers();
+    for (part, name) in [(Part::Token, "jti"), (Part::Session, "sid")] {
+        let (guard, _) = guard(&[limit("a", &[part])]);
+        let of = |source: &str| key(&guard, &facts(&headers, Some(&caller(source, "1", &json!({ name: "x" })))));
+        assert_ne!(of("a"), of("b"), "{name}");
+    }
+}
+
+#[test]
+fn a_token_without_a_name_is_counted_by_itself() {
+    let (guard, _) = guard(&[limit("a", &[Part::Token])]);
+    let (headers, one) = (headers(), caller("a", "1", &json!({})));
+    let other = Verified::new("another", one.principal.clone(), Vec::new());
+    let of = |verified| key(&guard, &facts(&headers, verified));
+    assert!(of(Some(&one)) != of(Some(&other)) && of(Some(&one)) != of(None));
+    assert!(of(Some(&one)).len() < 80, "and not written down");
+}
+
+#[test]
+fn a_header_that_stands_there_twice_says_nothing() {
+    let (guard, _) = guard(&[limit("a", &[Part::Header("x-tenant".parse().unwrap())])]);
+    let (once, mut twice, none) = (headers(), headers(), HeaderMap::new());
+    twice.append("x-tenant", HeaderValue::from_static("other"));
+    let of = |headers| key(&guard, &Facts { trusted: true, ..facts(headers, None) });
+    assert_eq!(of(&twice), of(&none));
+    assert_ne!(of(&once), of(&none));
 }
 
 #[tokio::test]
@@ -140,8 +172,11 @@ async fn a_shadow_counts_and_lets_through() {
     let headers = headers();
     for _ in 0..5 {
         let charges = [Charge { limit: 0, cost: 1 }];
-        assert!(charge(&guard, &charges, &facts(&headers, None), &mut Met::default()).await.is_ok());
+        let mut met = Met::default();
+        assert!(charge(&guard, &charges, &facts(&headers, None), &mut met).await.is_ok());
+        assert_eq!(met.state, "", "and nobody is told");
     }
+    assert!(!is_shown(&guard.kept[0].limit));
     assert_eq!(count.0.load(Ordering::Relaxed), 3);
 }
 
@@ -177,7 +212,7 @@ async fn operators_find_the_very_bucket_that_requests_spend_from() {
     assert_eq!(guard.look(&both).await.unwrap()[0].remaining, 1, "in whichever order");
     assert_eq!(guard.reset(&both).await.unwrap(), ["b"]);
     assert_eq!(guard.look(&both).await.unwrap()[0].remaining, 2);
-    for wrong in [("ip", "x"), ("user", "alice"), ("tenant", "x")] {
+    for wrong in [("token", "x"), ("ip", "x"), ("user", "alice"), ("tenant", "x")] {
         assert_eq!(Named::parse([wrong].into_iter().map(|(part, value)| (part, value.to_owned()))), None);
     }
 }

@@ -26,6 +26,7 @@ use foldhash::quality::FixedState;
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use limiter::Spend;
+use sha2::{Digest, Sha256};
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -162,12 +163,16 @@ impl Guard {
     /// # Errors
     /// What to answer instead.
     pub async fn charge_rest(&self, charges: &[Charge], facts: &Facts<'_>, met: &mut Met) -> Result<(), Over> {
-        while let Some(charge) = charges.get(met.done) {
-            if let Some(kept) = self.kept.get(charge.limit) {
-                self.spend(kept, &self.key(kept, facts), charge.cost, met).await?;
-            }
-            met.done += 1;
+        let left = charges.iter().skip(met.done).filter_map(|charge| Some((self.kept.get(charge.limit)?, charge.cost)));
+        let left: Vec<_> = left.map(|(kept, cost)| (kept, self.key(kept, facts), cost)).collect();
+        if let [_, _, ..] = left.as_slice() {
+            let spends = left.iter().map(|(kept, key, cost)| Spend { limit: &kept.limit, key, cost: *cost });
+            self.limiter.gather(&spends.collect::<Vec<_>>()).await;
         }
+        for (kept, key, cost) in left {
+            self.spend(kept, &key, cost, met).await?;
+        }
+        met.done = charges.len();
         Ok(())
     }
 
@@ -250,7 +255,7 @@ impl Guard {
     fn take(&self, kept: &Kept, verdict: Verdict, met: &mut Met) -> Result<(), Over> {
         match verdict {
             Verdict::Granted(standing) => {
-                if kept.limit.headers {
+                if is_shown(&kept.limit) {
                     fields::state(&mut met.state, &kept.limit, standing);
                 }
                 Ok(())
@@ -299,6 +304,7 @@ impl Guard {
             let of = principal.filter(|principal| principal.source.as_str() == source);
             of.map(|principal| principal.subject.as_bytes())
         };
+        let source = principal.map_or(&[][..], |principal| principal.source.as_str().as_bytes());
         let text = match part {
             Part::Ip => return key.ip(facts.ip, self.prefixes),
             Part::User => {
@@ -307,16 +313,29 @@ impl Guard {
             }
             Part::Session => match facts.verified.and_then(Verified::session) {
                 Some(session) => return key.part(&[session.id.as_bytes()]),
-                None => claim("sid").map(str::as_bytes),
+                None => {
+                    return key.part(
+                        claim("sid").map(|sid| [source, sid.as_bytes()]).as_ref().map_or(&[], <[_; 2]>::as_slice),
+                    )
+                }
             },
             Part::ApiKey => subject_of("api_key"),
             Part::Client => subject_of("client"),
-            Part::Token => claim("jti").map(str::as_bytes),
+            Part::Token => match (facts.verified, claim("jti")) {
+                (_, Some(jti)) => return key.part(&[source, jti.as_bytes()]),
+                // it has no name but itself
+                (Some(verified), None) => return key.part(&[source, &[], &Sha256::digest(verified.token())]),
+                (None, None) => None,
+            },
             Part::Route => {
                 let guard = facts.route.and_then(|route| self.routes.get(route.index));
                 guard.map(|guard| guard.label.as_bytes())
             }
-            Part::Header(name) => facts.headers.get(name).filter(|_| facts.trusted).map(HeaderValue::as_bytes),
+            Part::Header(name) => {
+                // which of two would count is anybody's guess
+                let mut values = facts.headers.get_all(name).iter().filter(|_| facts.trusted);
+                values.next().filter(|_| values.next().is_none()).map(HeaderValue::as_bytes)
+            }
         };
         key.part(text.as_slice());
     }
@@ -336,10 +355,15 @@ fn refused(limit: &Limit, standing: Standing) -> Over {
 fn policy(route: &Route, limits: &[Limit]) -> Option<HeaderValue> {
     let mut list = String::new();
     let charges = route.limits.before.iter().chain(&route.limits.after);
-    for limit in charges.filter_map(|charge| limits.get(charge.limit)).filter(|limit| limit.headers) {
+    for limit in charges.filter_map(|charge| limits.get(charge.limit)).filter(|limit| is_shown(limit)) {
         fields::policy(&mut list, limit);
     }
     fields::value(list).filter(|list| !list.is_empty())
+}
+
+/// What turns nobody away is nobody's business.
+fn is_shown(limit: &Limit) -> bool {
+    limit.headers && !limit.shadow
 }
 
 /// The same for limits that count alike.

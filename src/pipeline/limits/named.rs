@@ -35,7 +35,7 @@ impl Named {
             let fits = value.is_empty()
                 || match part {
                     Part::Ip => value.parse::<IpAddr>().is_ok(),
-                    Part::User => value.contains('/'),
+                    Part::User | Part::Token => value.contains('/'),
                     _ => true,
                 };
             if !fits || parts.iter().any(|(known, _)| *known == part) {
@@ -114,9 +114,10 @@ impl Guard {
             Part::User => key.part(&[source.as_bytes(), subject.as_bytes()]),
             Part::Session => match SessionId::parse(value) {
                 Some(id) => key.part(&[id.as_bytes()]),
-                None => key.part(&[value.as_bytes()]),
+                None => key.part(&[source.as_bytes(), subject.as_bytes()]),
             },
-            Part::ApiKey | Part::Client | Part::Token | Part::Route | Part::Header(_) => key.part(&[value.as_bytes()]),
+            Part::Token => key.part(&[source.as_bytes(), subject.as_bytes()]),
+            Part::ApiKey | Part::Client | Part::Route | Part::Header(_) => key.part(&[value.as_bytes()]),
         }
     }
 }

@@ -7,13 +7,15 @@ use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// Between two looks whether the store is back.
-const LOOK_EVERY: Micros = 200_000;
+pub(super) const LOOK_EVERY: Micros = 200_000;
 
 #[derive(Debug, Default)]
 pub(super) struct Weather {
     /// 0: it is there.
     away_since: AtomicU64,
     look_at: AtomicU64,
+    /// When a question failed, and none has been answered since; 0: none did.
+    failed_at: AtomicU64,
     replicas: AtomicU32,
     last: Mutex<Outage>,
 }
@@ -38,6 +40,13 @@ impl Weather {
         now >= due && self.look_at.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
+    /// A question of `sent` failed; whether that is one too many. One late answer is no outage, and what was under way
+    /// together fails together.
+    pub(super) fn failed(&self, sent: Micros, now: Micros) -> bool {
+        let first = self.failed_at.compare_exchange(0, now.max(1), Ordering::Relaxed, Ordering::Relaxed);
+        first.is_err_and(|first| sent.max(1) >= first)
+    }
+
     /// True for the first to notice. There were so many when we last heard.
     pub(super) fn lost(&self, now: Micros, replicas: u32) -> bool {
         if self.away_since.load(Ordering::Relaxed) == 0 {
@@ -50,6 +59,10 @@ impl Weather {
     /// It has answered, when there were so many. True for the first to notice that it is back.
     pub(super) fn answered(&self, now: Micros, replicas: u32) -> bool {
         self.replicas.store(replicas.max(1), Ordering::Relaxed);
+        // looked at first: threads that all write it would wait for each other
+        if self.failed_at.load(Ordering::Relaxed) != 0 {
+            self.failed_at.store(0, Ordering::Relaxed);
+        }
         if self.away_since.load(Ordering::Relaxed) == 0 {
             return false;
         }

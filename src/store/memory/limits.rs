@@ -2,7 +2,7 @@
 
 use crate::domain::limit::bucket::{micros, Micros};
 use crate::domain::limit::lease::Told;
-use crate::domain::limit::BucketId;
+use crate::domain::limit::{Bucket, BucketId};
 use crate::ports::limits::{Ask, Buckets};
 use crate::ports::store::StoreError;
 use crate::store::Clock;
@@ -17,9 +17,6 @@ const MOST: usize = 1 << 18;
 const SHARDS: usize = 64;
 /// Between two searches for buckets that have become full.
 const SWEEP_EVERY: Micros = 100_000;
-/// Callers for whom there is no room share one bucket of their limit's shape. They may be refused for each other;
-/// refusing all of them, or none, would be worse, and nobody who is known already suffers.
-const CROWD: BucketId = BucketId([0xFF; 16]);
 
 /// Buckets that no other process shares: a token bucket for each key, forgotten once it is full.
 pub struct MemoryBuckets {
@@ -47,7 +44,7 @@ impl MemoryBuckets {
     fn take(&self, ask: &Ask) -> Option<Told> {
         let now = self.now();
         let mut shard = self.shard(ask.id)?.lock();
-        let id = if shard.has_room(ask.id, self.room, now) { ask.id } else { CROWD };
+        let id = if shard.has_room(ask.id, self.room, now) { ask.id } else { crowd(ask.bucket) };
         let known = shard.full_at.get(&id).copied().unwrap_or(0);
         let taken = ask.bucket.take(known.max(now.saturating_add(ask.ahead)), now, (ask.want, ask.least));
         if taken.granted > 0 || ask.ahead > 0 {
@@ -67,6 +64,12 @@ impl MemoryBuckets {
     }
 }
 
+/// Callers for whom there is no room share one bucket for each shape of limit. They may be refused for each other;
+/// refusing all of them, or none, would be worse, and nobody who is known already suffers.
+fn crowd(Bucket { interval, burst }: Bucket) -> BucketId {
+    BucketId((u128::from(interval) << 64 | u128::from(burst) << 32 | u128::from(u32::MAX)).to_be_bytes())
+}
+
 impl Shard {
     fn has_room(&mut self, id: BucketId, room: usize, now: Micros) -> bool {
         if self.full_at.len() < room || self.full_at.contains_key(&id) {
@@ -82,9 +85,8 @@ impl Shard {
 
 #[async_trait]
 impl Buckets for MemoryBuckets {
-    async fn reserve(&self, asks: &[Ask]) -> Result<Vec<Told>, StoreError> {
-        let told: Option<Vec<Told>> = asks.iter().map(|ask| self.take(ask)).collect();
-        told.ok_or_else(|| StoreError("a bucket without a shard".to_owned()))
+    async fn reserve(&self, asks: &[Ask]) -> Result<Vec<Option<Told>>, StoreError> {
+        Ok(asks.iter().map(|ask| self.take(ask)).collect())
     }
 
     async fn refill(&self, id: BucketId) -> Result<bool, StoreError> {
@@ -116,10 +118,15 @@ mod tests {
         let mut granted = [0; 4];
         for _ in 0..4 {
             for (count, id) in granted.iter_mut().zip(ids) {
-                *count += buckets.reserve(&[ask(id)]).await.unwrap()[0].granted;
+                *count += buckets.reserve(&[ask(id)]).await.unwrap()[0].unwrap().granted;
             }
         }
         assert_eq!(granted[..2], [3, 3], "whoever was there first has a bucket");
         assert_eq!(granted[2] + granted[3], 3, "the others have one together");
+        let wide = Bucket { interval: 10_000_000, burst: 500 };
+        let told = buckets.reserve(&[Ask { bucket: wide, ..ask(192) }]).await.unwrap()[0].unwrap();
+        assert_eq!((told.granted, told.remaining), (1, 499), "but those of another limit have another");
+        let after = buckets.reserve(&[ask(128)]).await.unwrap()[0].unwrap();
+        assert_eq!(after.reset, 3_000_000, "whose shape is not theirs");
     }
 }

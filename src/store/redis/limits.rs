@@ -15,7 +15,7 @@ const KIND: char = 'r';
 
 #[async_trait]
 impl Buckets for Redis {
-    async fn reserve(&self, asks: &[Ask]) -> Result<Vec<Told>, StoreError> {
+    async fn reserve(&self, asks: &[Ask]) -> Result<Vec<Option<Told>>, StoreError> {
         match (&self.link.plan().kind, asks) {
             (_, []) => Ok(Vec::new()),
             (RedisKind::Cluster(_), [_, _, ..]) => self.reserve_one_by_one(asks).await,
@@ -28,6 +28,10 @@ impl Buckets for Redis {
         }
     }
 
+    fn is_reachable(&self) -> bool {
+        self.link.is_up()
+    }
+
     async fn refill(&self, id: BucketId) -> Result<bool, StoreError> {
         let mut command = cmd("DEL");
         command.arg(self.key(KIND, &id.to_string()));
@@ -37,20 +41,24 @@ impl Buckets for Redis {
 }
 
 impl Redis {
-    /// Every bucket may be on another node. The connections carry as many questions at once as there are.
-    async fn reserve_one_by_one(&self, asks: &[Ask]) -> Result<Vec<Told>, StoreError> {
+    /// Every bucket may be on another node, and one that is away takes nothing from the others. The connections carry as
+    /// many questions at once as there are.
+    async fn reserve_one_by_one(&self, asks: &[Ask]) -> Result<Vec<Option<Told>>, StoreError> {
         let mut under_way = JoinSet::new();
         for (at, ask) in asks.iter().copied().enumerate() {
             let store = self.clone();
             under_way.spawn(async move { (at, Box::pin(store.reserve(&[ask])).await) });
         }
-        let mut said = Vec::with_capacity(asks.len());
+        let (mut said, mut trouble) = (vec![None; asks.len()], None);
         while let Some(done) = under_way.join_next().await {
             let (at, told) = done.map_err(|_| StoreError("a task broke off".to_owned()))?;
-            said.extend(told?.into_iter().map(|told| (at, told)));
+            match (told, said.get_mut(at)) {
+                (Ok(told), Some(place)) => *place = told.into_iter().next().flatten(),
+                (Err(error), _) => trouble = Some(error),
+                (Ok(_), None) => {}
+            }
         }
-        said.sort_by_key(|(at, _)| *at);
-        Ok(said.into_iter().map(|(_, told)| told).collect())
+        trouble.filter(|_| said.iter().all(Option::is_none)).map_or(Ok(said), Err)
     }
 }
 
@@ -58,15 +66,15 @@ fn described(call: Call, ask: &Ask) -> Call {
     call.number(ask.bucket.interval).number(ask.bucket.burst).number(ask.want).number(ask.least).number(ask.ahead)
 }
 
-fn told(mut reply: Reply, asks: &[Ask]) -> Result<Vec<Told>, StoreError> {
+fn told(mut reply: Reply, asks: &[Ask]) -> Result<Vec<Option<Told>>, StoreError> {
     let read = |ask: &Ask| {
-        Ok(Told {
+        Ok(Some(Told {
             granted: reply.number()?,
             remaining: reply.number()?,
             reset: reply.number()?,
             retry: reply.number()?,
             least: ask.least,
-        })
+        }))
     };
     asks.iter().map(read).collect()
 }

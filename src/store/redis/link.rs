@@ -83,9 +83,13 @@ impl Link {
         &self.plan.prefix
     }
 
+    pub(super) fn is_up(&self) -> bool {
+        self.live.load().is_some()
+    }
+
     #[cfg(test)]
     pub(super) fn is_lost(&self) -> bool {
-        self.live.load().is_none()
+        !self.is_up()
     }
 
     #[cfg(test)]
