@@ -175,11 +175,11 @@ async fn what_is_no_use_of_a_session_gives_no_token_that_outlives_its_idle_end()
     let jar = town.sign_in("alice").await;
     let ends = |verified: &Verified| verified.principal.claims.get("exp").and_then(serde_json::Value::as_u64).unwrap();
     town.pass(ACCESS + 30);
-    assert_eq!(ends(&*town.peek(&jar).await.unwrap()), START + IDLE);
+    assert_eq!(ends(&town.peek(&jar).await.unwrap()), START + IDLE);
     let other = town.sign_in("alice").await;
     let signed_in = town.now().0;
     town.pass(ACCESS + 30);
-    assert_eq!(ends(&*town.ask(&other).await.unwrap()), signed_in + ACCESS + 30 + ACCESS);
+    assert_eq!(ends(&town.ask(&other).await.unwrap()), signed_in + ACCESS + 30 + ACCESS);
 }
 
 #[tokio::test]
