@@ -217,7 +217,7 @@ async fn reload(composer: &Composer, snapshot: &ArcSwap<Snapshot>, mut current: 
         let outcome = match read_anew(composer, (&current, &snapshot.load_full()), &reasons.path).await {
             Ok((settings, composed)) => {
                 snapshot.store(Arc::new(composed));
-                composer.api.set_access(access(&settings, &snapshot.load(), &composer));
+                composer.api.set_access(access(&settings, &snapshot.load(), composer));
                 composer.equip();
                 reasons.watch.follow(&settings.files);
                 current = settings;

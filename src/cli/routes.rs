@@ -191,7 +191,7 @@ mod tests {
             rate = "5/s"
             [[route]]
             path = "/"
-            access = "public"
+            access = "optional"
             limits = ["user", "address"]
             cost = 3
             max_in_flight = 7
