@@ -101,7 +101,7 @@ async fn what_died_spends_for_nobody() {
         let said = town.house.renewal(&plan.read(&headers).unwrap()).unwrap();
         let (device, ip, now) = (Device::from_headers(&headers), None, town.now());
         let (transport, occasion) = (Transport::Cookie, Occasion::Asked);
-        Renewing { said, device, bounced: false, transport, uses: true, occasion, ip, now }
+        Renewing { said, device, bounced: false, transport, grace: Duration::ZERO, uses: true, occasion, ip, now }
     };
     let place = town.house.place(&plan.read(&browser(&jars[0])).unwrap(), town.now()).await.unwrap().unwrap();
     town.house.end(place, None).await.unwrap();
@@ -198,6 +198,7 @@ async fn where_nothing_is_renewed_a_session_that_goes_on_is_not_called_ended() {
         transport: Transport::Cookie,
         grace: Duration::ZERO,
         uses: true,
+        occasion: Occasion::Asked,
         ip,
         now: now_at,
     };
