@@ -122,7 +122,7 @@ impl Gate {
 
     /// As a load balancer asks: before, a gate that shares a store may not know yet what was revoked.
     pub(crate) fn is_ready(&self) -> bool {
-        super::client::raw(self.admin, "GET /readyz HTTP/1.1\r\nHost: admin\r\n\r\n").status == 200
+        client::raw(self.admin, "GET /readyz HTTP/1.1\r\nHost: admin\r\n\r\n").status == 200
     }
 
     /// Where files named in the configuration are.
