@@ -249,8 +249,9 @@ struct Plenty;
 
 #[async_trait::async_trait]
 impl Buckets for Plenty {
-    async fn reserve(&self, asks: &[Ask]) -> Result<Vec<Told>, StoreError> {
-        let told = |ask: &Ask| Told { granted: u32::MAX, remaining: 500, reset: 500_000, retry: 0, least: ask.least };
+    async fn reserve(&self, asks: &[Ask]) -> Result<Vec<Option<Told>>, StoreError> {
+        let told =
+            |ask: &Ask| Some(Told { granted: u32::MAX, remaining: 500, reset: 500_000, retry: 0, least: ask.least });
         Ok(asks.iter().map(told).collect())
     }
 

@@ -96,27 +96,10 @@ impl House {
         if let Err(over) = self.charge(place, renewing).await {
             return Renewed::Over(over);
         }
-        let stored = match self.ground.store.load(place.user, place.id).await {
-            Ok(Some(stored)) => stored,
-            // The family may still know that it was revoked; to the caller it is all the same.
-            Ok(None) if self.is_revoked(place.id) => {
-                return self.ended("revoked", Code::SessionTerminated, "the session was revoked")
-            }
-            Ok(None) => return self.ended("unknown", Code::SessionExpired, "the store knows no such session"),
-            Err(error) => return Renewed::CannotTell(error.into()),
+        let (record, stored) = match self.standing(place).await {
+            Ok(found) => found,
+            Err(renewed) => return renewed,
         };
-        let record = match Record::open(&self.ground.seals, place, &stored.body) {
-            Ok(record) => record,
-            Err(_) if self.is_revoked(place.id) => {
-                return self.ended("revoked", Code::SessionTerminated, "the session was revoked")
-            }
-            Err(unopened) => return Renewed::CannotTell(unopened.into()),
-        };
-        if let Err(denial) = self.check_standing(place, &record, &stored.times) {
-            self.ground.events.renewed("revoked");
-            // Whoever is unblocked goes on where they were.
-            return if denial.code == Code::UserBlocked { Renewed::Refused(denial) } else { Renewed::Ended(denial) };
-        }
         if let Err(over) = self.charge_user(place, renewing).await {
             return Renewed::Over(over);
         }
@@ -150,6 +133,30 @@ impl House {
             Err(renewed) => return renewed,
         };
         self.renew_with(place, (record, stored), given, renewing).await
+    }
+
+    /// The session as the store has it, if it goes on.
+    async fn standing(&self, place: Place) -> Result<(Record, Stored), Renewed> {
+        let revoked = || self.ended("revoked", Code::SessionTerminated, "the session was revoked");
+        let stored = match self.ground.store.load(place.user, place.id).await {
+            Ok(Some(stored)) => stored,
+            // The family may still know that it was revoked; to the caller it is all the same.
+            Ok(None) if self.is_revoked(place.id) => return Err(revoked()),
+            Ok(None) => return Err(self.ended("unknown", Code::SessionExpired, "the store knows no such session")),
+            Err(error) => return Err(Renewed::CannotTell(error.into())),
+        };
+        let record = match Record::open(&self.ground.seals, place, &stored.body) {
+            Ok(record) => record,
+            Err(_) if self.is_revoked(place.id) => return Err(revoked()),
+            Err(unopened) => return Err(Renewed::CannotTell(unopened.into())),
+        };
+        if let Err(denial) = self.check_standing(place, &record, &stored.times) {
+            self.ground.events.renewed("revoked");
+            // Whoever is unblocked goes on where they were.
+            let blocked = denial.code == Code::UserBlocked;
+            return Err(if blocked { Renewed::Refused(denial) } else { Renewed::Ended(denial) });
+        }
+        Ok((record, stored))
     }
 
     /// Once for all who wait for one answer: twenty tabs are one renewal. The MAC was good, so nobody spends for others;
