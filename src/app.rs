@@ -10,6 +10,7 @@ mod ring_copy;
 mod shared;
 mod sign_in;
 mod state_dir;
+mod terms;
 
 use crate::admin::api::{Access, Api};
 use crate::admin::{self, health::Readiness, AdminServer, AdminState};

@@ -190,6 +190,7 @@ pub(super) fn of_route(
         let Some(limit) = around.limits.get(at) else { continue };
         if limit.name == BuiltIn::TokenUsage.name() {
             findings.mistake(place, format!("{name:?} counts on every route already; take it out"));
+            continue;
         }
         if !limit.needs_no_caller() && !suits(limit, (access, raw.limits.is_given()), place, findings) {
             continue;
