@@ -22,7 +22,7 @@ struct House {
 fn house(replicas: usize) -> House {
     let (redis, backend, provider) = (Redis::start(), Backend::echo(), Provider::start());
     let tables = [&provider.table("id"), LOCAL, &redis.table(), &backend.upstream("app"), ROUTES, TERMS];
-    let fleet = Fleet::start(replicas, &tables);
+    let fleet = Fleet::ready(replicas, &tables);
     House { backend, provider, redis, fleet }
 }
 
