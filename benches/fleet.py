@@ -70,6 +70,13 @@ url = "redis://127.0.0.1:{redis}"
 # not what is measured: on a machine that is short of time an answer may take long
 timeout = "1s"
 
+# everybody signs in from one address here
+[[limit]]
+name = "ip"
+key = ["ip"]
+rate = "10000/s"
+burst = 100000
+
 [[issuer]]
 name = "bench"
 issuer = "{ISSUER}"
