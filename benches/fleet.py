@@ -158,6 +158,8 @@ class Operator:
         """The receipt. An order that is not in the log is no order for this bench."""
         head = (f"POST /api/v1/revocations?wait={wait}&timeout=5s HTTP/1.1\r\n"
                 f"Authorization: Bearer {OPERATOR}\r\nContent-Type: application/json\r\n")
+        # A line each: the admin listener ends every connection after a minute.
+        self.lines.idle.clear()
         status, body = await self.lines.ask(head, json.dumps({"kind": kind, "value": value}).encode())
         if status != 201:
             raise Failure(f"an order to revoke was answered with {status}: {body.decode()}")
