@@ -3,12 +3,13 @@ import { expect, needsDoorward, received, signInLocally, test } from '../helpers
 
 needsDoorward();
 
-const SHORT = {
+/** Warned four seconds before the end. */
+const idle = (span) => ({
   provider: false,
   local: true,
-  tokens: { access_ttl: '"6s"' },
-  session: { idle_timeout: '"6s"', warn_before: '"4s"' },
-};
+  tokens: { access_ttl: `"${span}"` },
+  session: { idle_timeout: `"${span}"`, warn_before: '"4s"' },
+});
 
 async function listening(house, page, options) {
   const { origin } = await house(options);
@@ -30,15 +31,16 @@ const heard = (page) => page.evaluate(() => globalThis.heard);
 const names = async (page) => (await heard(page)).map(({ name }) => name);
 
 test('a page hears the end coming, puts it off, and hears it come in another tab', async ({ house, page, context }) => {
-  const origin = await listening(house, page, SHORT);
-  await expect.poll(() => names(page), { timeout: 15_000 }).toEqual(['session_expiring']);
+  // a page that was warned is looked after every five seconds: by then the new end must be out of sight again
+  const origin = await listening(house, page, idle('12s'));
+  await expect.poll(() => names(page), { timeout: 20_000 }).toEqual(['session_expiring']);
   const [{ expires_in, idle_in }] = await heard(page);
   expect(idle_in).toBeLessThanOrEqual(4);
   expect(expires_in).toBeGreaterThan(idle_in);
 
   const refreshed = await page.evaluate(async () => (await fetch('/.auth/refresh', { method: 'POST' })).status);
   expect(refreshed).toBe(200);
-  await expect.poll(() => names(page)).toEqual(['session_expiring', 'session_extended']);
+  await expect.poll(() => names(page), { timeout: 10_000 }).toEqual(['session_expiring', 'session_extended']);
 
   const other = await context.newPage();
   await other.goto(`${origin}/.auth/logout`);
@@ -49,7 +51,7 @@ test('a page hears the end coming, puts it off, and hears it come in another tab
 });
 
 test('a page that nobody touches is at sign-in when its session has ended', async ({ house, page }) => {
-  const origin = await listening(house, page, SHORT);
+  const origin = await listening(house, page, idle('6s'));
   await page.evaluate(() => {
     globalThis.events.addEventListener('session_ended', (event) => {
       globalThis.location.assign(`/.auth/login?return_to=${encodeURIComponent(`/after?${JSON.parse(event.data).code}`)}`);
