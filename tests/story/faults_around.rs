@@ -49,7 +49,9 @@ fn a_provider_that_stopped_keeps_nobody_out_but_those_who_would_sign_in_there() 
 #[test]
 fn a_provider_that_is_slow_is_waited_for_and_holds_up_nobody_else() {
     let (backend, provider) = (Backend::echo(), Provider::start());
-    let gate = house(&provider, &backend.upstream("app"));
+    // as many sign-ins as the machine can do come from one address
+    let flood = "[[limit]]\nname = \"ip\"\nshadow = true\n\n";
+    let gate = house(&provider, &(flood.to_owned() + &backend.upstream("app")));
     let mut late = Browser::new(&gate);
     let asked = late.visit("/.auth/login?provider=id").header("location").unwrap().to_owned();
     let back = provider.consent(&asked, "late");
