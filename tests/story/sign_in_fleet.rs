@@ -34,7 +34,7 @@ fn of_sixty_four_sign_ins_at_once_exactly_as_many_are_left_as_may_be() {
     let (redis, backend) = (Redis::start(), Backend::echo());
     // whoever comes 64 at once would pass for a guesser
     let patient = "[brute_force]\nfree = 64\n\n";
-    let fleet = Fleet::start(3, &[LOCAL, &redis.table(), &backend.upstream("app"), ROUTES, patient]);
+    let fleet = Fleet::ready(3, &[LOCAL, &redis.table(), &backend.upstream("app"), ROUTES, patient]);
     let browsers: Vec<_> = (0..64).map(|at| Browser { at: fleet.turn(at), ..Browser::new(&fleet.gates[0]) }).collect();
     let begun = Instant::now();
     let signed_in = at_once(browsers, |_, browser| browser.sign_in("alice").status);
@@ -57,7 +57,7 @@ fn stampede(ttl: u64, delay: Duration) -> Duration {
     let (redis, backend, provider) = (Redis::start(), Backend::echo(), Provider::start());
     let terms = format!("[tokens]\naccess_ttl = \"{ttl}s\"\n\n");
     let tables = [&provider.table("id"), &redis.table(), &backend.upstream("app"), ROUTES, terms.as_str()];
-    let fleet = Fleet::start(3, &tables);
+    let fleet = Fleet::ready(3, &tables);
     let mut browser = Browser::new(&fleet.gates[0]);
     assert_eq!(provider.sign_in(&mut browser, "alice").status, 303);
     let (session, read_at) = (browser.session(), json(&browser.get("/.auth/me"))["claims_at"].clone());
@@ -164,7 +164,7 @@ fn a_hundred_replicas_that_die_amid_renewals_take_no_session_with_them() {
 fn what_was_signed_out_does_not_come_back_however_it_is_renewed_meanwhile() {
     let (redis, backend) = (Redis::start(), Backend::echo());
     let terms = "[tokens]\nreuse_grace = \"50ms\"\n\n";
-    let fleet = Fleet::start(3, &[LOCAL, &redis.table(), &backend.upstream("app"), ROUTES, terms]);
+    let fleet = Fleet::ready(3, &[LOCAL, &redis.table(), &backend.upstream("app"), ROUTES, terms]);
     for _ in 0..5 {
         let mut browser = Browser::signed_in(&fleet.gates[0], "alice");
         let tabs = (0..12)
@@ -217,7 +217,7 @@ fn replicas_know_each_others_keys_and_sessions() {
 fn a_sign_in_may_end_at_another_replica_than_it_began() {
     let (redis, backend, provider) = (Redis::start(), Backend::echo(), Provider::start());
     let tables = [&provider.table("id"), LOCAL, &redis.table(), &backend.upstream("app"), ROUTES];
-    let fleet = Fleet::start(2, &tables);
+    let fleet = Fleet::ready(2, &tables);
     let mut browser = Browser::new(&fleet.gates[0]);
     let asked = browser.visit("/.auth/login?provider=id").header("location").unwrap().to_owned();
     let back = provider.consent(&asked, "u-1");

@@ -116,7 +116,7 @@ fn of_a_thousand_guesses_at_once_on_three_replicas_ten_are_compared() {
     // A thousand requests of one address at once are more than it may send us, whatever they ask: without this, some of
     // those below would be refused for that, and so would whoever signs in right behind them.
     let flood = "[[limit]]\nname = \"ip\"\nshadow = true\n\n";
-    let fleet = Fleet::start(3, &[LOCAL, &redis.table(), &backend.upstream("app"), ROUTES, flood]);
+    let fleet = Fleet::ready(3, &[LOCAL, &redis.table(), &backend.upstream("app"), ROUTES, flood]);
     let mut browser = Browser::new(&fleet.gates[0]);
     let csrf = browser.csrf();
     let start = Arc::new(Barrier::new(50));
