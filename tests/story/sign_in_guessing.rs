@@ -45,8 +45,8 @@ fn the_tenth_failure_is_still_401_and_then_nothing_is_compared() {
     assert_eq!(browser.sign_in("alice").status, 429, "not with the right password either");
     assert!(browser.jar.is_empty());
     assert_eq!(browser.sign_in("bob").status, 303, "nobody else is blocked");
-    let blocked = gate.journal.wait(|line| line["event"] == "sign_in_blocked");
-    assert_eq!((&blocked["sub"], &blocked["client_ip"]), (&"alice".into(), &"127.0.0.1".into()));
+    let blocked = gate.journal.wait(|line| line["event"] == "sign_in_blocked" && line["sub"] == "alice");
+    assert_eq!(blocked["client_ip"], "127.0.0.1");
     let typed = gate.journal.all().iter().filter(|line| line.contains("nobody")).count();
     assert_eq!(typed, 0, "what nobody is called is not written down");
     assert!(gate.metric("doorward_sign_in_failures_total{result=\"wrong\"}") > 19.5);
