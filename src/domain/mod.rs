@@ -1,5 +1,6 @@
 //! What Doorward knows, as values: no I/O, no clock, no randomness, no async, no Pingora, no Redis.
 
+pub mod address;
 pub mod cookies;
 pub mod credential;
 pub mod csrf;

@@ -1,9 +1,9 @@
 //! Where a request came from: what proxies in front of us say, as far as they are believed, and what we say onwards.
 
+use crate::domain::address::AddressText;
 use crate::domain::request::{parse_authority, parse_port};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use std::fmt::Write;
 use std::net::{IpAddr, Ipv6Addr};
 
 pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -13,8 +13,6 @@ pub(super) const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwa
 
 /// How far back along `X-Forwarded-For` we look. No honest chain is this long.
 const MOST_HOPS: usize = 32;
-/// An IPv6 address and the comma behind it, in bytes.
-const LONGEST_ADDRESS: usize = 41;
 
 /// Who holds the other end of the connection; the PROXY protocol's source where that is spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,33 +122,17 @@ fn parse_hop(entry: &[u8]) -> Option<IpAddr> {
 
 /// `walked` came nearest first; a field goes the other way.
 fn chain(walked: &[IpAddr], peer: Option<IpAddr>) -> Option<HeaderValue> {
-    let mut field = String::with_capacity(LONGEST_ADDRESS * (walked.len() + 1));
-    for hop in walked.iter().rev().chain(&peer) {
-        if !field.is_empty() {
-            field.push_str(", ");
-        }
-        push_address(&mut field, *hop)?;
+    let mut hops = walked.iter().rev().chain(&peer).map(|hop| AddressText::of(*hop));
+    let first = hops.next()?;
+    let Some(second) = hops.next() else {
+        return HeaderValue::from_bytes(first.as_bytes()).ok();
+    };
+    let mut field = first.as_bytes().to_vec();
+    for hop in std::iter::once(second).chain(hops) {
+        field.extend_from_slice(b", ");
+        field.extend_from_slice(hop.as_bytes());
     }
-    if field.is_empty() {
-        None
-    } else {
-        HeaderValue::from_maybe_shared(Bytes::from(field)).ok()
-    }
-}
-
-/// An IPv4 address is written by hand: every request has one, and the formatting machinery takes ten times as long.
-fn push_address(field: &mut String, ip: IpAddr) -> Option<()> {
-    let IpAddr::V4(ip) = ip else { return write!(field, "{ip}").ok() };
-    for (at, octet) in ip.octets().into_iter().enumerate() {
-        if at > 0 {
-            field.push('.');
-        }
-        for place in [100, 10].into_iter().filter(|place| octet >= *place) {
-            field.push(char::from(b'0' + octet / place % 10));
-        }
-        field.push(char::from(b'0' + octet % 10));
-    }
-    Some(())
+    HeaderValue::from_maybe_shared(Bytes::from(field)).ok()
 }
 
 /// The value of a field that stands there once. Of two, one was sent by somebody else.
