@@ -1,11 +1,11 @@
 //! What is taken off and put on a backend's response before the client sees it.
 
 use super::managed::Managed;
-use super::rewrite::erase_from_response;
+use super::rewrite::{erase_from_response, may_not_pass};
 use crate::domain::cookies::attach;
 use crate::domain::limit::fields::{RateFields, RATE_LIMIT, RATE_LIMIT_POLICY};
 use crate::domain::policy::cors::Grant;
-use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, VARY};
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, SET_COOKIE, TRANSFER_ENCODING, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// What is known of the request a response answers.
@@ -23,9 +23,15 @@ pub struct Backward<'a> {
 
 /// Makes a response head what the client may see.
 pub fn rewrite(head: &mut HeaderMap, managed: &Managed, backward: &Backward<'_>) {
-    erase_nominated(head);
-    erase_from_response(head, managed);
-    if backward.authenticated && !head.contains_key(CACHE_CONTROL) {
+    let mut found = Found::of(head, managed);
+    if found.connection {
+        erase_nominated(head);
+        found = Found::of(head, managed);
+    }
+    if found.suspect {
+        erase_from_response(head, managed);
+    }
+    if backward.authenticated && !found.cache_control {
         head.insert(&CACHE_CONTROL, HeaderValue::from_static("private"));
     }
     if let Some(grant) = backward.grant {
@@ -37,6 +43,27 @@ pub fn rewrite(head: &mut HeaderMap, managed: &Managed, backward: &Backward<'_>)
         head.append(&RATE_LIMIT, limits.state.clone());
     }
     attach(head, backward.cookies.iter().cloned());
+}
+
+/// What stands in a head, seen in one pass: looking each name up by its hash costs more, and few heads need an edit.
+#[derive(Default)]
+struct Found {
+    connection: bool,
+    cache_control: bool,
+    /// Something that may have to go.
+    suspect: bool,
+}
+
+impl Found {
+    fn of(head: &HeaderMap, managed: &Managed) -> Self {
+        let mut found = Self::default();
+        for name in head.keys() {
+            found.connection |= *name == CONNECTION;
+            found.cache_control |= *name == CACHE_CONTROL;
+            found.suspect |= *name == SET_COOKIE || may_not_pass(name, managed);
+        }
+        found
+    }
 }
 
 /// What `Connection` says is between the backend and us only (RFC 9110 section 7.6.1).

@@ -120,7 +120,7 @@ const NEVER_TRAILERS: [HeaderName; 20] = [
 /// Takes out of a response what a backend has no business to say: hop-by-hop and managed names, and cookies under our
 /// names, with which it could sign a browser in as somebody.
 pub fn erase_from_response(head: &mut HeaderMap, managed: &Managed) {
-    remove_where(head, |_, name, _| is_hop_by_hop(name) || managed.covers(name.as_str()));
+    remove_where(head, |_, name, _| may_not_pass(name, managed));
     if head.get_all(SET_COOKIE).iter().any(sets_ours) {
         let kept: Vec<HeaderValue> =
             head.get_all(SET_COOKIE).iter().filter(|value| !sets_ours(value)).cloned().collect();
@@ -129,6 +129,11 @@ pub fn erase_from_response(head: &mut HeaderMap, managed: &Managed) {
             head.append(&SET_COOKIE, value);
         }
     }
+}
+
+/// Whether no response of a backend may bring `name` to the client.
+pub(super) fn may_not_pass(name: &HeaderName, managed: &Managed) -> bool {
+    is_hop_by_hop(name) || managed.covers(name.as_str())
 }
 
 /// Between the backend and us only (RFC 9110 section 7.6.1); what `Connection` names comes on top.
