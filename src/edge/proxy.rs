@@ -76,16 +76,17 @@ impl Proxy {
 
 #[async_trait]
 impl ProxyHttp for Proxy {
-    type CTX = Journey;
+    /// Boxed: Pingora hands it from future to future by value, and each keeps room for it.
+    type CTX = Box<Journey>;
 
-    fn new_ctx(&self) -> Journey {
-        Journey::begin(self.snapshot.load_full())
+    fn new_ctx(&self) -> Self::CTX {
+        Box::new(Journey::begin(self.snapshot.load_full()))
     }
 
     /// None: the default would add a compression module to every request.
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
-    async fn request_filter(&self, session: &mut Session, journey: &mut Journey) -> Result<bool> {
+    async fn request_filter(&self, session: &mut Session, journey: &mut Self::CTX) -> Result<bool> {
         self.bound(session, &journey.snapshot);
         let decided = self.decide(session, journey).await;
         journey.books.decided();
@@ -118,7 +119,7 @@ impl ProxyHttp for Proxy {
         }
     }
 
-    async fn upstream_peer(&self, session: &mut Session, journey: &mut Journey) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, session: &mut Session, journey: &mut Self::CTX) -> Result<Box<HttpPeer>> {
         let (snapshot, Some(onward)) = journey.parts() else {
             return Error::e_explain(ErrorType::InternalError, "forwarding without a permit");
         };
@@ -144,21 +145,22 @@ impl ProxyHttp for Proxy {
         &self,
         session: &mut Session,
         head: &mut RequestHeader,
-        journey: &mut Journey,
+        journey: &mut Self::CTX,
     ) -> Result<()> {
         let first = if session.as_downstream_mut().is_body_empty() { Wait::Header } else { Wait::Client };
-        let again = journey.onward().is_some_and(|onward| onward.attempts > 1);
+        let (again, call) = journey.onward().map_or((false, false), |onward| (onward.attempts > 1, onward.call));
         journey.expect(first, |books| if again { Instant::now() } else { books.latest() });
-        if is_call(session) {
+        if call {
             session.set_read_timeout(None);
             journey.lasts(Stream::Grpc, &self.registry);
         }
         forward_head(head, journey, false)?;
         // For Pingora a stream of ours is a protocol of its own, and loses this on its way: gRPC servers look for it.
-        let trailers =
-            session.req_header().headers.get(TE).is_some_and(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
-        if trailers && journey.has_stream() && head.version == Version::HTTP_2 {
-            head.insert_header(TE, HeaderValue::from_static("trailers"))?;
+        if journey.has_stream() && head.version == Version::HTTP_2 {
+            let te = session.req_header().headers.get(TE);
+            if te.is_some_and(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers")) {
+                head.insert_header(TE, HeaderValue::from_static("trailers"))?;
+            }
         }
         Ok(())
     }
@@ -168,7 +170,7 @@ impl ProxyHttp for Proxy {
         _: &mut Session,
         body: &mut Option<Bytes>,
         end: bool,
-        journey: &mut Journey,
+        journey: &mut Self::CTX,
     ) -> Result<()> {
         // An empty last DATA frame would make Pingora write the chunked terminator twice to an HTTP/1 backend: the
         // second one is the beginning of somebody else's request (cloudflare/pingora#935).
@@ -201,7 +203,7 @@ impl ProxyHttp for Proxy {
         Ok(())
     }
 
-    async fn response_filter(&self, _: &mut Session, head: &mut ResponseHeader, journey: &mut Journey) -> Result<()> {
+    async fn response_filter(&self, _: &mut Session, head: &mut ResponseHeader, journey: &mut Self::CTX) -> Result<()> {
         // Ours is the protocol of this hop, whatever the backend speaks.
         head.set_version(Version::HTTP_11);
         if !head.status.is_informational() {
@@ -229,7 +231,7 @@ impl ProxyHttp for Proxy {
         _: &mut Session,
         body: &mut Option<Bytes>,
         end: bool,
-        journey: &mut Journey,
+        journey: &mut Self::CTX,
     ) -> Result<Option<Duration>> {
         if body.is_some() && !end {
             journey.expect(Wait::Body, |_| Instant::now());
@@ -242,13 +244,13 @@ impl ProxyHttp for Proxy {
         &self,
         _: &mut Session,
         trailers: &mut HeaderMap,
-        journey: &mut Journey,
+        journey: &mut Self::CTX,
     ) -> Result<Option<Bytes>> {
         erase_from_trailers(trailers, journey.snapshot.gate.managed());
         Ok(None)
     }
 
-    async fn logging(&self, session: &mut Session, _: Option<&Error>, journey: &mut Journey) {
+    async fn logging(&self, session: &mut Session, _: Option<&Error>, journey: &mut Self::CTX) {
         let downstream = session.as_downstream();
         journey.books.bytes_in = downstream.body_bytes_read() as u64;
         journey.books.bytes_out = downstream.body_bytes_sent() as u64;
@@ -256,7 +258,7 @@ impl ProxyHttp for Proxy {
 
     /// A connection attempt that failed sent nothing, so any request may be tried once more, elsewhere if there is
     /// an elsewhere.
-    fn fail_to_connect(&self, _: &mut Session, _: &HttpPeer, journey: &mut Journey, mut e: Box<Error>) -> Box<Error> {
+    fn fail_to_connect(&self, _: &mut Session, _: &HttpPeer, journey: &mut Self::CTX, mut e: Box<Error>) -> Box<Error> {
         let (snapshot, Some(onward)) = journey.parts() else { return e };
         if let (Some(pool), Some(target)) = (snapshot.upstreams.get(onward.permit.upstream()), &onward.target) {
             pool.failed(target);
@@ -265,7 +267,7 @@ impl ProxyHttp for Proxy {
         e
     }
 
-    async fn fail_to_proxy(&self, session: &mut Session, e: &Error, journey: &mut Journey) -> FailToProxy {
+    async fn fail_to_proxy(&self, session: &mut Session, e: &Error, journey: &mut Self::CTX) -> FailToProxy {
         // The overdue backend shows as an error of the client's own stream.
         let overdue = journey.overdue();
         if overdue || *e.esource() == ErrorSource::Upstream {
@@ -281,15 +283,15 @@ impl ProxyHttp for Proxy {
     }
 
     /// Ours tell more and never a query or a header.
-    fn suppress_error_log(&self, _: &Session, _: &Journey, _: &Error) -> bool {
+    fn suppress_error_log(&self, _: &Session, _: &Self::CTX, _: &Error) -> bool {
         true
     }
 
-    fn suppress_proxy_warn_log(&self, _: &Session, _: &Journey, _: &Error, _: ProxyWarnLogContext) -> bool {
+    fn suppress_proxy_warn_log(&self, _: &Session, _: &Self::CTX, _: &Error, _: ProxyWarnLogContext) -> bool {
         true
     }
 
-    fn request_summary(&self, session: &Session, _: &Journey) -> String {
+    fn request_summary(&self, session: &Session, _: &Self::CTX) -> String {
         session.req_header().method.to_string()
     }
 }
@@ -354,9 +356,8 @@ pub(super) async fn fail(session: &mut Session, journey: &mut Journey, denial: D
     }
 }
 
-fn declared_length(headers: &HeaderMap) -> u64 {
-    let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    declared.and_then(|text| text.parse().ok()).unwrap_or(0)
+fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// As what an answer with this head may go on, if it may.
@@ -365,7 +366,7 @@ fn goes_on(head: &ResponseHeader) -> Option<Stream> {
     if kind.get(..17).is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/event-stream")) {
         return Some(Stream::Sse);
     }
-    let short = head.headers.contains_key(CONTENT_LENGTH) && declared_length(&head.headers) <= AT_ONCE;
+    let short = declared_length(&head.headers).is_some_and(|length| length <= AT_ONCE);
     (!short).then_some(Stream::Http)
 }
 
