@@ -72,18 +72,20 @@ impl HttpServerApp for Requests {
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
         let connection = Arc::clone(&self.connection);
-        let (session, stream, leash) = match session {
+        // Each arm hands its session on itself: a session is large, and moved again by whoever gives it a name.
+        let (served, stream, leash) = match session {
             ServerSession::H2(session) => {
                 connection.speaks_frames();
                 let deadline = Arc::new(Deadline::new());
-                let session = H2Stream::new(session, Arc::clone(&deadline));
-                (ServerSession::new_custom(Box::new(session)), Some(deadline), Arc::default())
+                let session = Box::new(H2Stream::new(session, Arc::clone(&deadline)));
+                let served = self.proxy.process_new_http(ServerSession::new_custom(session), shutdown);
+                (served, Some(deadline), Arc::default())
             }
-            http1 => (http1, None, Arc::clone(connection.leash())),
+            http1 => (self.proxy.process_new_http(http1, shutdown), None, Arc::clone(connection.leash())),
         };
         leash.loosen();
         let exchange = Exchange { connection, stream, leash: Arc::clone(&leash) };
-        let served = CURRENT.scope(exchange, self.proxy.process_new_http(session, shutdown));
+        let served = CURRENT.scope(exchange, served);
         tokio::select! {
             // The leash relies on being asked last.
             biased;

@@ -49,13 +49,14 @@ impl<'a> JsonLine<'a> {
     pub(super) fn text(&mut self, key: &'static str, value: &[u8]) {
         self.0.extend_from_slice(key.as_bytes());
         self.0.push(b'"');
-        match value.get(..LONGEST) {
-            None => self.escaped(value),
-            Some(start) if start.len() == value.len() => self.escaped(value),
-            Some(start) => {
-                self.escaped(start);
-                self.0.extend_from_slice("…".as_bytes());
-            }
+        let start = value.get(..LONGEST).unwrap_or(value);
+        if are_plain(start) {
+            self.0.extend_from_slice(start);
+        } else {
+            self.escaped(start);
+        }
+        if start.len() < value.len() {
+            self.0.extend_from_slice("…".as_bytes());
         }
         self.0.push(b'"');
     }
@@ -91,10 +92,6 @@ impl<'a> JsonLine<'a> {
     }
 
     fn escaped(&mut self, value: &[u8]) {
-        if are_plain(value) {
-            self.0.extend_from_slice(value);
-            return;
-        }
         for chunk in value.utf8_chunks() {
             chunk.valid().chars().for_each(|c| self.escape(c));
             if !chunk.invalid().is_empty() {
