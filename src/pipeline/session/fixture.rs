@@ -22,7 +22,7 @@ use crate::domain::oidc::unguessable::Unguessable;
 use crate::domain::oidc::{Metadata, ProviderSettings};
 use crate::domain::origins::PublicOrigins;
 use crate::domain::principal::SourceName;
-use crate::domain::revocation::RecordKeys;
+use crate::domain::revocation::{Reason, RecordKeys, Target};
 use crate::domain::seal::Seals;
 use crate::domain::secret::Secret;
 use crate::domain::session::{Lifetimes, Millis, OnLimit};
@@ -34,7 +34,7 @@ use crate::observe::clock::Machine;
 use crate::pipeline::cache::Verified;
 use crate::pipeline::keys::SigningRing;
 use crate::pipeline::permit::Caller;
-use crate::pipeline::revocation::{self, Revocations};
+use crate::pipeline::revocation::{self, Order, Revocations, Wait};
 use crate::ports::provider::{Provider, ProviderError, Tokens};
 use crate::ports::users::{self, LocalUsers};
 use crate::ports::KeySource;
@@ -66,6 +66,7 @@ pub(crate) struct Town {
     pub(crate) house: Arc<House>,
     pub(crate) watch: Arc<Watch>,
     log: Arc<MemoryLog>,
+    list: Arc<Revocations>,
 }
 
 impl Town {
@@ -88,23 +89,25 @@ impl Town {
         users.says("alice", &["admin"]);
         let watch = Arc::<Watch>::default();
         let log = Arc::new(MemoryLog::new(Arc::new(Machine::new())));
-        let ground = ground(&store, &watch, &log).await;
-        list(&ground).await;
+        let (ground, list) = ground(&store, &watch, &log).await;
+        read_list(&ground).await;
         let house = house(ground, terms, IdentityHeaders::default(), (&users, &provider));
-        Self { store, time, users, provider, house, watch, log }
+        Self { store, time, users, provider, house, watch, log, list }
     }
 
     /// Another replica: it shares the store and the list, and nothing else.
     pub(crate) async fn replica(&self) -> Self {
         let replica = self.blind_replica().await;
-        list(&replica.house.ground).await;
+        read_list(&replica.house.ground).await;
         replica
     }
 
     /// Another one, which has not read what was revoked.
     pub(crate) async fn blind_replica(&self) -> Self {
-        let ground = ground(&self.store, &self.watch, &self.log).await;
-        self.beside(house(ground, self.house.terms.clone(), IdentityHeaders::default(), (&self.users, &self.provider)))
+        let (ground, list) = ground(&self.store, &self.watch, &self.log).await;
+        let terms = self.house.terms.clone();
+        let house = house(ground, terms, IdentityHeaders::default(), (&self.users, &self.provider));
+        Self { list, ..self.beside(house) }
     }
 
     /// The same gate after a reload.
@@ -115,7 +118,13 @@ impl Town {
     fn beside(&self, house: Arc<House>) -> Self {
         let (store, time, watch) = (Arc::clone(&self.store), Arc::clone(&self.time), Arc::clone(&self.watch));
         let (users, provider, log) = (Arc::clone(&self.users), Arc::clone(&self.provider), Arc::clone(&self.log));
-        Self { store, time, users, provider, house, watch, log }
+        Self { store, time, users, provider, house, watch, log, list: Arc::clone(&self.list) }
+    }
+
+    /// An operator ends everything that anybody was given before `time`.
+    pub(crate) async fn revoke_all_before(&self, time: UnixTime) {
+        let order = Order::new(Target::IssuedBefore { source: None, time }, Reason::Operator);
+        self.list.revoke(&[order], Wait::None, Duration::ZERO).await;
     }
 
     pub(crate) fn now(&self) -> UnixTime {
@@ -233,11 +242,11 @@ fn known(recognised: Recognised) -> Arc<Verified> {
 }
 
 /// Reads what was revoked, once.
-async fn list(ground: &Ground) {
+async fn read_list(ground: &Ground) {
     assert!(ground.revocations.caught_up().await);
 }
 
-async fn ground(store: &Arc<Frail>, watch: &Arc<Watch>, log: &Arc<MemoryLog>) -> Arc<Ground> {
+async fn ground(store: &Arc<Frail>, watch: &Arc<Watch>, log: &Arc<MemoryLog>) -> (Arc<Ground>, Arc<Revocations>) {
     let seals = Arc::new(Seals::new(&[Secret::new(vec![7; 32])]).unwrap());
     let ring = SigningRing::new(Arc::<Frail>::clone(store), Arc::clone(&seals), schedule());
     ring.tick(UnixTime(START)).await.unwrap();
@@ -245,7 +254,8 @@ async fn ground(store: &Arc<Frail>, watch: &Arc<Watch>, log: &Arc<MemoryLog>) ->
     let keys = RecordKeys::new(&seals.mac_keys(crate::domain::seal::Purpose::Revocation));
     let terms = revocation::Terms::new("replica".to_owned(), keys, Duration::from_secs(ABSOLUTE), 1);
     let revoked = Arc::new(Revocations::new(terms, Arc::<MemoryLog>::clone(log), clock));
-    Ground::new(Arc::<Frail>::clone(store), ring, seals, revoked, Arc::<Watch>::clone(watch)).unwrap()
+    let list = Arc::clone(&revoked);
+    (Ground::new(Arc::<Frail>::clone(store), ring, seals, revoked, Arc::<Watch>::clone(watch)).unwrap(), list)
 }
 
 fn house(

@@ -295,19 +295,10 @@ impl House {
         Ok(())
     }
 
+    /// The session itself, of which nothing else is known: what hits everything of before some day says nothing of it.
     pub(super) fn is_revoked(&self, id: SessionId) -> bool {
-        let (session, source) = (Some(id), &SourceName::new(""));
-        let credential = Credential {
-            jti: None,
-            session,
-            foreign_session: None,
-            source,
-            subject: "",
-            key: None,
-            issued: 0,
-            minted_at: None,
-        };
-        self.ground.revocations.refuses(&credential)
+        let nobody = SourceName::new("");
+        self.ground.revocations.refuses(&Credential { session: Some(id), ..Credential::of_nobody(&nobody) })
     }
 
     fn ended(&self, verdict: &'static str, code: Code, words: &'static str) -> Renewed {
