@@ -1,10 +1,12 @@
 //! For tests: sessions in a town of one gate, whose store, provider and users do what the test says.
 
+mod distant;
 mod frail;
 mod jar;
 mod watch;
 
 pub(crate) use frail::Frail;
+pub(crate) use distant::Distant;
 pub(crate) use jar::{another_browser, browser, held, script, value};
 pub(crate) use watch::Watch;
 
@@ -18,8 +20,6 @@ use crate::domain::family::{Rotation, Rules};
 use crate::domain::headers::forwarded::Proto;
 use crate::domain::headers::identity::IdentityHeaders;
 use crate::domain::oidc::fixture::settings;
-use crate::domain::oidc::unguessable::Unguessable;
-use crate::domain::oidc::{Metadata, ProviderSettings};
 use crate::domain::origins::PublicOrigins;
 use crate::domain::principal::SourceName;
 use crate::domain::revocation::{Reason, RecordKeys, Target};
@@ -35,16 +35,14 @@ use crate::pipeline::cache::Verified;
 use crate::pipeline::keys::SigningRing;
 use crate::pipeline::permit::Caller;
 use crate::pipeline::revocation::{self, Order, Revocations, Wait};
-use crate::ports::provider::{Provider, ProviderError, Tokens};
+use crate::ports::provider::Provider;
 use crate::ports::users::{self, LocalUsers};
-use crate::ports::KeySource;
 use crate::store::memory::{Bounds, Memory};
 use crate::store::revocation::memory::MemoryLog;
 use crate::store::Clock;
 use async_trait::async_trait;
 use http::{HeaderMap, Method};
 use parking_lot::Mutex;
-use serde_json::{json, Map, Value};
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -342,78 +340,5 @@ impl LocalUsers for File {
 
     fn find(&self, name: &str) -> Option<Arc<User>> {
         self.0.lock().get(name).map(Arc::clone)
-    }
-}
-
-/// A provider that answers refreshes with the user information it is given.
-#[derive(Debug)]
-pub(crate) struct Distant {
-    pub(crate) claims: Mutex<Map<String, Value>>,
-    pub(crate) refreshes: AtomicU64,
-    pub(crate) ends: AtomicBool,
-    /// Refresh tokens that were given back.
-    pub(crate) given_back: AtomicU64,
-    /// What it says to the next refresh.
-    pub(crate) fails: Mutex<Option<ProviderError>>,
-    settings: ProviderSettings,
-}
-
-impl Default for Distant {
-    fn default() -> Self {
-        let claims = json!({ "sub": "carol", "name": "Carol", "roles": ["reader"] }).as_object().unwrap().clone();
-        Self {
-            claims: Mutex::new(claims),
-            refreshes: AtomicU64::new(0),
-            ends: AtomicBool::new(false),
-            given_back: AtomicU64::new(0),
-            fails: Mutex::default(),
-            settings: settings(),
-        }
-    }
-}
-
-#[async_trait]
-impl Provider for Distant {
-    fn settings(&self) -> &ProviderSettings {
-        &self.settings
-    }
-
-    async fn metadata(&self) -> Result<Arc<Metadata>, ProviderError> {
-        Err(ProviderError::Away("not needed".to_owned()))
-    }
-
-    fn keys(&self) -> Arc<dyn KeySource> {
-        panic!("not needed")
-    }
-
-    async fn exchange(&self, _: &Secret, _: &Unguessable, _: &str) -> Result<Tokens, ProviderError> {
-        Err(ProviderError::InvalidGrant)
-    }
-
-    async fn refresh(&self, _: &Secret) -> Result<Tokens, ProviderError> {
-        self.refreshes.fetch_add(1, Ordering::SeqCst);
-        yield_now().await;
-        if let Some(error) = self.fails.lock().take() {
-            return Err(error);
-        }
-        if self.ends.load(Ordering::SeqCst) {
-            return Err(ProviderError::InvalidGrant);
-        }
-        let secret = || Secret::new(b"next".to_vec());
-        let refresh_token = Some(secret());
-        Ok(Tokens { access_token: secret(), id_token: None, refresh_token, expires_in: None })
-    }
-
-    async fn userinfo(&self, _: &Secret) -> Result<Map<String, Value>, ProviderError> {
-        Ok(self.claims.lock().clone())
-    }
-
-    async fn revoke(&self, _: &Secret) -> Result<(), ProviderError> {
-        self.given_back.fetch_add(1, Ordering::SeqCst);
-        Ok(())
-    }
-
-    fn is_up(&self) -> bool {
-        true
     }
 }
