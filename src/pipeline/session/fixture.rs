@@ -3,10 +3,11 @@
 mod distant;
 mod frail;
 mod jar;
+mod limits;
 mod watch;
 
-pub(crate) use frail::Frail;
 pub(crate) use distant::Distant;
+pub(crate) use frail::Frail;
 pub(crate) use jar::{another_browser, browser, held, script, value};
 pub(crate) use watch::Watch;
 

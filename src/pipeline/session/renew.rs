@@ -52,6 +52,8 @@ pub enum Renewed {
         issued: Issued,
         /// What the session says, and its times: nobody has to ask the store once more.
         about: Arc<(Record, Times)>,
+        /// The store knows of it as a use of the session.
+        told: bool,
     },
     /// Sent back with this generation, to look for a newer one.
     Back(u32),
@@ -81,8 +83,12 @@ impl House {
         let Renewing { said, device, bounced, transport, grace, .. } = &renewing;
         let door = (*transport == Transport::Body, *grace);
         let key = (said.family, said.generation, *bounced, door, device.clone());
-        let house = Arc::clone(self);
+        let (house, uses, now) = (Arc::clone(self), renewing.uses, renewing.now);
         let flown = self.ground.renewals.join(key, async move { house.renew_now(&renewing).await }).await;
+        // The store could not be told, or whoever asked first only looked.
+        if let (true, Some(Renewed::Issued { verified, told: false, .. })) = (uses, &flown) {
+            self.ground.activity.note(verified, now);
+        }
         flown.unwrap_or_else(|| Renewed::CannotTell(Denial::new(Code::Internal, "a renewal broke off")))
     }
 
@@ -188,11 +194,10 @@ impl House {
         let now = renewing.now;
         let seen = Touch { user: place.user, id: place.id, last_seen: end_of(now), idle: self.terms.lifetimes.idle };
         let touched = if renewing.uses { self.ground.store.touch(&[seen]).await } else { Ok(vec![true]) };
-        match touched {
-            Ok(alive) if alive.first() == Some(&true) => {}
-            Ok(_) => return self.ended("unknown", Code::SessionTerminated, "the session has just been ended"),
-            // It was there a moment ago, and renewing has succeeded: noting the use can wait for the next flush.
-            Err(_) => {}
+        // It was there a moment ago, and renewing has succeeded: noting the use can wait for the next flush.
+        let told = renewing.uses && touched.is_ok();
+        if touched.is_ok_and(|alive| alive.first() != Some(&true)) {
+            return self.ended("unknown", Code::SessionTerminated, "the session has just been ended");
         }
         let record = self.refreshed(place, record, now).await;
         let record = match record {
@@ -206,7 +211,7 @@ impl House {
                 let (verified, about) = (Arc::new(verified), Arc::new((record, stored.times)));
                 // The browser comes back with it, and finds the device judged.
                 self.remember_token(&verified);
-                Renewed::Issued { verified, issued, about }
+                Renewed::Issued { verified, issued, about, told }
             }
             Err(denial) => Renewed::CannotTell(denial),
         }
