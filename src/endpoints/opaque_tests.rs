@@ -300,3 +300,12 @@ async fn whoever_lost_a_session_to_a_copy_reads_of_it_where_they_sign_in() {
     assert!(words(&visit.get("/login", &left).await));
     assert!(!words(&visit.get("/login", "").await));
 }
+
+#[tokio::test]
+async fn a_renewal_tells_how_long_the_session_lasts_from_then_on() {
+    let town = Town::new(Mode::Jwt).await;
+    let visit = Visit { own: Own { delivery: Delivery::Memory, ..Visit::new(&town).own }, town: &town };
+    let jar = town.sign_in("alice").await;
+    town.pass(600);
+    assert_eq!(said(&visit.post("/refresh", &jar, "").await)["id"]["idle_in"], IDLE);
+}

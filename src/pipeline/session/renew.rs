@@ -204,11 +204,15 @@ impl House {
             Ok(record) => record,
             Err(denial) => return Renewed::Ended(denial),
         };
+        let mut times = stored.times;
+        if renewing.uses {
+            times.touch(seen.last_seen, seen.idle, seen.last_seen);
+        }
         // What is no use of the session gives nobody a token that outlives its idle end.
-        let until = if renewing.uses { stored.times.absolute } else { stored.times.expires() };
-        match self.issue_good((&record, place), (&stored.times, until), given, now).await {
+        let until = if renewing.uses { times.absolute } else { times.expires() };
+        match self.issue_good((&record, place), (&times, until), given, now).await {
             Ok((issued, verified)) => {
-                let (verified, about) = (Arc::new(verified), Arc::new((record, stored.times)));
+                let (verified, about) = (Arc::new(verified), Arc::new((record, times)));
                 // The browser comes back with it, and finds the device judged.
                 self.remember_token(&verified);
                 Renewed::Issued { verified, issued, about, told }
