@@ -1,10 +1,12 @@
 use super::*;
 use crate::domain::headers::forwarded::{Client, Proto};
+use crate::domain::oidc::fixture::metadata;
+use crate::domain::oidc::Metadata;
 use crate::pipeline::session::fixture::{browser, held, script, terms, File, Town, IDLE};
 use crate::pipeline::session::{Mode, ProviderTokens, Terms};
 use crate::web::Theme;
 use bytes::Bytes;
-use http::header::{LOCATION, SET_COOKIE};
+use http::header::{CONTENT_SECURITY_POLICY, LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::Value;
 
@@ -308,4 +310,26 @@ async fn a_renewal_tells_how_long_the_session_lasts_from_then_on() {
     let jar = town.sign_in("alice").await;
     town.pass(600);
     assert_eq!(said(&visit.post("/refresh", &jar, "").await)["id"]["idle_in"], IDLE);
+}
+
+#[tokio::test]
+async fn the_form_that_signs_out_may_lead_to_where_the_provider_ends_its_session() {
+    let town = Town::new(Mode::Jwt).await;
+    let visit = Visit::new(&town);
+    let (far, here) = (town.sign_in_far().await, town.sign_in("alice").await);
+    let unknown = format!("__Host-doorward-r0={}", renewal(&far));
+    let elsewhere = "https://bye.example.net/end?a=1".parse().unwrap();
+    let metadata = Metadata { end_session_endpoint: Some(elsewhere), ..metadata() };
+    *town.provider.metadata.lock() = Some(metadata);
+    let policy = |reply: &Reply| {
+        let value = reply.headers.iter().find(|(name, _)| name == CONTENT_SECURITY_POLICY).map(|(_, value)| value);
+        let text = value.unwrap().to_str().unwrap();
+        text.split("; ").find(|part| part.starts_with("form-action")).unwrap().to_owned()
+    };
+    for jar in [&far, &unknown] {
+        assert_eq!(policy(&visit.get("/logout", jar).await), "form-action 'self' https://bye.example.net");
+    }
+    assert_eq!(policy(&visit.get("/logout", &here).await), "form-action 'self'", "a session of our own users");
+    *town.provider.metadata.lock() = None;
+    assert_eq!(policy(&visit.get("/logout", &far).await), "form-action 'self'");
 }
