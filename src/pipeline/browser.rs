@@ -1,7 +1,7 @@
 //! Callers with cookies: recognised, renewed on the way, or sent to sign in.
 
-use super::session::{Asking, House, Recognised, Turned};
-use super::{Answer, Arrival, Caller, Gate};
+use super::session::{Asking, House, Mode, Recognised, Turned};
+use super::{declared_length, Answer, Arrival, Caller, Gate};
 use crate::domain::cookies::OurCookies;
 use crate::domain::denial::{Code, Denial};
 use crate::domain::headers::forwarded::{Client, Proto};
@@ -36,8 +36,10 @@ impl Gate {
     ) -> Result<Recognised, Answer> {
         let route = visit.route;
         let mut asking = self.asking(visit);
-        // There its name counts once, so a token that lives is the one that is used, and not its successor.
-        if route.sensitive && house.known(held, asking.now).await.is_ok() {
+        // There its name counts once, so a token that lives is the one that is used, and not its successor. A handle has no
+        // successor, and only the store knows whether it lives: not for a request that may be forged.
+        let tokens = house.terms.mode == Mode::Jwt;
+        if tokens && route.sensitive && house.known(held, asking.now).await.is_ok() {
             asking.renews = false;
         }
         match house.recognise(held, &asking).await {
