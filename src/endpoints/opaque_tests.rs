@@ -6,7 +6,7 @@ use crate::pipeline::session::fixture::{browser, held, script, terms, File, Town
 use crate::pipeline::session::{Mode, ProviderTokens, Terms};
 use crate::web::Theme;
 use bytes::Bytes;
-use http::header::{CONTENT_SECURITY_POLICY, LOCATION, SET_COOKIE};
+use http::header::{CONTENT_SECURITY_POLICY, LOCATION, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::Value;
 
@@ -332,4 +332,23 @@ async fn the_form_that_signs_out_may_lead_to_where_the_provider_ends_its_session
     assert_eq!(policy(&visit.get("/logout", &here).await), "form-action 'self'", "a session of our own users");
     *town.provider.metadata.lock() = None;
     assert_eq!(policy(&visit.get("/logout", &far).await), "form-action 'self'");
+}
+
+#[tokio::test]
+async fn extending_a_session_is_counted_as_a_renewal_is() {
+    let mut town = Town::new(Mode::Opaque).await;
+    town.counts_renewals();
+    let visit = Visit::new(&town);
+    let jar = town.sign_in("alice").await;
+    for _ in 0..3 {
+        assert_eq!(visit.post("/refresh", &jar, "").await.status, StatusCode::OK);
+    }
+    let (reply, asked) = town.asked(visit.post("/refresh", &jar, "")).await;
+    assert_eq!((reply.status, said(&reply)["code"].as_str()), (StatusCode::TOO_MANY_REQUESTS, Some("rate_limited")));
+    assert!(reply.headers.iter().any(|(name, _)| name == RETRY_AFTER) && cookies(&reply).count() == 0);
+    assert_eq!(asked, Vec::<&str>::new(), "nothing is extended");
+    assert_eq!(visit.get("/me", &jar).await.status, StatusCode::OK, "the session goes on");
+    let other = town.sign_in("alice").await;
+    let reply = visit.post("/refresh", &other, "").await;
+    assert_eq!(reply.status, StatusCode::TOO_MANY_REQUESTS, "all of one user's count together");
 }

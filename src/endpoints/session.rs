@@ -123,8 +123,10 @@ impl Own {
         };
         let Some(facts) = verified.session() else { return Err(Denial::new(Code::Unauthenticated, "no session")) };
         let now = asked.request.now;
-        if !self.house.extend(verified, now).await? {
-            return Ok(self.gone(asked));
+        match self.house.extend(verified, now).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(self.gone(asked)),
+            Err(over) => return Ok(self.too_often(asked, over)),
         }
         let looked = self.house.look(Place { user: facts.user, id: facts.id }).await?;
         let Some((record, times)) = looked else { return Ok(self.gone(asked)) };

@@ -17,6 +17,7 @@ use crate::domain::time::UnixTime;
 use crate::domain::token::claims;
 use crate::domain::token::jose::Kind;
 use crate::pipeline::cache::{SessionFacts, Verified};
+use crate::pipeline::limits::Over;
 use crate::pipeline::permit::{Caller, Memory};
 use crate::ports::store::Touch;
 use http::HeaderValue;
@@ -208,13 +209,18 @@ impl House {
         }
     }
 
-    /// Puts off the idle end of a session, on request. `false`: it has ended.
+    /// Puts off the idle end of a session, on request; counted as a renewal is, for it asks as much of the store. `false`:
+    /// it has ended.
     ///
     /// # Errors
-    /// 503: the store cannot be asked.
-    pub async fn extend(&self, verified: &Arc<Verified>, now: UnixTime) -> Result<bool, Denial> {
+    /// Too often; or 503: the store cannot be asked.
+    pub async fn extend(&self, verified: &Arc<Verified>, now: UnixTime) -> Result<bool, Over> {
+        if let Some((limits, facts)) = self.limits.as_ref().zip(verified.session()) {
+            limits.charge_family(facts.id).await?;
+            limits.charge_user(facts.user).await?;
+        }
         self.ground.activity.note(verified, now);
-        self.tell(verified, now).await
+        self.tell(verified, now).await.map_err(|denial| Over { denial, headers: Vec::new() })
     }
 
     async fn tell(&self, verified: &Verified, now: UnixTime) -> Result<bool, Denial> {
