@@ -140,7 +140,12 @@ impl House {
         };
         match self.verified(text, (&record, place), &stored.times, now) {
             Ok(verified) => Looked::Alive(self.remember(verified, before)),
-            Err(denial) => Looked::Over(denial),
+            // The store says that it lives, and only the store can say that it does not: a clock here that is ahead of
+            // the store's signs nobody out.
+            Err(denial) if denial.code.status() == 401 => {
+                Looked::CannotTell(Denial { code: Code::StoreUnavailable, ..denial })
+            }
+            Err(denial) => Looked::CannotTell(denial),
         }
     }
 
