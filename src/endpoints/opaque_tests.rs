@@ -304,15 +304,6 @@ async fn whoever_lost_a_session_to_a_copy_reads_of_it_where_they_sign_in() {
 }
 
 #[tokio::test]
-async fn a_renewal_tells_how_long_the_session_lasts_from_then_on() {
-    let town = Town::new(Mode::Jwt).await;
-    let visit = Visit { own: Own { delivery: Delivery::Memory, ..Visit::new(&town).own }, town: &town };
-    let jar = town.sign_in("alice").await;
-    town.pass(600);
-    assert_eq!(said(&visit.post("/refresh", &jar, "").await)["id"]["idle_in"], IDLE);
-}
-
-#[tokio::test]
 async fn the_form_that_signs_out_may_lead_to_where_the_provider_ends_its_session() {
     let town = Town::new(Mode::Jwt).await;
     let visit = Visit::new(&town);
@@ -351,4 +342,23 @@ async fn extending_a_session_is_counted_as_a_renewal_is() {
     let other = town.sign_in("alice").await;
     let reply = visit.post("/refresh", &other, "").await;
     assert_eq!(reply.status, StatusCode::TOO_MANY_REQUESTS, "all of one user's count together");
+}
+
+#[tokio::test]
+async fn a_renewal_tells_how_long_the_session_lasts_from_then_on() {
+    let town = Town::new(Mode::Jwt).await;
+    let visit = Visit { own: Own { delivery: Delivery::Memory, ..Visit::new(&town).own }, town: &town };
+    let jar = town.sign_in("alice").await;
+    town.pass(600);
+    assert_eq!(said(&visit.post("/refresh", &jar, "").await)["id"]["idle_in"], IDLE);
+}
+
+#[tokio::test]
+async fn a_count_of_sign_ins_that_somebody_made_up_is_only_a_count() {
+    let town = Town::new(Mode::Opaque).await;
+    let visit = Visit::new(&town);
+    let signed_in = town.try_sign_in("alice").await.unwrap();
+    let request = visit.request(Method::GET, "/callback/id", &format!("__Host-doorward-b=s{}", u32::MAX), "");
+    let asked = Asked::read(&visit.own, &request).unwrap();
+    assert_eq!(visit.own.welcome(&asked, &signed_in, "/app").unwrap().status, StatusCode::SEE_OTHER);
 }
