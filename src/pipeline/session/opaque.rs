@@ -159,7 +159,7 @@ impl House {
         now: UnixTime,
     ) -> Result<Verified, Denial> {
         let began = UnixTime(times.created.0 / 1000).min(now);
-        let ends = UnixTime(times.absolute.0.div_ceil(1000));
+        let ends = times.absolute.into();
         let claims = self.say((record, place), None, (began, ends), |token| {
             let minted_at = record.revocations_at.as_deref().unwrap_or("0-0");
             serde_json::to_vec(&AccessToken { rv: minted_at, ..token.clone() })

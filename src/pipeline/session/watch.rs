@@ -101,7 +101,7 @@ impl Watch {
         } else {
             end.saturating_sub(whole(self.warn_before))
         };
-        UnixTime(wanted.div_ceil(1000)).max(self.asked.plus(self.pause))
+        UnixTime::from(Millis(wanted)).max(self.asked.plus(self.pause))
     }
 
     /// What has happened by `now`, if anything.
