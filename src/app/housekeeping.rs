@@ -8,6 +8,7 @@ use crate::pipeline::session::activity;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::MissedTickBehavior;
 
 /// How often names are looked up again.
 const RESOLVE_EVERY: u32 = 10;
@@ -16,6 +17,7 @@ const RESOLVE_EVERY: u32 = 10;
 pub(super) async fn keep_house(composer: Arc<Composer>, snapshot: Arc<ArcSwap<Snapshot>>, state: Arc<AdminState>) {
     tokio::spawn(follow_activity(Arc::clone(&composer), Arc::clone(&snapshot)));
     tokio::spawn(degraded::watch(Arc::clone(&composer), Arc::clone(&snapshot)));
+    tokio::spawn(tell_arrivals(Arc::clone(&composer)));
     let mut second = tokio::time::interval(Duration::from_secs(1));
     let alone = composer.metrics.degraded.with(&["limits"]);
     for turn in (0..RESOLVE_EVERY).cycle() {
@@ -24,9 +26,6 @@ pub(super) async fn keep_house(composer: Arc<Composer>, snapshot: Arc<ArcSwap<Sn
         alone.set(if composer.counting.is_alone() { 1.0 } else { 0.0 });
         if let Some(sign_in) = composer.sign_in.get() {
             sign_in.tick().await;
-            if let Err(error) = sign_in.ground.activity.confirm(&*sign_in.ground.store).await {
-                tracing::debug!("arrivals not told yet: {error}");
-            }
             state.readiness.set_blind(!sign_in.revocations.is_ready());
             composer.metrics.revocation_entries.set(count(sign_in.revocations.entries()));
         }
@@ -38,6 +37,20 @@ pub(super) async fn keep_house(composer: Arc<Composer>, snapshot: Arc<ArcSwap<Sn
 
 fn count(entries: usize) -> f64 {
     u32::try_from(entries).map_or(f64::INFINITY, f64::from)
+}
+
+/// Tells the store which renewal tokens have arrived. In a task of its own: that is a question for each of them, and
+/// neither keys nor readiness nor names may wait until the last is answered.
+async fn tell_arrivals(composer: Arc<Composer>) {
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        second.tick().await;
+        let Some(sign_in) = composer.sign_in.get() else { continue };
+        if let Err(error) = sign_in.ground.activity.confirm(&*sign_in.ground.store).await {
+            tracing::debug!("arrivals not told yet: {error}");
+        }
+    }
 }
 
 /// Tells the store which sessions were in use, once an interval.

@@ -1,11 +1,11 @@
 //! `GET /events`: what a page wants to know of its session while it lies open, as server-sent events.
 
 use super::reply::{turned, with_cookies};
+use super::sessions::session;
 use super::{Asked, Own};
 use crate::domain::denial::{Code, Denial};
 use crate::pipeline::own::Reply;
 use crate::pipeline::session::Place;
-use crate::pipeline::Caller;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, StatusCode};
 
@@ -19,9 +19,7 @@ impl Own {
             Ok(recognised) => recognised,
             Err(away) => return Ok(turned(self, asked, away)),
         };
-        let nobody = || Denial::new(Code::Unauthenticated, "no session");
-        let Caller::Known { verified, .. } = &recognised.caller else { return Err(nobody()) };
-        let facts = verified.session().ok_or_else(nobody)?;
+        let (verified, facts) = session(&recognised)?;
         let looked = self.house.look(Place { user: facts.user, id: facts.id }).await?;
         let Some((_, times)) = looked else { return Ok(self.gone(asked)) };
         let now = asked.request.now;

@@ -1,10 +1,12 @@
 use super::*;
 use crate::domain::headers::forwarded::{Client, Proto};
+use crate::domain::oidc::fixture::metadata;
+use crate::domain::oidc::Metadata;
 use crate::pipeline::session::fixture::{browser, held, script, terms, File, Town, IDLE};
 use crate::pipeline::session::{Mode, ProviderTokens, Terms};
 use crate::web::Theme;
 use bytes::Bytes;
-use http::header::{LOCATION, SET_COOKIE};
+use http::header::{CONTENT_SECURITY_POLICY, LOCATION, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::Value;
 
@@ -299,4 +301,64 @@ async fn whoever_lost_a_session_to_a_copy_reads_of_it_where_they_sign_in() {
     let words = |reply: &Reply| String::from_utf8(reply.body.to_vec()).unwrap().contains("somebody else used");
     assert!(words(&visit.get("/login", &left).await));
     assert!(!words(&visit.get("/login", "").await));
+}
+
+#[tokio::test]
+async fn the_form_that_signs_out_may_lead_to_where_the_provider_ends_its_session() {
+    let town = Town::new(Mode::Jwt).await;
+    let visit = Visit::new(&town);
+    let (far, here) = (town.sign_in_far().await, town.sign_in("alice").await);
+    let unknown = format!("__Host-doorward-r0={}", renewal(&far));
+    let elsewhere = "https://bye.example.net/end?a=1".parse().unwrap();
+    let metadata = Metadata { end_session_endpoint: Some(elsewhere), ..metadata() };
+    *town.provider.metadata.lock() = Some(metadata);
+    let policy = |reply: &Reply| {
+        let value = reply.headers.iter().find(|(name, _)| name == CONTENT_SECURITY_POLICY).map(|(_, value)| value);
+        let text = value.unwrap().to_str().unwrap();
+        text.split("; ").find(|part| part.starts_with("form-action")).unwrap().to_owned()
+    };
+    for jar in [&far, &unknown] {
+        assert_eq!(policy(&visit.get("/logout", jar).await), "form-action 'self' https://bye.example.net");
+    }
+    assert_eq!(policy(&visit.get("/logout", &here).await), "form-action 'self'", "a session of our own users");
+    *town.provider.metadata.lock() = None;
+    assert_eq!(policy(&visit.get("/logout", &far).await), "form-action 'self'");
+}
+
+#[tokio::test]
+async fn extending_a_session_is_counted_as_a_renewal_is() {
+    let mut town = Town::new(Mode::Opaque).await;
+    town.counts_renewals();
+    let visit = Visit::new(&town);
+    let jar = town.sign_in("alice").await;
+    for _ in 0..3 {
+        assert_eq!(visit.post("/refresh", &jar, "").await.status, StatusCode::OK);
+    }
+    let (reply, asked) = town.asked(visit.post("/refresh", &jar, "")).await;
+    assert_eq!((reply.status, said(&reply)["code"].as_str()), (StatusCode::TOO_MANY_REQUESTS, Some("rate_limited")));
+    assert!(reply.headers.iter().any(|(name, _)| name == RETRY_AFTER) && cookies(&reply).count() == 0);
+    assert_eq!(asked, Vec::<&str>::new(), "nothing is extended");
+    assert_eq!(visit.get("/me", &jar).await.status, StatusCode::OK, "the session goes on");
+    let other = town.sign_in("alice").await;
+    let reply = visit.post("/refresh", &other, "").await;
+    assert_eq!(reply.status, StatusCode::TOO_MANY_REQUESTS, "all of one user's count together");
+}
+
+#[tokio::test]
+async fn a_renewal_tells_how_long_the_session_lasts_from_then_on() {
+    let town = Town::new(Mode::Jwt).await;
+    let visit = Visit { own: Own { delivery: Delivery::Memory, ..Visit::new(&town).own }, town: &town };
+    let jar = town.sign_in("alice").await;
+    town.pass(600);
+    assert_eq!(said(&visit.post("/refresh", &jar, "").await)["id"]["idle_in"], IDLE);
+}
+
+#[tokio::test]
+async fn a_count_of_sign_ins_that_somebody_made_up_is_only_a_count() {
+    let town = Town::new(Mode::Opaque).await;
+    let visit = Visit::new(&town);
+    let signed_in = town.try_sign_in("alice").await.unwrap();
+    let request = visit.request(Method::GET, "/callback/id", &format!("__Host-doorward-b=s{}", u32::MAX), "");
+    let asked = Asked::read(&visit.own, &request).unwrap();
+    assert_eq!(visit.own.welcome(&asked, &signed_in, "/app").unwrap().status, StatusCode::SEE_OTHER);
 }

@@ -66,7 +66,7 @@ pub(super) fn turned(own: &Own, asked: &Asked<'_>, turned: Turned) -> Reply {
                 if asked.request.query.is_empty() { String::new() } else { format!("?{}", asked.request.query) };
             let here = format!("{}{query}", asked.request.path);
             let reply = redirect(StatusCode::TEMPORARY_REDIRECT, &here);
-            with_cookies(reply.unwrap_or_default(), cookies)
+            with_cookies(reply.unwrap_or_else(|denial| refusal(own, asked.request, &denial)), cookies)
         }
     }
 }

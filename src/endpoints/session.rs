@@ -1,6 +1,7 @@
 //! `/me` and `/refresh`: what a client may know of its session, and a new access token for it.
 
 use super::reply::{empty, json, refusal, turned, with_cookies, with_headers};
+use super::sessions::session;
 use super::{Asked, Delivery, Own};
 use crate::domain::denial::{Code, Denial};
 use crate::domain::family::{Renewal as Said, Transport};
@@ -25,19 +26,13 @@ impl Own {
             Ok(recognised) => recognised,
             Err(away) => return Ok(turned(self, asked, away)),
         };
-        let Caller::Known { verified, .. } = &recognised.caller else {
-            return Err(Denial::new(Code::Unauthenticated, "no session"));
-        };
-        let Some(facts) = verified.session() else { return Err(Denial::new(Code::Unauthenticated, "no session")) };
+        let (verified, facts) = session(&recognised)?;
         let place = Place { user: facts.user, id: facts.id };
         let Some((record, times)) = self.house.look(place).await? else { return Ok(self.gone(asked)) };
         let now = asked.request.now;
-        // What the token says, not how long clocks that differ let it count.
-        let exp = verified.principal.claims.get("exp").and_then(Value::as_u64);
-        let expires = exp.map_or(verified.principal.expires, UnixTime);
         let mut me = self.about_me(&record, facts.id, now, Some(&facts.with_uses(times, now)));
         if let Some(me) = me.as_object_mut().filter(|_| !self.is_opaque()) {
-            me.insert("expires_in".to_owned(), json!(expires.since(now).as_secs()));
+            me.insert("expires_in".to_owned(), json!(verified.ends().since(now).as_secs()));
         }
         Ok(with_cookies(json(StatusCode::OK, &me), recognised.cookies))
     }
@@ -118,13 +113,12 @@ impl Own {
             Ok(recognised) => recognised,
             Err(away) => return Ok(turned(self, asked, away)),
         };
-        let Caller::Known { verified, .. } = &recognised.caller else {
-            return Err(Denial::new(Code::Unauthenticated, "no session"));
-        };
-        let Some(facts) = verified.session() else { return Err(Denial::new(Code::Unauthenticated, "no session")) };
+        let (verified, facts) = session(&recognised)?;
         let now = asked.request.now;
-        if !self.house.extend(verified, now).await? {
-            return Ok(self.gone(asked));
+        match self.house.extend(verified, now).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(self.gone(asked)),
+            Err(over) => return Ok(self.too_often(asked, over)),
         }
         let looked = self.house.look(Place { user: facts.user, id: facts.id }).await?;
         let Some((record, times)) = looked else { return Ok(self.gone(asked)) };

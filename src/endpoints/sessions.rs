@@ -5,12 +5,14 @@ use super::{Asked, Own};
 use crate::domain::denial::{Code, Denial};
 use crate::domain::session::{Millis, SessionId, UserHash};
 use crate::domain::time::UnixTime;
+use crate::pipeline::cache::{SessionFacts, Verified};
 use crate::pipeline::own::Reply;
 use crate::pipeline::session::{Listed, Place, Recognised};
 use crate::pipeline::Caller;
 use crate::web::{Ended, SessionRow, Sessions};
 use http::StatusCode;
 use serde_json::{json, Value};
+use std::sync::Arc;
 
 /// Instead of an id: all but the one that asks.
 const OTHERS: &str = "others";
@@ -103,8 +105,13 @@ impl Own {
 }
 
 pub(super) fn whose(recognised: &Recognised) -> Result<(UserHash, SessionId), Denial> {
+    session(recognised).map(|(_, facts)| (facts.user, facts.id))
+}
+
+/// Who is asking, and their session.
+pub(super) fn session(recognised: &Recognised) -> Result<(&Arc<Verified>, &SessionFacts), Denial> {
     match &recognised.caller {
-        Caller::Known { verified, .. } => verified.session().map(|facts| (facts.user, facts.id)),
+        Caller::Known { verified, .. } => verified.session().map(|facts| (verified, facts)),
         Caller::Anonymous => None,
     }
     .ok_or_else(|| Denial::new(Code::Unauthenticated, "no session"))

@@ -216,7 +216,7 @@ impl Own {
         let given = issued.renewal.as_ref().map(|(parity, _)| *parity);
         let former = Parity::BOTH.into_iter().filter(|parity| asked.held.renewal(*parity).is_some());
         cookies.extend(former.filter(|parity| Some(*parity) != given).map(|it| asked.plan.clear(Name::Renewal(it))));
-        let again = (returns(asked) + 1).to_string();
+        let again = returns(asked).saturating_add(1).to_string();
         cookies.extend(asked.plan.set(Name::Bounced, &format!("s{again}"), AT_ONCE));
         let reply = if self.house.terms.same_site == SameSite::Strict && signed_in.record.provider_tokens.is_some() {
             // The provider has brought the browser here: to whatever a redirect leads now, it sends no strict cookie.

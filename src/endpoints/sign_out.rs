@@ -16,6 +16,8 @@ use crate::ports::{with_keys, Keys};
 use crate::web::{SignOut, SignedOut};
 use http::StatusCode;
 use serde_json::json;
+use std::sync::Arc;
+use tokio::task::JoinSet;
 
 impl Own {
     /// `GET /logout`: one button, for a link must not sign anybody out.
@@ -27,7 +29,7 @@ impl Own {
         known.iter().for_each(|caller| asked.is_from(caller));
         let principal = known.as_ref().and_then(Caller::principal);
         let name = principal.and_then(|principal| principal.claims.get("name")?.as_str());
-        let ends: Vec<String> = self.provider_origins();
+        let ends = self.provider_ends(principal.map(|principal| &principal.source)).await;
         let targets: Vec<&str> = ends.iter().map(String::as_str).collect();
         Ok(page(self, StatusCode::OK, &SignOut { site: &self.site, name }, &targets))
     }
@@ -98,9 +100,18 @@ impl Own {
         end_session_url(&metadata, &provider.settings().client_id, &sign_out).map(String::from)
     }
 
-    fn provider_origins(&self) -> Vec<String> {
-        let issuers = self.house.providers.values().map(|provider| provider.settings().issuer.clone());
-        issuers.collect()
+    /// Where the form may lead in the end: to where the provider of this session ends its own, or any of them where nobody
+    /// knows whose it is. That may be another origin than the issuer's. What cannot be told now is left out; most likely
+    /// nobody will be sent there either.
+    async fn provider_ends(&self, of: Option<&SourceName>) -> Vec<String> {
+        let mut asked = JoinSet::new();
+        for (_, provider) in self.house.providers.iter().filter(|(name, _)| of.is_none_or(|of| of == *name)) {
+            let provider = Arc::clone(provider);
+            asked.spawn(async move { provider.metadata().await.ok()?.end_session_endpoint.clone() });
+        }
+        let mut ends: Vec<String> = asked.join_all().await.into_iter().flatten().map(String::from).collect();
+        ends.sort_unstable();
+        ends
     }
 
     /// `POST /backchannel-logout/{provider}` (OpenID Connect Back-Channel Logout 1.0 section 2.5).

@@ -71,7 +71,6 @@ watched! {
         list(user: UserHash) -> Vec<Stored>;
         touch(touches: &[Touch]) -> Vec<bool>;
         rewrite(user: UserHash, id: SessionId, seen: u64, body: &[u8]) -> Rewrote;
-        rename_handle(user: UserHash, id: SessionId, handle: HandleHash) -> bool;
         end(user: UserHash, id: SessionId) -> bool;
         end_all(user: UserHash) -> Vec<SessionId>;
         by_provider_sid(sid: ProviderSid) -> Vec<(UserHash, SessionId)>;

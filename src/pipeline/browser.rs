@@ -1,7 +1,7 @@
 //! Callers with cookies: recognised, renewed on the way, or sent to sign in.
 
-use super::session::{Asking, House, Recognised, Turned};
-use super::{Answer, Arrival, Caller, Gate};
+use super::session::{Asking, House, Mode, Recognised, Turned};
+use super::{declared_length, Answer, Arrival, Caller, Gate};
 use crate::domain::cookies::OurCookies;
 use crate::domain::denial::{Code, Denial};
 use crate::domain::headers::forwarded::{Client, Proto};
@@ -11,7 +11,7 @@ use crate::domain::policy::rule::Access;
 use crate::domain::policy::Route;
 use crate::domain::request::{Canonical, Upgrade};
 use crate::domain::time::UnixTime;
-use http::header::{CONTENT_LENGTH, RETRY_AFTER};
+use http::header::RETRY_AFTER;
 use http::{HeaderValue, Method, StatusCode};
 use std::sync::Arc;
 
@@ -36,8 +36,10 @@ impl Gate {
     ) -> Result<Recognised, Answer> {
         let route = visit.route;
         let mut asking = self.asking(visit);
-        // There its name counts once, so a token that lives is the one that is used, and not its successor.
-        if route.sensitive && house.known(held, asking.now).await.is_ok() {
+        // There its name counts once, so a token that lives is the one that is used, and not its successor. A handle has no
+        // successor, and only the store knows whether it lives: not for a request that may be forged.
+        let tokens = house.terms.mode == Mode::Jwt;
+        if tokens && route.sensitive && house.known(held, asking.now).await.is_ok() {
             asking.renews = false;
         }
         match house.recognise(held, &asking).await {
@@ -113,14 +115,15 @@ fn forgiven(route: &Route, denial: &Denial) -> bool {
 /// Here again, with the cookies the browser holds by then. Nothing has been forwarded, so any method may come again.
 pub(super) fn back(route: &Route, request: &Canonical<'_>, arrival: &Arrival<'_>) -> Answer {
     let denial = Denial::new(Code::SessionExpired, "sent back, to come again with the cookies it holds then");
-    let declared =
-        arrival.head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     // Without a length nobody knows how much would come again.
     let bodiless = [Method::GET, Method::HEAD].contains(arrival.head.method);
     let unsaid = if bodiless { 0 } else { u64::MAX };
     let location = HeaderValue::try_from(request.target());
     match location {
-        Ok(location) if declared.unwrap_or(unsaid) <= RESENT && request.upgrade != Upgrade::WebSocket => {
+        Ok(location)
+            if declared_length(arrival.head.headers).unwrap_or(unsaid) <= RESENT
+                && request.upgrade != Upgrade::WebSocket =>
+        {
             let mut answer = Answer::redirect(StatusCode::TEMPORARY_REDIRECT, location, route, &denial);
             answer.headers.extend(
                 route.cors.iter().flat_map(|cors| cors.grant(arrival.head.headers).headers().collect::<Vec<_>>()),

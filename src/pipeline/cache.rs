@@ -7,10 +7,12 @@
 pub use super::facts::SessionFacts;
 use super::usage::Uses;
 use crate::domain::principal::Principal;
+use crate::domain::time::UnixTime;
 use crate::ports::Credential;
 use arc_swap::ArcSwapOption;
 use foldhash::quality::RandomState;
 use http::{HeaderName, HeaderValue};
+use serde_json::Value;
 use std::fmt;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -114,7 +116,14 @@ impl Verified {
         &self.uses
     }
 
-    /// For a token or handle of ours that came as a cookie.
+    /// What the token says, not how long clocks that differ let it count.
+    #[must_use]
+    pub fn ends(&self) -> UnixTime {
+        let exp = self.principal.claims.get("exp").and_then(Value::as_u64);
+        exp.map_or(self.principal.expires, UnixTime)
+    }
+
+    /// Of a token or handle of ours, however it came.
     #[must_use]
     pub fn session(&self) -> Option<&SessionFacts> {
         self.session.as_ref()

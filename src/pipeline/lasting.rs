@@ -10,7 +10,6 @@ use super::session::{House, Place};
 use super::{Caller, Gate, Permit};
 use crate::domain::denial::{Code, Denial};
 use crate::domain::revocation::Subject;
-use crate::domain::session::Millis;
 use crate::domain::time::UnixTime;
 use std::sync::Arc;
 
@@ -104,7 +103,7 @@ impl Holder {
         }
         match house.look(Place { user: facts.user, id: facts.id }).await {
             // Rounded up: asked then, the store knows that it is over.
-            Ok(Some((_, times))) => Extended::Until(rounded(facts.with_uses(times, now).expires())),
+            Ok(Some((_, times))) => Extended::Until(facts.with_uses(times, now).expires().into()),
             Ok(None) => Extended::Over(ended()),
             Err(denial) => match self.known_until(house, now).filter(|until| *until > now) {
                 Some(until) => Extended::Until(until),
@@ -124,11 +123,7 @@ impl Holder {
 /// When an opaque session ends unless somebody uses it; `None` for a token, which says itself when it ends.
 fn lease_ends(verified: &Verified, now: UnixTime) -> Option<UnixTime> {
     let facts = verified.session()?;
-    facts.lease().map(|lease| rounded(lease.ends(facts.last_use(), now)))
-}
-
-fn rounded(moment: Millis) -> UnixTime {
-    UnixTime(moment.0.div_ceil(1000))
+    facts.lease().map(|lease| lease.ends(facts.last_use(), now).into())
 }
 
 #[cfg(test)]

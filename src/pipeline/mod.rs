@@ -328,11 +328,14 @@ impl Gate {
 
 /// What the client says its body is like; more than it said is cut while it is forwarded.
 fn fits(route: &Route, headers: &HeaderMap) -> Result<(), Denial> {
-    let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    match declared {
+    match declared_length(headers) {
         Some(length) if length > route.forwarding.max_body => Err(Denial::too_large()),
         Some(_) | None => Ok(()),
     }
+}
+
+fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// What limits look at before anybody is known.

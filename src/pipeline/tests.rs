@@ -6,6 +6,8 @@ use crate::domain::policy::route::{Csrf, Forwarding, OnUnauthenticated};
 use crate::domain::policy::rule::{Access, Rule};
 use crate::domain::token::fixture::{claims, claims_with, issuer, keys, rs256, NOW};
 use crate::domain::token::keys::KeySet;
+use crate::pipeline::session::fixture::{script, Town};
+use crate::pipeline::session::Mode;
 use crate::ports::{Keys, Looked};
 use async_trait::async_trait;
 use http::header::{AUTHORIZATION, HOST};
@@ -248,5 +250,49 @@ async fn nothing_below_our_own_prefix_reaches_a_backend() {
     let gate = gate(Hand::holding(keys()));
     for target in ["/.auth", "/.auth/login", "/public/../.auth/x"] {
         assert_eq!(ask(&gate, target, None).await.unwrap_err(), Code::NoRoute, "{target}");
+    }
+}
+
+/// Endpoints to sign in at, which nobody asks for.
+#[derive(Debug)]
+struct Unasked;
+
+#[async_trait]
+impl Endpoints for Unasked {
+    fn takes(&self, _: &str) -> bool {
+        false
+    }
+
+    async fn answer(&self, _: OwnRequest) -> own::Reply {
+        panic!("nobody asks")
+    }
+}
+
+#[tokio::test]
+async fn a_forged_request_for_a_sensitive_route_costs_the_store_nothing() {
+    for mode in [Mode::Jwt, Mode::Opaque] {
+        let town = Town::new(mode).await;
+        let rule = Rule { accepts_session: true, ..route(0, "/pay", Access::Authenticated, &[]).rule };
+        let pay = Route { sensitive: true, rule, ..route(0, "/pay", Access::Authenticated, &[]) };
+        let gate = Gate::new(Plan {
+            routes: RouteTable::new(vec![pay]),
+            issuers: Vec::new(),
+            identity: Arc::default(),
+            trusted: Trusted::default(),
+            prefix: "/.auth".to_owned(),
+            endpoints: Some(Arc::new(Unasked)),
+            house: Some(Arc::clone(&town.house)),
+            limits: None,
+        });
+        let mut headers = script(&town.sign_in("alice").await);
+        headers.insert(HOST, HeaderValue::from_static("app.test"));
+        headers.insert("sec-fetch-site", HeaderValue::from_static("cross-site"));
+        let (method, target) = (&Method::POST, &b"/pay"[..]);
+        let head =
+            RawHead { version: Version::HTTP_11, method, target, authority: None, headers: &headers, wire: None };
+        let peer = Peer { ip: None, trusted: false, tls: true };
+        let (answer, asked) = town.asked(gate.admit(&Arrival { head, peer, now: town.now() })).await;
+        let denial = answer.unwrap_err().denial().map(|denial| denial.code);
+        assert_eq!((denial, asked), (Some(Code::Csrf), Vec::new()), "{mode:?}");
     }
 }

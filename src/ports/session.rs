@@ -70,6 +70,24 @@ pub struct Credential<'a> {
     pub minted_at: Option<Position>,
 }
 
+impl<'a> Credential<'a> {
+    /// Nobody's, of no date, for asking about one name: what is filled in can be hit, and by a mark on nothing else. A date
+    /// would be hit by a mark on all that is older.
+    #[must_use]
+    pub fn of_nobody(source: &'a SourceName) -> Self {
+        Self {
+            jti: None,
+            session: None,
+            foreign_session: None,
+            source,
+            subject: "",
+            key: None,
+            issued: u64::MAX,
+            minted_at: None,
+        }
+    }
+}
+
 /// Why something was revoked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RevokedFor {

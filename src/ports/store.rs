@@ -63,9 +63,6 @@ pub trait Sessions: Send + Sync + Debug {
     /// Replaces version `seen` of a session's body.
     async fn rewrite(&self, user: UserHash, id: SessionId, seen: u64, body: &[u8]) -> Result<Rewrote, StoreError>;
 
-    /// From now on the session is found by `handle`, and no more by the one before. `false`: it is gone.
-    async fn rename_handle(&self, user: UserHash, id: SessionId, handle: HandleHash) -> Result<bool, StoreError>;
-
     /// Deletes a session and revokes its family. `false`: there was none.
     async fn end(&self, user: UserHash, id: SessionId) -> Result<bool, StoreError>;
 

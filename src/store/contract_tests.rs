@@ -135,7 +135,6 @@ contract! {
     nothing_prolongs_a_session_past_its_absolute_deadline
     an_ended_session_stays_ended
     of_two_writers_of_one_version_one_wins
-    a_renamed_session_is_found_by_its_new_handle_only
     a_session_takes_its_family_along
     evicted_sessions_take_their_families_along
     a_provider_finds_the_sessions_it_began
@@ -284,7 +283,6 @@ async fn an_ended_session_stays_ended(rig: Rig) {
     let touch = Touch { user: new.user, id: new.id, last_seen: rig.now(), idle: TERMS.idle };
     assert_eq!(rig.store.touch(&[touch]).await, Ok(vec![false]));
     assert_eq!(rig.store.rewrite(new.user, new.id, 1, b"back").await, Ok(Rewrote::Gone));
-    assert_eq!(rig.store.rename_handle(new.user, new.id, handle()).await, Ok(false));
     assert_eq!(rig.store.end(new.user, new.id).await, Ok(false));
     assert_eq!(rig.store.load(new.user, new.id).await, Ok(None));
     assert_eq!(rig.store.by_handle(new.user, new.handle.unwrap()).await, Ok(None));
@@ -300,16 +298,6 @@ async fn of_two_writers_of_one_version_one_wins(rig: Rig) {
     }
     assert_eq!(rig.store.rewrite(new.user, new.id, 2, b"second").await, Ok(Rewrote::Done(3)));
     assert_eq!(rig.store.load(new.user, new.id).await.unwrap().unwrap().body, b"second");
-}
-
-async fn a_renamed_session_is_found_by_its_new_handle_only(rig: Rig) {
-    let new = rig.sign_in(user()).await;
-    let renamed = handle();
-    assert_eq!(rig.store.rename_handle(new.user, new.id, renamed).await, Ok(true));
-    assert_eq!(rig.store.by_handle(new.user, new.handle.unwrap()).await, Ok(None));
-    assert_eq!(rig.store.by_handle(new.user, renamed).await.unwrap().unwrap().id, new.id);
-    rig.store.end(new.user, new.id).await.unwrap();
-    assert_eq!(rig.store.by_handle(new.user, renamed).await, Ok(None));
 }
 
 async fn a_provider_finds_the_sessions_it_began(rig: Rig) {

@@ -1,4 +1,5 @@
-//! What is sent with every page: it runs nothing (but a CAPTCHA, where one is shown), fetches nothing from elsewhere, sits in no frame and is kept nowhere.
+//! What is sent with every page: it runs nothing (but a CAPTCHA, where one is shown), fetches nothing from elsewhere, sits
+//! in no frame and is kept nowhere.
 //!
 //! `form-action` needs care. Browsers hold it against where a form is sent and against every redirect after it, so a
 //! form whose answer leads to another origin (a return_to elsewhere, a provider's sign-out) must list that origin or

@@ -1,7 +1,8 @@
 //! The pages people see: sign-in, sessions, sign-out, and what went wrong.
 //!
 //! A page is a struct with everything it shows; its template lies in `templates/`, its words in [`texts`]. It has no
-//! script (but a CAPTCHA's, for whoever is challenged), works without cookies of its own, and looks as [`Site`] says. Deciding which page to send is for others.
+//! script (but a CAPTCHA's, for whoever is challenged), works without cookies of its own, and looks as [`Site`] says.
+//! Deciding which page to send is for others.
 //!
 //! ```text
 //! let site = Site::new(Theme::default(), "/.auth");

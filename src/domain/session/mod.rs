@@ -29,6 +29,13 @@ impl Millis {
     }
 }
 
+impl From<Millis> for UnixTime {
+    /// Rounded up: the first whole second by which this moment has come.
+    fn from(moment: Millis) -> Self {
+        Self(moment.0.div_ceil(1000))
+    }
+}
+
 impl From<UnixTime> for Millis {
     fn from(time: UnixTime) -> Self {
         Self(time.0.saturating_mul(1000))

@@ -15,34 +15,48 @@ use std::time::Duration;
 
 /// Sessions told about in one go.
 const BATCH: usize = 256;
+/// Arrivals told of in one turn, each with a question of its own: after a reload everybody's token arrives once more.
+const TURN: usize = 4096;
 /// Sessions waiting to be told about. Beyond, the newest are not listed: their next use lists them again.
 const MOST: usize = 1_000_000;
 
 /// Sessions in use since the last flush.
-#[derive(Default)]
 pub struct Activity {
     used: Mutex<Vec<Arc<Verified>>>,
     arrived: Mutex<Vec<Arc<Verified>>>,
+    /// How long either list may be.
+    most: usize,
 }
 
 impl Activity {
+    fn of_at_most(most: usize) -> Self {
+        Self { used: Mutex::default(), arrived: Mutex::default(), most }
+    }
+
     /// An access token was presented. The first time tells that the answer with it has arrived, and the renewal token
     /// that came along: whoever still holds the one before is late, or a thief.
     pub fn arrived(&self, verified: &Arc<Verified>) {
-        if verified.session().is_some_and(SessionFacts::arrives) {
+        let Some(facts) = verified.session() else { return };
+        if facts.arrives() {
             let mut arrived = self.arrived.lock();
-            if arrived.len() < MOST {
+            if arrived.len() < self.most {
                 arrived.push(Arc::clone(verified));
+            } else {
+                facts.tell_again();
             }
         }
     }
 
-    /// Tells the families what has arrived: once a generation and replica.
+    /// Tells the families what has arrived: once a generation and replica. What is more than a turn waits for the next.
     ///
     /// # Errors
     /// The store cannot be asked; what is untold is told when it is seen again.
     pub async fn confirm(&self, store: &dyn Store) -> Result<(), StoreError> {
-        let arrived = std::mem::take(&mut *self.arrived.lock());
+        let arrived: Vec<_> = {
+            let mut waiting = self.arrived.lock();
+            let turn = waiting.len().min(TURN);
+            waiting.drain(..turn).collect()
+        };
         let mut outcome = Ok(());
         for facts in arrived.iter().filter_map(|verified| verified.session()) {
             let Some(generation) = facts.generation else { continue };
@@ -61,8 +75,10 @@ impl Activity {
         let Some(facts) = verified.session() else { return };
         if facts.use_at(now) {
             let mut used = self.used.lock();
-            if used.len() < MOST {
+            if used.len() < self.most {
                 used.push(Arc::clone(verified));
+            } else {
+                facts.take_use();
             }
         }
     }
@@ -110,8 +126,18 @@ pub(super) fn told(verified: &Verified, touch: &Touch, alive: bool) {
     }
 }
 
+impl Default for Activity {
+    fn default() -> Self {
+        Self::of_at_most(MOST)
+    }
+}
+
 impl fmt::Debug for Activity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Activity").field("waiting", &self.used.lock().len()).finish()
     }
 }
+
+#[cfg(test)]
+#[path = "activity_tests.rs"]
+mod tests;

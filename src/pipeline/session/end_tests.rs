@@ -66,6 +66,32 @@ async fn a_revoked_session_is_over_whether_or_not_its_record_can_be_opened() {
     assert_eq!(refused(&town, &jar).await.0, Code::SessionTerminated);
 }
 
+/// What was given out later lives, though the mark stands; and of a session without a record only its token is left.
+#[tokio::test]
+async fn an_order_to_end_all_of_before_keeps_nobody_from_signing_out_later() {
+    let town = Town::new(Mode::Jwt).await;
+    town.revoke_all_before(town.now()).await;
+    let jar = town.sign_in("alice").await;
+    let place = place(&town.ask(&jar).await.unwrap());
+    town.store.inner.end(place.user, place.id).await.unwrap();
+    assert!(town.ask(&jar).await.is_ok(), "the token lives");
+    town.house.sign_out(place, None).await.unwrap();
+    assert_eq!(refused(&town, &jar).await.0, Code::SessionTerminated);
+}
+
+#[tokio::test]
+async fn an_order_to_end_all_of_before_ends_nothing_of_which_less_is_known_than_when_it_began() {
+    let town = Town::new(Mode::Jwt).await;
+    town.revoke_all_before(town.now()).await;
+    let (sealed, lost) = (town.sign_in("alice").await, town.sign_in("alice").await);
+    let [other, gone] = [place(&town.ask(&sealed).await.unwrap()), place(&town.ask(&lost).await.unwrap())];
+    damage(&town, other).await;
+    town.store.inner.end(gone.user, gone.id).await.unwrap();
+    town.pass(ACCESS + 30);
+    assert_eq!(refused(&town, &sealed).await, (Code::StoreUnavailable, false), "a record that cannot be opened");
+    assert_eq!(refused(&town, &lost).await.0, Code::SessionExpired, "a store that has lost it");
+}
+
 #[tokio::test]
 async fn what_cannot_be_opened_can_be_ended_one_by_one_and_with_all_others() {
     let town = Town::new(Mode::Jwt).await;

@@ -1,9 +1,12 @@
 //! For tests: sessions in a town of one gate, whose store, provider and users do what the test says.
 
+mod distant;
 mod frail;
 mod jar;
+mod limits;
 mod watch;
 
+pub(crate) use distant::Distant;
 pub(crate) use frail::Frail;
 pub(crate) use jar::{another_browser, browser, held, script, value};
 pub(crate) use watch::Watch;
@@ -18,11 +21,9 @@ use crate::domain::family::{Rotation, Rules};
 use crate::domain::headers::forwarded::Proto;
 use crate::domain::headers::identity::IdentityHeaders;
 use crate::domain::oidc::fixture::settings;
-use crate::domain::oidc::unguessable::Unguessable;
-use crate::domain::oidc::{Metadata, ProviderSettings};
 use crate::domain::origins::PublicOrigins;
 use crate::domain::principal::SourceName;
-use crate::domain::revocation::RecordKeys;
+use crate::domain::revocation::{Reason, RecordKeys, Target};
 use crate::domain::seal::Seals;
 use crate::domain::secret::Secret;
 use crate::domain::session::{Lifetimes, Millis, OnLimit};
@@ -34,17 +35,15 @@ use crate::observe::clock::Machine;
 use crate::pipeline::cache::Verified;
 use crate::pipeline::keys::SigningRing;
 use crate::pipeline::permit::Caller;
-use crate::pipeline::revocation::{self, Revocations};
-use crate::ports::provider::{Provider, ProviderError, Tokens};
+use crate::pipeline::revocation::{self, Order, Revocations, Wait};
+use crate::ports::provider::Provider;
 use crate::ports::users::{self, LocalUsers};
-use crate::ports::KeySource;
 use crate::store::memory::{Bounds, Memory};
 use crate::store::revocation::memory::MemoryLog;
 use crate::store::Clock;
 use async_trait::async_trait;
 use http::{HeaderMap, Method};
 use parking_lot::Mutex;
-use serde_json::{json, Map, Value};
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -66,6 +65,7 @@ pub(crate) struct Town {
     pub(crate) house: Arc<House>,
     pub(crate) watch: Arc<Watch>,
     log: Arc<MemoryLog>,
+    list: Arc<Revocations>,
 }
 
 impl Town {
@@ -88,23 +88,25 @@ impl Town {
         users.says("alice", &["admin"]);
         let watch = Arc::<Watch>::default();
         let log = Arc::new(MemoryLog::new(Arc::new(Machine::new())));
-        let ground = ground(&store, &watch, &log).await;
-        list(&ground).await;
+        let (ground, list) = ground(&store, &watch, &log).await;
+        read_list(&ground).await;
         let house = house(ground, terms, IdentityHeaders::default(), (&users, &provider));
-        Self { store, time, users, provider, house, watch, log }
+        Self { store, time, users, provider, house, watch, log, list }
     }
 
     /// Another replica: it shares the store and the list, and nothing else.
     pub(crate) async fn replica(&self) -> Self {
         let replica = self.blind_replica().await;
-        list(&replica.house.ground).await;
+        read_list(&replica.house.ground).await;
         replica
     }
 
     /// Another one, which has not read what was revoked.
     pub(crate) async fn blind_replica(&self) -> Self {
-        let ground = ground(&self.store, &self.watch, &self.log).await;
-        self.beside(house(ground, self.house.terms.clone(), IdentityHeaders::default(), (&self.users, &self.provider)))
+        let (ground, list) = ground(&self.store, &self.watch, &self.log).await;
+        let terms = self.house.terms.clone();
+        let house = house(ground, terms, IdentityHeaders::default(), (&self.users, &self.provider));
+        Self { list, ..self.beside(house) }
     }
 
     /// The same gate after a reload.
@@ -115,7 +117,13 @@ impl Town {
     fn beside(&self, house: Arc<House>) -> Self {
         let (store, time, watch) = (Arc::clone(&self.store), Arc::clone(&self.time), Arc::clone(&self.watch));
         let (users, provider, log) = (Arc::clone(&self.users), Arc::clone(&self.provider), Arc::clone(&self.log));
-        Self { store, time, users, provider, house, watch, log }
+        Self { store, time, users, provider, house, watch, log, list: Arc::clone(&self.list) }
+    }
+
+    /// An operator ends everything that anybody was given before `time`.
+    pub(crate) async fn revoke_all_before(&self, time: UnixTime) {
+        let order = Order::new(Target::IssuedBefore { source: None, time }, Reason::Operator);
+        self.list.revoke(&[order], Wait::None, Duration::ZERO).await;
     }
 
     pub(crate) fn now(&self) -> UnixTime {
@@ -233,11 +241,11 @@ fn known(recognised: Recognised) -> Arc<Verified> {
 }
 
 /// Reads what was revoked, once.
-async fn list(ground: &Ground) {
+async fn read_list(ground: &Ground) {
     assert!(ground.revocations.caught_up().await);
 }
 
-async fn ground(store: &Arc<Frail>, watch: &Arc<Watch>, log: &Arc<MemoryLog>) -> Arc<Ground> {
+async fn ground(store: &Arc<Frail>, watch: &Arc<Watch>, log: &Arc<MemoryLog>) -> (Arc<Ground>, Arc<Revocations>) {
     let seals = Arc::new(Seals::new(&[Secret::new(vec![7; 32])]).unwrap());
     let ring = SigningRing::new(Arc::<Frail>::clone(store), Arc::clone(&seals), schedule());
     ring.tick(UnixTime(START)).await.unwrap();
@@ -245,7 +253,8 @@ async fn ground(store: &Arc<Frail>, watch: &Arc<Watch>, log: &Arc<MemoryLog>) ->
     let keys = RecordKeys::new(&seals.mac_keys(crate::domain::seal::Purpose::Revocation));
     let terms = revocation::Terms::new("replica".to_owned(), keys, Duration::from_secs(ABSOLUTE), 1);
     let revoked = Arc::new(Revocations::new(terms, Arc::<MemoryLog>::clone(log), clock));
-    Ground::new(Arc::<Frail>::clone(store), ring, seals, revoked, Arc::<Watch>::clone(watch)).unwrap()
+    let list = Arc::clone(&revoked);
+    (Ground::new(Arc::<Frail>::clone(store), ring, seals, revoked, Arc::<Watch>::clone(watch)).unwrap(), list)
 }
 
 fn house(
@@ -332,78 +341,5 @@ impl LocalUsers for File {
 
     fn find(&self, name: &str) -> Option<Arc<User>> {
         self.0.lock().get(name).map(Arc::clone)
-    }
-}
-
-/// A provider that answers refreshes with the user information it is given.
-#[derive(Debug)]
-pub(crate) struct Distant {
-    pub(crate) claims: Mutex<Map<String, Value>>,
-    pub(crate) refreshes: AtomicU64,
-    pub(crate) ends: AtomicBool,
-    /// Refresh tokens that were given back.
-    pub(crate) given_back: AtomicU64,
-    /// What it says to the next refresh.
-    pub(crate) fails: Mutex<Option<ProviderError>>,
-    settings: ProviderSettings,
-}
-
-impl Default for Distant {
-    fn default() -> Self {
-        let claims = json!({ "sub": "carol", "name": "Carol", "roles": ["reader"] }).as_object().unwrap().clone();
-        Self {
-            claims: Mutex::new(claims),
-            refreshes: AtomicU64::new(0),
-            ends: AtomicBool::new(false),
-            given_back: AtomicU64::new(0),
-            fails: Mutex::default(),
-            settings: settings(),
-        }
-    }
-}
-
-#[async_trait]
-impl Provider for Distant {
-    fn settings(&self) -> &ProviderSettings {
-        &self.settings
-    }
-
-    async fn metadata(&self) -> Result<Arc<Metadata>, ProviderError> {
-        Err(ProviderError::Away("not needed".to_owned()))
-    }
-
-    fn keys(&self) -> Arc<dyn KeySource> {
-        panic!("not needed")
-    }
-
-    async fn exchange(&self, _: &Secret, _: &Unguessable, _: &str) -> Result<Tokens, ProviderError> {
-        Err(ProviderError::InvalidGrant)
-    }
-
-    async fn refresh(&self, _: &Secret) -> Result<Tokens, ProviderError> {
-        self.refreshes.fetch_add(1, Ordering::SeqCst);
-        yield_now().await;
-        if let Some(error) = self.fails.lock().take() {
-            return Err(error);
-        }
-        if self.ends.load(Ordering::SeqCst) {
-            return Err(ProviderError::InvalidGrant);
-        }
-        let secret = || Secret::new(b"next".to_vec());
-        let refresh_token = Some(secret());
-        Ok(Tokens { access_token: secret(), id_token: None, refresh_token, expires_in: None })
-    }
-
-    async fn userinfo(&self, _: &Secret) -> Result<Map<String, Value>, ProviderError> {
-        Ok(self.claims.lock().clone())
-    }
-
-    async fn revoke(&self, _: &Secret) -> Result<(), ProviderError> {
-        self.given_back.fetch_add(1, Ordering::SeqCst);
-        Ok(())
-    }
-
-    fn is_up(&self) -> bool {
-        true
     }
 }

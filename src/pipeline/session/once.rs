@@ -16,7 +16,6 @@ use crate::pipeline::cache::{SessionFacts, Verified};
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::Engine;
 use http::HeaderValue;
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
@@ -64,7 +63,7 @@ impl House {
         };
         // Of what is older than a loss of the store's nobody knows any more whether it was used.
         let issued = UnixTime(verified.credential().issued);
-        let known = self.ground.revocations.remembers(issued, ends(verified));
+        let known = self.ground.revocations.remembers(issued, verified.ends());
         let until = Millis::from(verified.principal.expires);
         if known && self.ground.store.first(&name(verified), until).await.map_err(Denial::from)? {
             return Ok(next);
@@ -131,7 +130,7 @@ impl House {
         let (record, times) =
             looked.ok_or_else(|| Denial::new(Code::SessionExpired, "the store knows no such session"))?;
         let minted_at = facts.minted_at.map_or_else(|| "0-0".to_owned(), |position| position.to_string());
-        let token = self.say((&record, place), facts.generation, (facts.issued, ends(verified)), |token| {
+        let token = self.say((&record, place), facts.generation, (facts.issued, verified.ends()), |token| {
             self.mint(&AccessToken { rv: &minted_at, ..token.clone() })
         })?;
         let keep = times.absolute.since(Millis::from(asking.now));
@@ -157,12 +156,6 @@ impl House {
 /// Whether the caller was told by the very token in the cookie.
 fn is_held(verified: &Verified, held: &OurCookies<'_>) -> bool {
     matches!(held.session(), SessionCookie::Value(token) if *token == *verified.token())
-}
-
-/// What the token says, not how long clocks that differ let it count.
-fn ends(verified: &Verified) -> UnixTime {
-    let exp = verified.principal.claims.get("exp").and_then(Value::as_u64);
-    exp.map_or(verified.principal.expires, UnixTime)
 }
 
 /// By its `jti`, which an issuer gives once. Without one by what was signed; the signature itself is left out, because

@@ -17,6 +17,7 @@ use crate::domain::time::UnixTime;
 use crate::domain::token::claims;
 use crate::domain::token::jose::Kind;
 use crate::pipeline::cache::{SessionFacts, Verified};
+use crate::pipeline::limits::Over;
 use crate::pipeline::permit::{Caller, Memory};
 use crate::ports::store::Touch;
 use http::HeaderValue;
@@ -139,7 +140,12 @@ impl House {
         };
         match self.verified(text, (&record, place), &stored.times, now) {
             Ok(verified) => Looked::Alive(self.remember(verified, before)),
-            Err(denial) => Looked::Over(denial),
+            // The store says that it lives, and only the store can say that it does not: a clock here that is ahead of
+            // the store's signs nobody out.
+            Err(denial) if denial.code.status() == 401 => {
+                Looked::CannotTell(Denial { code: Code::StoreUnavailable, ..denial })
+            }
+            Err(denial) => Looked::CannotTell(denial),
         }
     }
 
@@ -153,7 +159,7 @@ impl House {
         now: UnixTime,
     ) -> Result<Verified, Denial> {
         let began = UnixTime(times.created.0 / 1000).min(now);
-        let ends = UnixTime(times.absolute.0.div_ceil(1000));
+        let ends = times.absolute.into();
         let claims = self.say((record, place), None, (began, ends), |token| {
             let minted_at = record.revocations_at.as_deref().unwrap_or("0-0");
             serde_json::to_vec(&AccessToken { rv: minted_at, ..token.clone() })
@@ -208,13 +214,18 @@ impl House {
         }
     }
 
-    /// Puts off the idle end of a session, on request. `false`: it has ended.
+    /// Puts off the idle end of a session, on request; counted as a renewal is, for it asks as much of the store. `false`:
+    /// it has ended.
     ///
     /// # Errors
-    /// 503: the store cannot be asked.
-    pub async fn extend(&self, verified: &Arc<Verified>, now: UnixTime) -> Result<bool, Denial> {
+    /// Too often; or 503: the store cannot be asked.
+    pub async fn extend(&self, verified: &Arc<Verified>, now: UnixTime) -> Result<bool, Over> {
+        if let Some((limits, facts)) = self.limits.as_ref().zip(verified.session()) {
+            limits.charge_family(facts.id).await?;
+            limits.charge_user(facts.user).await?;
+        }
         self.ground.activity.note(verified, now);
-        self.tell(verified, now).await
+        self.tell(verified, now).await.map_err(|denial| Over { denial, headers: Vec::new() })
     }
 
     async fn tell(&self, verified: &Verified, now: UnixTime) -> Result<bool, Denial> {

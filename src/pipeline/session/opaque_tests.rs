@@ -2,6 +2,7 @@ use super::super::fixture::*;
 use super::*;
 use crate::domain::denial::Code;
 use crate::domain::device::OnMismatch;
+use crate::domain::headers::forwarded::Proto;
 use crate::domain::headers::identity::IdentityHeaders;
 use crate::domain::principal::SourceName;
 use crate::domain::session::OnLimit;
@@ -197,6 +198,19 @@ async fn a_flush_that_finds_no_session_has_the_store_asked_before_the_next_use()
 }
 
 #[tokio::test]
+async fn a_clock_here_that_is_ahead_of_the_stores_signs_nobody_out() {
+    let town = Town::new(Mode::Opaque).await;
+    let jar = town.sign_in("alice").await;
+    town.ask(&jar).await.unwrap();
+    let headers = browser(&jar);
+    let held = town.house.cookies("app.test", Proto::Https).read(&headers).unwrap();
+    let ahead = UnixTime(START + ABSOLUTE + 3_600);
+    let answer = town.house.recognise(&held, &asking(&headers, ahead)).await;
+    assert_eq!(turned(answer), (Code::StoreUnavailable, false));
+    assert!(town.ask(&jar).await.is_ok());
+}
+
+#[tokio::test]
 async fn neglect_ends_a_session_a_second_late_at_most_and_never_early() {
     let town = Town::new(Mode::Opaque).await;
     let jar = town.sign_in("alice").await;
@@ -303,7 +317,7 @@ async fn whoever_signs_out_while_only_the_store_knows_them_and_is_away_is_not_to
     let town = Town::new(Mode::Opaque).await;
     let jar = town.sign_in("alice").await;
     let headers = browser(&jar);
-    let held = town.house.cookies("app.test", crate::domain::headers::forwarded::Proto::Https).read(&headers).unwrap();
+    let held = town.house.cookies("app.test", Proto::Https).read(&headers).unwrap();
     town.store.goes_away();
     let answer = town.house.place(&held, town.now()).await;
     assert_eq!(answer.unwrap_err().code, Code::StoreUnavailable);

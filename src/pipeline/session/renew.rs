@@ -52,6 +52,8 @@ pub enum Renewed {
         issued: Issued,
         /// What the session says, and its times: nobody has to ask the store once more.
         about: Arc<(Record, Times)>,
+        /// The store knows of it as a use of the session.
+        told: bool,
     },
     /// Sent back with this generation, to look for a newer one.
     Back(u32),
@@ -81,8 +83,12 @@ impl House {
         let Renewing { said, device, bounced, transport, grace, .. } = &renewing;
         let door = (*transport == Transport::Body, *grace);
         let key = (said.family, said.generation, *bounced, door, device.clone());
-        let house = Arc::clone(self);
+        let (house, uses, now) = (Arc::clone(self), renewing.uses, renewing.now);
         let flown = self.ground.renewals.join(key, async move { house.renew_now(&renewing).await }).await;
+        // The store could not be told, or whoever asked first only looked.
+        if let (true, Some(Renewed::Issued { verified, told: false, .. })) = (uses, &flown) {
+            self.ground.activity.note(verified, now);
+        }
         flown.unwrap_or_else(|| Renewed::CannotTell(Denial::new(Code::Internal, "a renewal broke off")))
     }
 
@@ -188,25 +194,28 @@ impl House {
         let now = renewing.now;
         let seen = Touch { user: place.user, id: place.id, last_seen: end_of(now), idle: self.terms.lifetimes.idle };
         let touched = if renewing.uses { self.ground.store.touch(&[seen]).await } else { Ok(vec![true]) };
-        match touched {
-            Ok(alive) if alive.first() == Some(&true) => {}
-            Ok(_) => return self.ended("unknown", Code::SessionTerminated, "the session has just been ended"),
-            // It was there a moment ago, and renewing has succeeded: noting the use can wait for the next flush.
-            Err(_) => {}
+        // It was there a moment ago, and renewing has succeeded: noting the use can wait for the next flush.
+        let told = renewing.uses && touched.is_ok();
+        if touched.is_ok_and(|alive| alive.first() != Some(&true)) {
+            return self.ended("unknown", Code::SessionTerminated, "the session has just been ended");
         }
         let record = self.refreshed(place, record, now).await;
         let record = match record {
             Ok(record) => record,
             Err(denial) => return Renewed::Ended(denial),
         };
+        let mut times = stored.times;
+        if renewing.uses {
+            times.touch(seen.last_seen, seen.idle, seen.last_seen);
+        }
         // What is no use of the session gives nobody a token that outlives its idle end.
-        let until = if renewing.uses { stored.times.absolute } else { stored.times.expires() };
-        match self.issue_good((&record, place), (&stored.times, until), given, now).await {
+        let until = if renewing.uses { times.absolute } else { times.expires() };
+        match self.issue_good((&record, place), (&times, until), given, now).await {
             Ok((issued, verified)) => {
-                let (verified, about) = (Arc::new(verified), Arc::new((record, stored.times)));
+                let (verified, about) = (Arc::new(verified), Arc::new((record, times)));
                 // The browser comes back with it, and finds the device judged.
                 self.remember_token(&verified);
-                Renewed::Issued { verified, issued, about }
+                Renewed::Issued { verified, issued, about, told }
             }
             Err(denial) => Renewed::CannotTell(denial),
         }
@@ -295,19 +304,10 @@ impl House {
         Ok(())
     }
 
+    /// The session itself, of which nothing else is known: what hits everything of before some day says nothing of it.
     pub(super) fn is_revoked(&self, id: SessionId) -> bool {
-        let (session, source) = (Some(id), &SourceName::new(""));
-        let credential = Credential {
-            jti: None,
-            session,
-            foreign_session: None,
-            source,
-            subject: "",
-            key: None,
-            issued: 0,
-            minted_at: None,
-        };
-        self.ground.revocations.refuses(&credential)
+        let nobody = SourceName::new("");
+        self.ground.revocations.refuses(&Credential { session: Some(id), ..Credential::of_nobody(&nobody) })
     }
 
     fn ended(&self, verdict: &'static str, code: Code, words: &'static str) -> Renewed {

@@ -2,15 +2,9 @@ use super::super::fixture::*;
 use super::*;
 use crate::domain::headers::forwarded::Proto;
 use crate::domain::headers::identity::IdentityHeaders;
-use crate::domain::limit::{Bucket, BuiltIn, Limit, Prefixes, Rate};
 use crate::domain::session::Millis;
-use crate::pipeline::limits::{Guard, Limiter, Plan};
-use crate::pipeline::revocation::fixture::TestClock;
 use crate::pipeline::session::{Mode, Renewal, Terms, Turned};
-use crate::ports::limits::{Single, Tally};
 use crate::ports::store::Sessions as _;
-use crate::store::{Clock, MemoryBuckets};
-use std::sync::Arc;
 
 /// A browser that comes back when its access token has ended.
 async fn renewed(town: &Town, jar: &str) -> Result<Arc<Verified>, Code> {
@@ -49,29 +43,63 @@ async fn a_user_who_left_the_file_is_signed_out_at_the_next_renewal() {
     }
 }
 
-/// Renewals of one sign-in, at most three at once.
-fn counted(town: &mut Town) {
-    let rate = Rate::per_minute(1);
-    let family = Limit { rate, bucket: Bucket::new(rate, 3), ..BuiltIn::RefreshFamily.limit() };
-    let user = Limit { rate, bucket: Bucket::new(rate, 3), ..BuiltIn::RefreshUser.limit() };
-    let buckets = MemoryBuckets::new(Clock::new(|| Millis(1_000_000)));
-    let limiter = Limiter::new(Arc::new(buckets), Arc::new(Single), TestClock::new());
-    let plan = Plan { limiter, limits: &[family, user], routes: &[], prefixes: Prefixes::default() };
-    let guard = Guard::new(plan, |_| Arc::new(Unheard) as _, |_| Arc::default());
-    Arc::get_mut(&mut town.house).unwrap().limits = Some(guard);
+/// Somebody who asks for a renewal with these cookies.
+fn renewing(town: &Town, jar: &str) -> Renewing {
+    let headers = browser(jar);
+    let plan = town.house.cookies("app.test", Proto::Https);
+    Renewing {
+        said: town.house.renewal(&plan.read(&headers).unwrap()).unwrap(),
+        device: Device::from_headers(&headers),
+        bounced: false,
+        transport: Transport::Cookie,
+        grace: Duration::ZERO,
+        uses: true,
+        occasion: Occasion::Asked,
+        ip: None,
+        now: town.now(),
+    }
 }
 
-#[derive(Debug)]
-struct Unheard;
+/// When the store was told that the session of this answer was last in use.
+async fn last_seen(town: &Town, renewed: &Renewed) -> Millis {
+    let Renewed::Issued { verified, .. } = renewed else { panic!("{renewed:?}") };
+    let facts = verified.session().unwrap();
+    town.store.inner.load(facts.user, facts.id).await.unwrap().unwrap().times.last_seen
+}
 
-impl Tally for Unheard {
-    fn over(&self) {}
+#[tokio::test]
+async fn a_renewal_that_the_store_could_not_note_as_a_use_is_noted_with_the_next_flush() {
+    let town = Town::new(Mode::Jwt).await;
+    let jar = town.sign_in("alice").await;
+    town.pass(ACCESS + 30);
+    town.store.misses("touch");
+    let renewed = town.house.renew(renewing(&town, &jar)).await;
+    assert_eq!(last_seen(&town, &renewed).await, Millis(START * 1000));
+    assert_eq!(town.flush().await, 1);
+    assert_eq!(last_seen(&town, &renewed).await, Millis::from(town.now()));
+    let other = town.sign_in("alice").await;
+    assert!(matches!(town.house.renew(renewing(&town, &other)).await, Renewed::Issued { told: true, .. }));
+    assert_eq!(town.flush().await, 0, "what the store knows is not said again");
+}
+
+#[tokio::test]
+async fn who_asks_while_somebody_only_looks_has_used_the_session_all_the_same() {
+    let town = Town::new(Mode::Jwt).await;
+    let jar = town.sign_in("alice").await;
+    town.pass(ACCESS + 30);
+    let look = Renewing { uses: false, occasion: Occasion::Unseen, ..renewing(&town, &jar) };
+    let both = async { tokio::join!(town.house.renew(look), town.house.renew(renewing(&town, &jar))) };
+    let ((looked, renewed), asked) = town.asked(both).await;
+    assert_eq!(asked.iter().filter(|question| **question == "present").count(), 1, "one flight: {asked:?}");
+    assert!(matches!(looked, Renewed::Issued { .. }));
+    town.flush().await;
+    assert_eq!(last_seen(&town, &renewed).await, Millis::from(town.now()));
 }
 
 #[tokio::test]
 async fn renewals_that_nobody_sees_are_counted_and_five_tabs_are_one() {
     let mut town = Town::new(Mode::Jwt).await;
-    counted(&mut town);
+    town.counts_renewals();
     let jar = town.sign_in("alice").await;
     town.pass(ACCESS + 30);
     let tab = || town.ask(&jar);
@@ -93,23 +121,16 @@ async fn renewals_that_nobody_sees_are_counted_and_five_tabs_are_one() {
 #[tokio::test]
 async fn what_died_spends_for_nobody() {
     let mut town = Town::new(Mode::Jwt).await;
-    counted(&mut town);
+    town.counts_renewals();
     let jars = [town.sign_in("alice").await, town.sign_in("alice").await];
     let plan = town.house.cookies("app.test", Proto::Https);
-    let asked = |town: &Town, jar: &str| {
-        let headers = browser(jar);
-        let said = town.house.renewal(&plan.read(&headers).unwrap()).unwrap();
-        let (device, ip, now) = (Device::from_headers(&headers), None, town.now());
-        let (transport, occasion) = (Transport::Cookie, Occasion::Asked);
-        Renewing { said, device, bounced: false, transport, grace: Duration::ZERO, uses: true, occasion, ip, now }
-    };
     let place = town.house.place(&plan.read(&browser(&jars[0])).unwrap(), town.now()).await.unwrap().unwrap();
     town.house.end(place, None).await.unwrap();
     for turn in 0..10 {
-        let renewed = town.house.renew(asked(&town, &jars[0])).await;
+        let renewed = town.house.renew(renewing(&town, &jars[0])).await;
         assert!(if turn < 3 { matches!(renewed, Renewed::Ended(_)) } else { matches!(renewed, Renewed::Over(_)) });
     }
-    assert!(matches!(town.house.renew(asked(&town, &jars[1])).await, Renewed::Issued { .. }));
+    assert!(matches!(town.house.renew(renewing(&town, &jars[1])).await, Renewed::Issued { .. }));
 }
 
 #[tokio::test]
@@ -186,21 +207,6 @@ async fn what_is_no_use_of_a_session_gives_no_token_that_outlives_its_idle_end()
 async fn where_nothing_is_renewed_a_session_that_goes_on_is_not_called_ended() {
     let town = Town::new(Mode::Jwt).await;
     let jar = town.sign_in("alice").await;
-    let headers = browser(&jar);
     let now = town.reloaded(Terms { renewal: Renewal::Off, ..terms(Mode::Jwt) }, IdentityHeaders::default());
-    let plan = now.house.cookies("app.test", Proto::Https);
-    let said = now.house.renewal(&plan.read(&headers).unwrap()).unwrap();
-    let (device, ip, now_at) = (Device::from_headers(&headers), None, town.now());
-    let renewing = Renewing {
-        said,
-        device,
-        bounced: false,
-        transport: Transport::Cookie,
-        grace: Duration::ZERO,
-        uses: true,
-        occasion: Occasion::Asked,
-        ip,
-        now: now_at,
-    };
-    assert!(matches!(now.house.renew(renewing).await, Renewed::Refused(_)));
+    assert!(matches!(now.house.renew(renewing(&now, &jar)).await, Renewed::Refused(_)));
 }

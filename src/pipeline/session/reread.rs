@@ -223,24 +223,23 @@ impl House {
     }
 }
 
-/// Who the refreshed tokens speak of: what the ID token says, and the user information where that is asked for or
-/// nothing else came.
+/// Who the refreshed tokens speak of: what the ID token says, and the user information where that is asked for, or where
+/// nothing else came and there is some. Where it should be asked and does not answer, half of what is said would take
+/// away the other half: roles above all.
 async fn identity(
     provider: &dyn Provider,
     subject: &str,
     tokens: &Tokens,
     now: UnixTime,
 ) -> Result<Option<Identity>, Denial> {
+    let away = |error: ProviderError| Denial::new(Code::ProviderUnavailable, error.to_string());
     let settings = provider.settings();
-    let userinfo = if settings.userinfo || tokens.id_token.is_none() {
-        provider.userinfo(&tokens.access_token).await.ok()
-    } else {
-        None
-    };
+    let metadata = provider.metadata().await.map_err(away)?;
+    let asks = settings.userinfo || (tokens.id_token.is_none() && metadata.userinfo_endpoint.is_some());
+    let userinfo = if asks { Some(provider.userinfo(&tokens.access_token).await.map_err(away)?) } else { None };
     let Some(id_token) = &tokens.id_token else {
         return userinfo.map(|userinfo| Identity::reread(subject, &userinfo, settings)).transpose();
     };
-    let metadata = provider.metadata().await.map_err(|e| Denial::new(Code::ProviderUnavailable, e.to_string()))?;
     let occasion = Occasion::Refresh { subject, access_token: tokens.access_token.expose() };
     let terms = Terms { metadata: &metadata, settings, occasion, now };
     let text = std::str::from_utf8(id_token.expose()).unwrap_or_default();

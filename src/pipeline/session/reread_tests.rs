@@ -1,7 +1,12 @@
 use super::super::fixture::*;
 use super::*;
 use crate::domain::oidc::callback::Refusal;
+use crate::domain::oidc::fixture::{metadata, settings};
+use crate::domain::oidc::{Metadata, ProviderSettings};
+use crate::domain::token::fixture::{claims_with, rs256};
 use crate::pipeline::session::{Mode, Turned};
+use parking_lot::Mutex;
+use serde_json::json;
 use std::sync::atomic::Ordering;
 
 fn unsent() -> ProviderError {
@@ -71,4 +76,43 @@ async fn a_token_that_comes_through_after_all_is_as_good_as_new() {
     assert_eq!(comes_back(&town, &jar, None).await, Ok(()));
     town.provider.ends.store(true, Ordering::SeqCst);
     assert_eq!(comes_back(&town, &jar, None).await, Err(Code::SessionTerminated));
+}
+
+/// An ID token of carol's that says nothing of roles, as some providers make them.
+fn id_token(town: &Town) -> String {
+    let now = town.now().0;
+    rs256(&claims_with(
+        json!({ "aud": "doorward", "sub": "carol", "iat": now, "exp": now + 2 * ACCESS, "roles": null, "scope": null }),
+    ))
+}
+
+#[tokio::test]
+async fn user_information_that_cannot_be_had_takes_no_roles_away() {
+    let (town, jar) = far().await;
+    for (quiet, roles) in [(None, "reader"), (Some(lost()), "reader"), (None, "writer")] {
+        town.pass(ACCESS + 60);
+        *town.provider.id_token.lock() = Some(id_token(&town));
+        *town.provider.keeps_quiet.lock() = quiet;
+        let verified = town.ask(&jar).await.unwrap();
+        assert_eq!(verified.principal.roles, [roles]);
+        town.flush().await;
+        town.provider.claims.lock().insert("roles".to_owned(), json!(["writer"]));
+    }
+    assert_eq!(town.provider.refreshes.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn a_provider_without_user_information_is_not_asked_for_any_unless_the_file_says_so() {
+    let metadata = Metadata { userinfo_endpoint: None, ..metadata() };
+    let asked = |userinfo| Distant {
+        metadata: Mutex::new(Some(metadata.clone())),
+        keeps_quiet: Mutex::new(Some(ProviderError::Refused(Refusal::new("no_userinfo_endpoint", None)))),
+        settings: ProviderSettings { userinfo, ..settings() },
+        ..Distant::default()
+    };
+    let secret = || Secret::new(b"access".to_vec());
+    let tokens = Tokens { access_token: secret(), id_token: None, refresh_token: None, expires_in: None };
+    assert_eq!(identity(&asked(false), "carol", &tokens, UnixTime(START)).await, Ok(None));
+    let refused = identity(&asked(true), "carol", &tokens, UnixTime(START)).await.unwrap_err();
+    assert_eq!(refused.code, Code::ProviderUnavailable);
 }

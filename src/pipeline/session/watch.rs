@@ -101,7 +101,7 @@ impl Watch {
         } else {
             end.saturating_sub(whole(self.warn_before))
         };
-        UnixTime(wanted.div_ceil(1000)).max(self.asked.plus(self.pause))
+        UnixTime::from(Millis(wanted)).max(self.asked.plus(self.pause))
     }
 
     /// What has happened by `now`, if anything.
@@ -115,7 +115,7 @@ impl Watch {
         // What the store has not been told yet would look like neglect. Not told now, it waits for the next flush.
         let _ = ground.activity.flush(&*ground.store, self.house.terms.lifetimes.idle).await;
         match self.house.look(self.place).await {
-            Ok(Some((_, times))) => self.times = times,
+            Ok(Some((_, times))) => self.times = self.with_uses(times, now),
             Ok(None) => return Some(over()),
             Err(_) => {
                 self.pause = AGAIN;
@@ -123,6 +123,14 @@ impl Watch {
             }
         }
         self.judge(now)
+    }
+
+    /// `times` as the store has them, and the uses here that it could not be told of. An opaque session that was looked up
+    /// since goes on in what was remembered then.
+    fn with_uses(&self, times: Times, now: UnixTime) -> Times {
+        let known = self.house.ground.known_handle(self.verified.token());
+        let facts = known.as_deref().unwrap_or(&self.verified).session();
+        facts.map_or(times, |facts| facts.with_uses(times, now))
     }
 
     fn judge(&mut self, now: UnixTime) -> Option<News> {

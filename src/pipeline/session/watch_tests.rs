@@ -1,5 +1,5 @@
 use super::*;
-use crate::pipeline::session::fixture::{terms, Town, ABSOLUTE, IDLE};
+use crate::pipeline::session::fixture::{terms, Town, ABSOLUTE, ACCESS, IDLE};
 use crate::pipeline::session::Mode;
 
 const WARN: u64 = 300;
@@ -68,6 +68,23 @@ async fn whoever_works_elsewhere_is_not_warned_and_a_warning_is_taken_back() {
     town.pass(WARN / 10);
     let extended = watch.look(town.now()).await;
     assert!(matches!(extended, Some(News::Extended(left)) if left.idle > Duration::from_secs(WARN)), "{extended:?}");
+}
+
+#[tokio::test]
+async fn a_use_that_the_store_cannot_be_told_of_now_is_no_neglect() {
+    for mode in [Mode::Jwt, Mode::Opaque] {
+        let town = Town::new(mode).await;
+        let (mut watch, jar) = watch(&town).await;
+        town.pass(ACCESS / 2);
+        town.ask(&jar).await.unwrap();
+        town.pass(IDLE - WARN - ACCESS / 2);
+        town.store.misses("touch");
+        assert_eq!(watch.look(town.now()).await, None, "{mode:?}");
+        town.flush().await;
+        town.pass(ACCESS / 2 + 1);
+        let news = watch.look(town.now()).await;
+        assert!(matches!(news, Some(News::Expiring(_))), "{mode:?}: {news:?}");
+    }
 }
 
 #[tokio::test]

@@ -71,14 +71,6 @@ impl Sessions for Memory {
         }))
     }
 
-    async fn rename_handle(&self, user: UserHash, id: SessionId, handle: HandleHash) -> Result<bool, StoreError> {
-        Ok(self.change(|state, now| {
-            let Some(kept) = state.live(user, id, now) else { return false };
-            kept.handle = Some(handle);
-            true
-        }))
-    }
-
     async fn end(&self, user: UserHash, id: SessionId) -> Result<bool, StoreError> {
         Ok(self.change(|state, now| {
             let lived = state.live(user, id, now).is_some();

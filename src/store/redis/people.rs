@@ -89,10 +89,6 @@ impl Sessions for Redis {
         }
     }
 
-    async fn rename_handle(&self, user: UserHash, id: SessionId, handle: HandleHash) -> Result<bool, StoreError> {
-        self.agree(self.of_user(&script::RENAME_HANDLE, user).arg(id.to_string()).arg(handle.text())).await
-    }
-
     async fn end(&self, user: UserHash, id: SessionId) -> Result<bool, StoreError> {
         self.agree(self.of_user(&script::END, user).arg(id.to_string())).await
     }

@@ -276,7 +276,6 @@ async fn every_key_of_a_user_ends_by_itself() {
     let store = server.connect().await;
     let new = session(1);
     create(&store, &new).await.unwrap();
-    store.rename_handle(new.user, new.id, HandleHash::from_bytes([5; 32])).await.unwrap();
     store.rewrite(new.user, new.id, 1, b"b").await.unwrap();
     let touch = Touch { user: new.user, id: new.id, last_seen: crate::domain::session::Millis(1), idle: HOUR };
     store.touch(&[touch]).await.unwrap();

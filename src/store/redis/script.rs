@@ -32,7 +32,6 @@ scripts! {
     LIST = "list.lua";
     TOUCH = "touch.lua";
     REWRITE = "rewrite.lua";
-    RENAME_HANDLE = "rename_handle.lua";
     END = "end.lua";
     END_ALL = "end_all.lua";
     PROVIDER_NOTE = "provider_note.lua";
