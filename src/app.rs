@@ -6,6 +6,7 @@ mod counting;
 mod degraded;
 mod housekeeping;
 mod memory;
+mod prepared;
 mod ring_copy;
 mod shared;
 mod sign_in;
