@@ -5,6 +5,7 @@ mod compose;
 mod counting;
 mod degraded;
 mod housekeeping;
+mod ignored;
 mod memory;
 mod prepared;
 mod ring_copy;

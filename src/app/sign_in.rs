@@ -1,5 +1,6 @@
 //! Composing what people sign in with: the store, our keys, providers, users, and the endpoints in front of them.
 
+use super::ignored::Ignored;
 use super::memory::InMemory;
 use super::prepared::{Prepared, Source};
 use super::ring_copy::RingCopy;
@@ -45,6 +46,7 @@ const BRUTE_FORCE: &str = "brute_force";
 pub(super) struct SignIn {
     pub(super) ground: Arc<Ground>,
     pub(super) revocations: Arc<Revocations>,
+    ignored: Ignored,
     /// That other replicas share; `None`: there are none.
     pub(super) buckets: Option<Arc<dyn Buckets>>,
     metrics: Arc<Metrics>,
@@ -103,6 +105,7 @@ impl SignIn {
         Ok(Self {
             ground,
             revocations,
+            ignored: Ignored::default(),
             buckets,
             metrics,
             memory,
@@ -221,6 +224,7 @@ impl SignIn {
         if let Some(memory) = &self.memory {
             memory.tick(&self.metrics);
         }
+        self.ignored.note(self.revocations.ignored(), &self.metrics);
         self.metrics.degraded.with(&[BRUTE_FORCE]).set(if self.failures.is_alone() { 1.0 } else { 0.0 });
         let trouble = self.ground.ring.tick(clock::now()).await.err().map(|error| error.to_string());
         let before = std::mem::replace(&mut *self.ring_trouble.lock(), trouble.clone());
