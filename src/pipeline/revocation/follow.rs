@@ -150,7 +150,7 @@ impl Revocations {
             return Ok(self.found_broken(ack.epoch));
         };
         // as old as the question: the answer may have been on its way for long
-        let at = u64::try_from(began.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
+        let at = u64::try_from(began.as_millis()).unwrap_or(u64::MAX);
         self.confirmed.fetch_max(at, Ordering::Relaxed);
         let standing = self.standing.lock();
         if standing.log == Log::Whole {
