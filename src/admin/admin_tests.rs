@@ -1,12 +1,21 @@
 use super::*;
+use crate::domain::operators::{Operator, Operators, Role};
+use crate::domain::secret::Secret;
 use crate::observe::audit::AuditLog;
 use std::io::{Read as _, Write as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::mpsc;
 
 const ANY: &str = "127.0.0.1:0";
+const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+fn state(access: api::Access, reloads: Option<api::Reloads>) -> Arc<AdminState> {
+    let api = Arc::new(Api::new(access, AuditLog::disabled(), reloads));
+    Arc::new(AdminState { metrics: Metrics::new(), readiness: Readiness::new(), api })
+}
 
 fn started() -> (Arc<AdminState>, AdminServer) {
-    let api = Arc::new(Api::new(api::Access::default(), AuditLog::disabled(), None));
-    let state = Arc::new(AdminState { metrics: Metrics::new(), readiness: Readiness::new(), api });
+    let state = state(api::Access::default(), None);
     let any = ANY.parse().unwrap();
     let server = serve(any, Some(any), Arc::clone(&state)).unwrap();
     (state, server)
@@ -111,4 +120,32 @@ fn a_server_that_is_dropped_gives_its_port_back() {
     let address = server.listen;
     drop(server);
     assert_eq!(serve(address, None, state).unwrap().listen, address);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_not_cut_off_because_its_connection_is_old() {
+    let operator = Operator::new("ann", Role::Operator, &Secret::new(TOKEN.as_bytes().to_vec()));
+    let access = api::Access { operators: Operators::new(vec![operator]), ..api::Access::default() };
+    let (reloads, mut asked) = mpsc::channel(1);
+    let peer = Peer { client: [127, 0, 0, 1].into(), own: ([127, 0, 0, 1], 9901).into() };
+    let (mut client, server) = tokio::io::duplex(4096);
+    let talk = tokio::spawn(converse(server, Some(peer), state(access, Some(reloads))));
+    let head = format!("Host: localhost\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 0\r\n");
+    client.write_all(format!("POST /api/v1/reload HTTP/1.1\r\n{head}\r\n").as_bytes()).await.unwrap();
+    let under_way = asked.recv().await.unwrap();
+    tokio::time::sleep(LIFETIME + LAST_ANSWER / 2).await;
+    under_way.send(Ok(7)).unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("\"generation\":7"), "{answer}");
+    talk.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_never_reads_loses_the_connection_all_the_same() {
+    let (mut client, server) = tokio::io::duplex(256);
+    client.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    let began = tokio::time::Instant::now();
+    converse(server, None, state(api::Access::default(), None)).await;
+    assert_eq!(began.elapsed().as_secs(), (LIFETIME + LAST_ANSWER).as_secs());
 }

@@ -99,6 +99,8 @@ struct Note {
     source: Option<String>,
     detail: Option<String>,
     receipt: Option<String>,
+    /// In force everywhere, and yet not all of it was done.
+    unfinished: bool,
 }
 
 impl Api {
@@ -177,6 +179,7 @@ impl Api {
             return answered;
         }
         let outcome = match &answered {
+            Ok(_) if note.unfinished => "unfinished",
             Ok(done) if done.status == StatusCode::ACCEPTED => "here_only",
             Ok(_) => "done",
             Err(refusal) => refusal.code.name(),

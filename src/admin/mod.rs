@@ -19,11 +19,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{oneshot, Semaphore};
+use tokio::time::timeout;
 
 /// What the admin listeners tell about.
 #[derive(Debug)]
@@ -51,8 +53,11 @@ pub struct AdminServer {
 
 /// A header that takes longer ends the connection; so does idleness between two requests.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
-/// No connection lives longer, whatever it does: one that never reads its answer holds a seat until then.
+/// After so long a connection is asked nothing more.
 const LIFETIME: Duration = Duration::from_secs(60);
+/// What it was asked before is answered within this time; one that never reads its answer holds a seat until then. Nobody
+/// waits for replicas or a store that long.
+const LAST_ANSWER: Duration = Duration::from_secs(60);
 /// Each listener has its own seats: a crowd at one leaves kubelet its place at the other.
 const SEATS: usize = 256;
 const MAX_HEADER: usize = 16 * 1024;
@@ -107,14 +112,18 @@ async fn accept(listener: TcpListener, serves: Serves, state: Arc<AdminState>) {
         let peer = peer.filter(|_| serves == Serves::Everything);
         let state = Arc::clone(&state);
         tokio::spawn(async move {
-            let _ = tokio::time::timeout(LIFETIME, converse(stream, peer, state)).await;
+            converse(stream, peer, state).await;
             drop(seat);
         });
     }
 }
 
 /// `peer` is known where the API answers too.
-async fn converse(stream: TcpStream, peer: Option<Peer>, state: Arc<AdminState>) {
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: Option<Peer>,
+    state: Arc<AdminState>,
+) {
     let answer = service_fn(move |request: Request<Incoming>| {
         let state = Arc::clone(&state);
         async move {
@@ -126,15 +135,24 @@ async fn converse(stream: TcpStream, peer: Option<Peer>, state: Arc<AdminState>)
             Ok::<Response<Full<Bytes>>, Infallible>(response)
         }
     });
-    let served = http1::Builder::new()
+    let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(MAX_HEADER)
         .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(stream), answer)
-        .await;
-    if let Err(error) = served {
-        tracing::debug!(%error, "an admin connection ended early");
+        .serve_connection(TokioIo::new(stream), answer);
+    let mut connection = pin!(connection);
+    let served = match timeout(LIFETIME, connection.as_mut()).await {
+        Ok(served) => Ok(served),
+        Err(_) => {
+            connection.as_mut().graceful_shutdown();
+            timeout(LAST_ANSWER, connection).await
+        }
+    };
+    match served {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "an admin connection ended early"),
+        Err(_) => tracing::debug!("an admin connection never took its answer"),
     }
 }
 

@@ -2,6 +2,7 @@
 //! configuration is kept here from one to the next.
 
 use super::counting::Counting;
+use super::prepared::Prepared;
 use super::sign_in::SignIn;
 use crate::admin::api::{Api, Tools};
 use crate::config::settings::{Settings, StoreKind};
@@ -54,10 +55,15 @@ impl Composer {
         let routes = settings.routes.routes().iter().map(crate::domain::policy::Route::label).collect();
         let names = settings.upstreams.iter().map(|upstream| upstream.name.clone()).collect();
         let logs = (self.access.clone(), self.audit.clone());
-        // The last that can fail, and it changes nothing if it does.
-        let opened = self.opened(settings).await?;
-        let limits = self.guard(settings, opened);
-        let signing_in = opened.map(|opened| signing_in(settings, opened, limits.as_ref())).transpose()?;
+        // Before anything is opened: what is open stays, also for a configuration that does not come into force.
+        let prepared = self.keeps_state(settings).then(|| Prepared::of(settings)).transpose()?;
+        // The last that can fail, and nothing stays open if it does.
+        let opened = match prepared {
+            Some(prepared) => Some((self.opened(settings).await?, prepared)),
+            None => None,
+        };
+        let limits = self.guard(settings, opened.as_ref().map(|(opened, _)| *opened));
+        let signing_in = opened.map(|(opened, prepared)| signing_in(settings, opened, prepared, limits.as_ref()));
         Ok(Snapshot {
             gate: gate(settings, self.desks(settings), signing_in, limits).counting(self.usage(settings)),
             upstreams,
@@ -76,17 +82,18 @@ impl Composer {
 
     /// What is shared with other replicas or outlives a configuration. Once opened it stays: whoever is blocked is not let
     /// in again because the file lost its operators.
-    async fn opened(&self, settings: &Settings) -> Result<Option<&SignIn>, String> {
-        if !self.sign_in.initialized() && !needs_state(settings) {
-            return Ok(None);
-        }
+    async fn opened(&self, settings: &Settings) -> Result<&SignIn, String> {
         let events = SessionWatch { metrics: Arc::clone(&self.metrics), audit: self.audit.clone() };
         let open = || async {
             let opened = SignIn::open(settings, Arc::new(events), &self.metrics).await?;
             opened.revocations.watch(Arc::<Registry>::clone(&self.registry));
             Ok::<_, String>(opened)
         };
-        self.sign_in.get_or_try_init(open).await.map(Some)
+        self.sign_in.get_or_try_init(open).await
+    }
+
+    fn keeps_state(&self, settings: &Settings) -> bool {
+        self.sign_in.initialized() || needs_state(settings)
     }
 
     /// Gives operators what they change.
@@ -150,10 +157,10 @@ pub(crate) struct SigningIn {
 }
 
 /// Sessions, and the endpoints to get them where somebody signs in.
-fn signing_in(settings: &Settings, opened: &SignIn, limits: Option<&Arc<Guard>>) -> Result<SigningIn, String> {
-    let (house, own) = opened.compose(settings, limits)?;
+fn signing_in(settings: &Settings, opened: &SignIn, prepared: Prepared, limits: Option<&Arc<Guard>>) -> SigningIn {
+    let (house, own) = opened.compose(settings, prepared, limits);
     let endpoints = (!settings.providers.is_empty()).then(|| Arc::new(own) as _);
-    Ok(SigningIn { house, endpoints })
+    SigningIn { house, endpoints }
 }
 
 /// The gate of these settings with these keys. Whoever wants to know what the gate would say asks one made here.

@@ -32,7 +32,7 @@ pub(super) async fn watch(composer: Arc<Composer>, snapshot: Arc<ArcSwap<Snapsho
                 say(&said, &composer.metrics, feature, degraded);
             }
             // Where nobody signs in there is nothing to fall back to.
-            let answers = gate.endpoints().is_none() || composer.metrics.store_up.value() > 0.0;
+            let answers = gate.endpoints().is_none() || house.ground.store.answers();
             let falls_back = house.falls_back(answers, clock::now()).await;
             say(&said, &composer.metrics, Feature::SignIn, falls_back);
         } else {

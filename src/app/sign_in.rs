@@ -1,12 +1,14 @@
 //! Composing what people sign in with: the store, our keys, providers, users, and the endpoints in front of them.
 
+use super::ignored::Ignored;
 use super::memory::InMemory;
+use super::prepared::{Prepared, Source};
 use super::ring_copy::RingCopy;
-use super::terms::{parsed, provider, schedule, terms, theme};
+use super::terms::schedule;
 use super::{shared, state_dir};
-use crate::config::settings::{Delivery, ProviderKind, Settings, StoreSettings};
+use crate::config::settings::{Delivery, Settings, StoreSettings};
 use crate::domain::failures::TallyKeys;
-use crate::domain::origins::PublicOrigins;
+use crate::domain::principal::SourceName;
 use crate::domain::revocation::RecordKeys;
 use crate::domain::seal::{Purpose, Seals};
 use crate::domain::secret::Secret;
@@ -15,15 +17,13 @@ use crate::observe::clock;
 use crate::observe::metrics::Metrics;
 use crate::observe::revocations::RevocationWatch;
 use crate::observe::store::WatchedStore;
-use crate::outbound::bot::BotWebhook;
 use crate::outbound::provider::OidcProvider;
 use crate::pipeline::keys::{KeysError, SigningRing};
 use crate::pipeline::limits::Guard;
 use crate::pipeline::revocation::Revocations;
-use crate::pipeline::session::{random, Ground, House, Providers};
-use crate::ports::bot::BotCheck;
+use crate::pipeline::session::{random, Ground, House, LocalProviders, Providers};
 use crate::ports::limits::Buckets;
-use crate::ports::provider::Provider;
+use crate::ports::provider::Provider as _;
 use crate::ports::revocation::RevocationLog;
 use crate::ports::store::Store;
 use crate::ports::SessionEvents;
@@ -46,6 +46,7 @@ const BRUTE_FORCE: &str = "brute_force";
 pub(super) struct SignIn {
     pub(super) ground: Arc<Ground>,
     pub(super) revocations: Arc<Revocations>,
+    ignored: Ignored,
     /// That other replicas share; `None`: there are none.
     pub(super) buckets: Option<Arc<dyn Buckets>>,
     metrics: Arc<Metrics>,
@@ -60,13 +61,6 @@ pub(super) struct SignIn {
     ring_copy: Option<Arc<RingCopy>>,
     /// What follows the revocations of others.
     following: Mutex<Option<JoinHandle<()>>>,
-}
-
-/// Providers and users of a configuration that is not in force yet.
-struct Fresh {
-    providers: Vec<Arc<OidcProvider>>,
-    /// Those who are there already are told only then whom they are to know.
-    users: Vec<(Arc<Users>, Option<Roster>)>,
 }
 
 impl SignIn {
@@ -100,16 +94,18 @@ impl SignIn {
         if let (Some(copy), Err(KeysError::Store(_)), true) = (&ring_copy, &ticked, revocations.is_ready()) {
             copy.restore(&ring, clock::now());
         }
+        let failures = Arc::new(failures(settings, &store, &seals)?);
+        let ground = Ground::new(store, ring, seals, Arc::clone(&revocations) as _, events)?;
+        // Nothing fails from here on: a replica that others wait for does not begin in vain.
         let follower = Arc::clone(&revocations);
         let following = Mutex::new(Some(tokio::spawn(async move { follower.follow().await })));
         tokio::spawn(Arc::clone(&revocations).keep());
-        let failures = Arc::new(failures(settings, &store, &seals)?);
-        let ground = Ground::new(store, ring, seals, Arc::clone(&revocations) as _, events)?;
         let (providers, users, ring_trouble) = (Mutex::default(), Mutex::default(), Mutex::default());
         let metrics = Arc::clone(metrics);
         Ok(Self {
             ground,
             revocations,
+            ignored: Ignored::default(),
             buckets,
             metrics,
             memory,
@@ -122,39 +118,24 @@ impl SignIn {
         })
     }
 
-    /// Sessions under `settings`, and the endpoints to get and end them.
+    /// Sessions under `settings`, of which `prepared` was made, and the endpoints to get and end them.
     pub(super) fn compose(
         &self,
         settings: &Settings,
+        prepared: Prepared,
         limits: Option<&Arc<Guard>>,
-    ) -> Result<(Arc<House>, Own), String> {
-        let server = &settings.server;
-        let origins = PublicOrigins::parse(server.public_urls.iter().map(String::as_str));
-        let origins = origins.ok_or("server.public_url is no list of origins")?;
-        let (ways, fresh) = self.ways(settings)?;
-        let providers: Providers = ways
-            .iter()
-            .filter_map(|way| match &way.holds {
-                Holds::Provider(provider) => Some((way.name.clone(), Arc::clone(provider))),
-                Holds::Users(_) => None,
-            })
-            .collect();
-        let identity = Arc::clone(&settings.identity);
-        let users = ways.iter().filter_map(|way| match &way.holds {
-            Holds::Users(users) => Some((way.name.clone(), Arc::clone(users))),
-            Holds::Provider(_) => None,
-        });
-        let sources = (providers, users.collect());
-        let (terms, theme) = (terms(settings)?, theme(&settings.pages)?);
-        let destinations = parsed(&server.return_to_origins)?;
-        let bot = bot(settings)?;
-        // Nothing fails from here on.
-        self.adopt(settings, fresh);
-        let house = House::new(Arc::clone(&self.ground), terms, origins, sources, (identity, limits.cloned()));
+    ) -> (Arc<House>, Own) {
+        self.adopt(settings);
+        let Prepared { origins, terms, theme, destinations, bot, sources } = prepared;
+        let ways = self.ways(sources, settings.server.threads);
+        let held = (of_providers(&ways), of_users(&ways));
+        let identity = (Arc::clone(&settings.identity), limits.cloned());
+        let house = House::new(Arc::clone(&self.ground), terms, origins, held, identity);
+        let prefix = settings.server.prefix.clone();
         let own = Own {
             house: Arc::clone(&house),
-            site: Site::new(theme, &server.prefix),
-            prefix: server.prefix.clone(),
+            site: Site::new(theme, &prefix),
+            prefix,
             ways,
             destinations,
             delivery: match settings.session.delivery {
@@ -165,55 +146,47 @@ impl SignIn {
             warn_before: settings.session.warn_before,
             bot,
         };
-        Ok((house, own))
+        (house, own)
     }
 
     /// What a configuration changes in what outlives it.
-    fn adopt(&self, settings: &Settings, fresh: Fresh) {
+    fn adopt(&self, settings: &Settings) {
         // before any token is minted under the new terms, which may be longer
         self.revocations.lengthen(longest_token(settings), settings.tokens.access_ttl);
         self.ground.ring.set_schedule(schedule(settings));
         self.failures.set_terms(failure_terms(settings));
-        *self.providers.lock() = fresh.providers;
-        for (users, roster) in fresh.users {
-            roster.into_iter().for_each(|roster| users.replace(roster));
-            *self.users.lock() = Some(users);
-        }
     }
 
-    /// A provider whose settings did not change is kept over a reload, with what it has learnt. Nothing is changed yet.
-    fn ways(&self, settings: &Settings) -> Result<(Vec<Way>, Fresh), String> {
-        let known = self.providers.lock();
-        let (mut kept, mut people) = (Vec::new(), Vec::new());
-        let ways = settings.providers.iter().map(|entry| {
-            let holds = match &entry.kind {
-                ProviderKind::Local { users } => {
-                    let (users, roster) = self.users(users, settings.server.threads)?;
-                    people.push((Arc::clone(&users), roster));
-                    Holds::Users(users)
-                }
-                ProviderKind::Oidc { .. } => {
-                    let wanted = provider(entry).ok_or("a provider without settings")?;
+    /// A provider whose settings did not change is kept over a reload, with what it has learnt.
+    fn ways(&self, sources: Vec<(SourceName, Source)>, threads: usize) -> Vec<Way> {
+        let mut known = self.providers.lock();
+        let mut kept = Vec::new();
+        let ways = sources.into_iter().map(|(name, source)| {
+            let holds = match source {
+                Source::Local(roster) => Holds::Users(self.users(roster, threads)),
+                Source::Oidc(wanted) => {
                     let provider = known.iter().find(|provider| provider.serves(&wanted)).map(Arc::clone);
                     let provider = provider.unwrap_or_else(|| OidcProvider::spawn(wanted));
                     kept.push(Arc::clone(&provider));
                     Holds::Provider(provider)
                 }
             };
-            Ok(Way { name: entry.name.clone(), holds })
+            Way { name, holds }
         });
-        let ways = ways.collect::<Result<Vec<_>, String>>()?;
-        drop(known);
-        Ok((ways, Fresh { providers: kept, users: people }))
+        let ways = ways.collect();
+        *known = kept;
+        ways
     }
 
-    /// The users of one provider, and who they are to be if they are others now.
-    fn users(&self, file: &std::path::Path, threads: usize) -> Result<(Arc<Users>, Option<Roster>), String> {
-        let roster = Roster::from_file(file).map_err(|mistakes| mistakes.to_string())?;
-        Ok(match &*self.users.lock() {
-            Some(known) => (Arc::clone(known), Some(roster)),
-            None => (Arc::new(Users::new(roster, threads, Arc::clone(&self.failures) as _)), None),
-        })
+    /// Those who are there already are told whom they are to know now.
+    fn users(&self, roster: Roster, threads: usize) -> Arc<Users> {
+        let mut known = self.users.lock();
+        if let Some(users) = &*known {
+            users.replace(roster);
+            return Arc::clone(users);
+        }
+        let users = Arc::new(Users::new(roster, threads, Arc::clone(&self.failures) as _));
+        Arc::clone(known.insert(users))
     }
 
     /// Whether each provider answered when it was last needed.
@@ -251,6 +224,7 @@ impl SignIn {
         if let Some(memory) = &self.memory {
             memory.tick(&self.metrics);
         }
+        self.ignored.note(self.revocations.ignored(), &self.metrics);
         self.metrics.degraded.with(&[BRUTE_FORCE]).set(if self.failures.is_alone() { 1.0 } else { 0.0 });
         let trouble = self.ground.ring.tick(clock::now()).await.err().map(|error| error.to_string());
         let before = std::mem::replace(&mut *self.ring_trouble.lock(), trouble.clone());
@@ -267,9 +241,20 @@ impl SignIn {
     }
 }
 
-fn bot(settings: &Settings) -> Result<Option<Arc<dyn BotCheck>>, String> {
-    let made = settings.bot.clone().map(BotWebhook::new).transpose()?;
-    Ok(made.map(|bot| Arc::new(bot) as _))
+fn of_providers(ways: &[Way]) -> Providers {
+    let held = ways.iter().filter_map(|way| match &way.holds {
+        Holds::Provider(provider) => Some((way.name.clone(), Arc::clone(provider))),
+        Holds::Users(_) => None,
+    });
+    held.collect()
+}
+
+fn of_users(ways: &[Way]) -> LocalProviders {
+    let held = ways.iter().filter_map(|way| match &way.holds {
+        Holds::Users(users) => Some((way.name.clone(), Arc::clone(users))),
+        Holds::Provider(_) => None,
+    });
+    held.collect()
 }
 
 /// Failed sign-ins, counted with the other replicas, and here while the store is away.

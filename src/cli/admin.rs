@@ -165,7 +165,15 @@ pub(super) fn receipt(answer: &Value) -> String {
     } else {
         format!("in force at {enforcing} of {live} replicas after {} ms", number("/elapsed_ms"))
     };
-    format!("{reach} ({id})")
+    let unknown = |name: &str| answer.get(name).is_some_and(Value::is_null);
+    let rest = if unknown("sessions_ended") {
+        "; some sessions could not be ended one by one: do it again when the store answers"
+    } else if unknown("record_deleted") {
+        "; its record may have stayed until it ends by itself"
+    } else {
+        ""
+    };
+    format!("{reach}{rest} ({id})")
 }
 
 /// What lies beneath an error is what helps.
@@ -214,6 +222,20 @@ mod tests {
         {
             assert_eq!(gate(bad).url(&call).unwrap_err().code, 64, "{bad}");
         }
+    }
+
+    #[test]
+    fn what_could_not_be_ended_is_said_beside_where_the_rest_is_in_force() {
+        let answer = |further: Value| {
+            let mut answer = json!({ "id": "5d", "position": "1-0", "replicas": { "live": 1, "enforcing": 1 } });
+            answer.as_object_mut().unwrap().extend(further.as_object().unwrap().clone());
+            receipt(&answer)
+        };
+        let whole = "in force at 1 of 1 replicas after 0 ms (5d)";
+        assert_eq!(answer(json!({ "sessions_ended": 2 })), whole);
+        assert_eq!(answer(json!({ "record_deleted": false })), whole);
+        assert!(answer(json!({ "sessions_ended": null })).contains("do it again"));
+        assert!(answer(json!({ "record_deleted": null })).contains("may have stayed"));
     }
 
     #[test]

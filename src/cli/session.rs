@@ -62,17 +62,19 @@ fn table(answer: &Value) -> String {
     let mut text = String::new();
     for one in sessions {
         let word = |name: &str| one.get(name).and_then(Value::as_str).unwrap_or_default();
+        // all of it is sealed in the record
+        let opened = one.get("device").is_some_and(|device| !device.is_null());
+        let whence = format!("{}, {}", visible(word("device")), visible(word("ip")));
         let moment = |name: &str| date(one.get(name).and_then(Value::as_u64).unwrap_or_default());
         let _ = writeln!(
             text,
-            "{}  {}  since {}  seen {}  until {}  {}, {}",
+            "{}  {}  since {}  seen {}  until {}  {}",
             word("id"),
             word("source"),
             moment("created"),
             moment("last_seen"),
             moment("expires"),
-            visible(word("device")),
-            visible(word("ip")),
+            if opened { &whence } else { "cannot be opened at this replica: was it sealed with another secret?" },
         );
     }
     text

@@ -63,7 +63,6 @@ impl Clock for Machine {
         u64::try_from(since_epoch().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Never zero, which some keep for "not yet".
     fn steady(&self) -> Duration {
         self.began.elapsed() + Duration::from_secs(1)
     }

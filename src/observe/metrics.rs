@@ -39,6 +39,7 @@ pub struct Metrics {
     pub revocations: Family<Counter>,
     pub revocation_lag: Arc<Histogram>,
     pub revocation_entries: Arc<Gauge>,
+    pub revocations_ignored: Arc<Counter>,
     pub sessions_active: Arc<Gauge>,
     pub session_evictions: Family<Counter>,
     pub refreshes: Family<Counter>,
@@ -172,6 +173,11 @@ impl Metrics {
                 "From a revocation elsewhere to its being enforced here.",
             ),
             revocation_entries: own.one(Gauge::default, "doorward_revocation_entries", "Revocations in force."),
+            revocations_ignored: own.one(
+                Counter::default,
+                "doorward_revocations_ignored_total",
+                "Entries of the log of revocations that cannot be read here.",
+            ),
             sessions_active: own.one(Gauge::default, "doorward_sessions_active", "Sessions that have not ended."),
             session_evictions: own.counted(
                 "doorward_session_evictions_total",

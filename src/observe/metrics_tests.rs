@@ -15,6 +15,7 @@ fn every_metric_is_exported_before_anything_has_happened() {
         ("revocations_total", "counter"),
         ("revocation_lag_seconds", "histogram"),
         ("revocation_entries", "gauge"),
+        ("revocations_ignored_total", "counter"),
         ("sessions_active", "gauge"),
         ("session_evictions_total", "counter"),
         ("refresh_total", "counter"),

@@ -6,8 +6,8 @@ use crate::domain::failures::{Charged, Schedule, Tally, TallyKey};
 use crate::domain::family::{Presentation, Rules};
 use crate::domain::session::{FamilyId, HandleHash, Millis, ProviderSid, SessionId, UserHash};
 use crate::ports::store::{
-    Created, Document, Failures, Families, Limit, Locks, NewSession, Nonce, Once, Rewrote, Ruling, Sessions, Store,
-    StoreError, Stored, Touch, Vault,
+    Created, Document, Failures, Families, Limit, Locks, NewSession, Nonce, Once, Reach, Rewrote, Ruling, Sessions,
+    Store, StoreError, Stored, Touch, Vault,
 };
 use async_trait::async_trait;
 use std::collections::HashMap;
@@ -40,8 +40,14 @@ impl WatchedStore {
         if let Some(took) = self.took.get(op) {
             took.observe(began.elapsed());
         }
-        self.up.set(if answer.is_ok() { 1.0 } else { 0.0 });
+        self.up.set(if self.inner.answers() { 1.0 } else { 0.0 });
         answer
+    }
+}
+
+impl Reach for WatchedStore {
+    fn answers(&self) -> bool {
+        self.inner.answers()
     }
 }
 
@@ -104,20 +110,35 @@ watched! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::session::fixture::Town;
+    use crate::pipeline::session::Mode;
     use crate::store::memory::{Bounds, Memory};
     use crate::store::Clock;
 
     #[tokio::test]
     async fn every_question_is_counted_and_one_without_an_answer_says_that_the_store_is_down() {
-        let metrics = Metrics::new();
-        let memory = Memory::new(Clock::new(|| Millis(1_000)), Bounds { sessions: 1, names: 1 });
-        let store = WatchedStore::new(Arc::new(memory), &metrics);
-        assert!(store.first("a", Millis(2_000)).await.is_ok() && metrics.store_up.value() > 0.0);
-        assert!(store.first("b", Millis(2_000)).await.is_err(), "there is room for one");
-        assert!(metrics.store_up.value() < 1.0);
-        assert!(store.read("keys").await.is_ok() && metrics.store_up.value() > 0.0);
+        let (metrics, town) = (Metrics::new(), Town::new(Mode::Jwt).await);
+        let store = WatchedStore::new(Arc::clone(&town.store) as _, &metrics);
+        let later = Millis::from(town.now().plus(Duration::from_secs(60)));
+        assert!(store.first("a", later).await.is_ok() && metrics.store_up.value() > 0.0);
+        town.store.goes_away();
+        assert!(store.first("b", later).await.is_err());
+        assert!(metrics.store_up.value() < 1.0 && !store.answers());
+        town.store.comes_back();
+        assert!(store.read("keys").await.is_ok());
+        assert!(metrics.store_up.value() > 0.0 && store.answers());
         let said = metrics.encode();
         assert!(said.contains("doorward_store_duration_seconds_count{op=\"first\"} 2"), "{said}");
         assert!(said.contains("doorward_store_duration_seconds_count{op=\"by_handle\"} 0"), "known from the start");
+    }
+
+    #[tokio::test]
+    async fn a_store_without_room_is_not_away() {
+        let metrics = Metrics::new();
+        let memory = Memory::new(Clock::new(|| Millis(1_000)), Bounds { sessions: 1, names: 1 });
+        let store = WatchedStore::new(Arc::new(memory), &metrics);
+        assert!(store.first("a", Millis(2_000)).await.is_ok());
+        assert!(store.first("b", Millis(2_000)).await.is_err(), "there is room for one");
+        assert!(metrics.store_up.value() > 0.0 && store.answers());
     }
 }

@@ -1,6 +1,6 @@
 //! `[bot]`: a webhook that judges who signs in, and whoever checks the CAPTCHA of those it challenges.
 
-use super::client::{Call, Client, FetchError};
+use super::client::{Call, Client, Content, FetchError};
 use crate::config::settings::{BotSettings, Remote};
 use crate::ports::bot::{BotCheck, Captcha, Judged, Visitor};
 use async_trait::async_trait;
@@ -62,9 +62,11 @@ impl BotWebhook {
     /// # Errors
     /// A URL that is none; the configuration has looked at them before.
     pub fn new(settings: BotSettings) -> Result<Self, String> {
-        let parsed = |url: &str| Url::parse(url).map_err(|error| format!("bot: {url}: {error}"));
-        let webhook = parsed(&settings.webhook)?;
-        let verify_url = settings.captcha.as_ref().map(|captcha| parsed(&captcha.verify_url)).transpose()?;
+        // Without the URL itself, whose query may hold a key.
+        let parsed = |key: &str, url: &str| Url::parse(url).map_err(|error| format!("bot.{key}: {error}"));
+        let webhook = parsed("webhook", &settings.webhook)?;
+        let verify_url = settings.captcha.as_ref().map(|captcha| parsed("captcha.verify_url", &captcha.verify_url));
+        let verify_url = verify_url.transpose()?;
         let captcha = settings.captcha.as_ref().map(|captcha| Captcha {
             site_key: captcha.site_key.clone(),
             script_url: captcha.script_url.clone(),
@@ -91,8 +93,9 @@ impl BotWebhook {
             "route": visitor.route,
         });
         let client = self.client().await.map_err(|error| error.to_string())?;
-        let reply = client.post_json(&self.webhook, question.to_string(), WITHIN).await;
-        let reply = reply.map_err(|error| error.to_string())?;
+        let content = Content::Json(question.to_string());
+        let call = Call { url: &self.webhook, authorization: None, content, within: WITHIN };
+        let reply = client.call(call).await.map_err(|error| error.to_string())?;
         if reply.status != StatusCode::OK {
             return Err(format!("status {}", reply.status));
         }
@@ -107,11 +110,10 @@ impl BotWebhook {
     async fn check(&self, solution: &str, ip: Option<IpAddr>) -> Result<bool, String> {
         let (Some(captcha), Some(url)) = (&self.settings.captcha, &self.verify_url) else { return Ok(false) };
         let _turn = self.turn()?;
-        let form = form(captcha.secret.expose(), solution, ip)?;
-        let call = Call { url, authorization: None, form: Some(form) };
+        let content = Content::Form(form(captcha.secret.expose(), solution, ip)?);
+        let call = Call { url, authorization: None, content, within: SOLVED_WITHIN };
         let client = self.client().await.map_err(|error| error.to_string())?;
-        let reply = tokio::time::timeout(SOLVED_WITHIN, client.call(call)).await;
-        let reply = reply.map_err(|_| format!("not within {SOLVED_WITHIN:?}"))?.map_err(|error| error.to_string())?;
+        let reply = client.call(call).await.map_err(|error| error.to_string())?;
         let solved: Solved = serde_json::from_slice(&reply.body).map_err(|_| format!("status {}", reply.status))?;
         Ok(solved.success)
     }

@@ -22,6 +22,7 @@ pub const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 pub const GRANT_TIMEOUT: Duration = Duration::from_secs(10);
 
 const FORM: &str = "application/x-www-form-urlencoded";
+const JSON: &str = "application/json";
 
 /// Talks to one issuer.
 #[derive(Clone, Debug)]
@@ -44,8 +45,18 @@ pub struct Answer {
 pub struct Call<'a> {
     pub url: &'a Url,
     pub authorization: Option<HeaderValue>,
-    /// Posted, url-encoded; `None`: a GET.
-    pub form: Option<Zeroizing<String>>,
+    pub content: Content,
+    /// From the first byte of a connection to the last of the answer.
+    pub within: Duration,
+}
+
+/// What is posted.
+pub enum Content {
+    /// A GET.
+    Nothing,
+    /// Url-encoded.
+    Form(Zeroizing<String>),
+    Json(String),
 }
 
 /// An answer of any status.
@@ -68,13 +79,13 @@ pub enum FetchError {
     Client(String),
     /// Nothing was sent.
     #[error("no connection to {0}: {1}")]
-    Unreached(Url, String),
+    Unreached(Place, String),
     #[error("no answer from {0}: {1}")]
-    Transport(Url, String),
+    Transport(Place, String),
     #[error("{0} broke off its answer: {1}")]
-    Cut(Url, String),
+    Cut(Place, String),
     #[error("{0} answered with status {1}")]
-    Status(Url, StatusCode),
+    Status(Place, StatusCode),
     #[error("the answer is larger than 1 MiB")]
     TooLarge,
     #[error("the discovery document {0}")]
@@ -85,6 +96,25 @@ pub enum FetchError {
     Timeout,
     #[error("it has failed too often, and is left alone for a while")]
     LeftAlone,
+}
+
+/// A URL as logs show it: without its query, which may hold a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place(String);
+
+impl From<&Url> for Place {
+    fn from(url: &Url) -> Self {
+        let mut url = url.clone();
+        url.set_query(None);
+        url.set_fragment(None);
+        Self(url.into())
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 impl Client {
@@ -113,13 +143,13 @@ impl Client {
         if !is_allowed(url) {
             return Err(FetchError::NotAllowed(url.origin().ascii_serialization()));
         }
-        let mut request = self.http.get(url.clone()).header(ACCEPT, "application/json");
+        let mut request = self.http.get(url.clone()).header(ACCEPT, JSON);
         if let Some(credential) = self.credential(url).await? {
             request = request.header(AUTHORIZATION, credential);
         }
         let mut response = request.send().await.map_err(|error| transport(url, error))?;
         if response.status() != StatusCode::OK {
-            return Err(FetchError::Status(url.clone(), response.status()));
+            return Err(FetchError::Status(url.into(), response.status()));
         }
         let max_age = max_age(response.headers());
         Ok(Answer { body: read(&mut response, url).await?, max_age })
@@ -134,34 +164,19 @@ impl Client {
         if !is_allowed(call.url) {
             return Err(FetchError::NotAllowed(call.url.origin().ascii_serialization()));
         }
-        let mut request = match &call.form {
-            Some(form) => self.http.post(call.url.clone()).header(CONTENT_TYPE, FORM).body(form.as_bytes().to_vec()),
-            None => self.http.get(call.url.clone()),
+        let post = |kind, body: Vec<u8>| self.http.post(call.url.clone()).header(CONTENT_TYPE, kind).body(body);
+        let mut request = match &call.content {
+            Content::Nothing => self.http.get(call.url.clone()),
+            Content::Form(form) => post(FORM, form.as_bytes().to_vec()),
+            Content::Json(document) => post(JSON, document.as_bytes().to_vec()),
         };
         if let Some(credential) = call.authorization {
             request = request.header(AUTHORIZATION, credential);
         }
-        let within = if call.form.is_some() { GRANT_TIMEOUT } else { CALL_TIMEOUT };
-        let sent = request.header(ACCEPT, "application/json").timeout(within).send().await;
+        let sent = request.header(ACCEPT, JSON).timeout(call.within).send().await;
         let mut response = sent.map_err(|error| transport(call.url, error))?;
         let (status, retry_after) = (response.status(), retry_after(response.headers()));
         let body = Zeroizing::new(read(&mut response, call.url).await?);
-        Ok(Reply { status, body, retry_after })
-    }
-
-    /// Whatever a JSON document posted to `url` is answered with.
-    ///
-    /// # Errors
-    /// No answer `within` that time and the limits. Nothing is tried twice.
-    pub async fn post_json(&self, url: &Url, document: String, within: Duration) -> Result<Reply, FetchError> {
-        if !is_allowed(url) {
-            return Err(FetchError::NotAllowed(url.origin().ascii_serialization()));
-        }
-        let request = self.http.post(url.clone()).header(CONTENT_TYPE, "application/json").body(document);
-        let sent = request.header(ACCEPT, "application/json").timeout(within).send().await;
-        let mut response = sent.map_err(|error| transport(url, error))?;
-        let (status, retry_after) = (response.status(), retry_after(response.headers()));
-        let body = Zeroizing::new(read(&mut response, url).await?);
         Ok(Reply { status, body, retry_after })
     }
 
@@ -254,19 +269,19 @@ fn max_age(headers: &HeaderMap) -> Option<Duration> {
 
 fn transport(url: &Url, error: reqwest::Error) -> FetchError {
     if error.is_connect() {
-        return FetchError::Unreached(url.clone(), causes(&error.without_url()));
+        return FetchError::Unreached(url.into(), causes(&error.without_url()));
     }
     if error.is_timeout() {
         return FetchError::Timeout;
     }
-    FetchError::Transport(url.clone(), causes(&error.without_url()))
+    FetchError::Transport(url.into(), causes(&error.without_url()))
 }
 
 fn cut(url: &Url, error: reqwest::Error) -> FetchError {
     if error.is_timeout() {
         return FetchError::Timeout;
     }
-    FetchError::Cut(url.clone(), causes(&error.without_url()))
+    FetchError::Cut(url.into(), causes(&error.without_url()))
 }
 
 /// The whole chain: reqwest's own message says no more than that something failed.
@@ -275,10 +290,16 @@ fn causes(error: &(dyn Error + 'static)) -> String {
     chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-/// The form holds codes, tokens and secrets.
+/// What is sent holds codes, tokens and secrets.
 impl fmt::Debug for Call<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call").field("url", &self.url.as_str()).finish_non_exhaustive()
+        f.debug_struct("Call").field("url", &Place::from(self.url)).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Content")
     }
 }
 

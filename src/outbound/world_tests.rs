@@ -1,6 +1,6 @@
 //! The real client against a real server on loopback.
 
-use super::client::{Client, FetchError, MAX_BODY};
+use super::client::{Call, Client, Content, FetchError, CALL_TIMEOUT, MAX_BODY};
 use super::discovery::jwks_uri;
 use super::keyring::{Keyring, Refresh};
 use super::server::{Server, TlsServer};
@@ -100,6 +100,23 @@ async fn a_key_set_in_clear_text_elsewhere_is_refused() {
         server.put(OPENID, json!({ "issuer": server.url, "jwks_uri": place }).to_string());
         assert!(matches!(jwks_uri(&client, &server.url).await, Err(FetchError::Discovery(_))), "{place}");
     }
+}
+
+#[tokio::test]
+async fn an_error_shows_where_it_happened_and_no_query() {
+    let server = Server::start().await;
+    let client = client(&server.url, Remote::default()).await;
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = Url::parse(&format!("http://{closed}/judge?key=hush#hush")).unwrap();
+    for (at, path) in [(url(&server, "/judge?key=hush"), "/judge answered"), (nobody, "/judge:")] {
+        let error = client.get(&at).await.unwrap_err();
+        assert!(error.to_string().contains(path), "{error}");
+        assert!(!format!("{error} {error:?}").contains("hush"), "{error:?}");
+    }
+    let content = Content::Form("code=hush".to_owned().into());
+    let at = url(&server, "/?key=hush");
+    let call = Call { url: &at, authorization: None, content, within: CALL_TIMEOUT };
+    assert!(!format!("{call:?}").contains("hush"));
 }
 
 #[tokio::test]

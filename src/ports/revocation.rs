@@ -57,7 +57,7 @@ pub trait Clock: Send + Sync + Debug {
     /// Unix milliseconds.
     fn unix_ms(&self) -> u64;
 
-    /// On the clock that never jumps; only differences mean anything.
+    /// On the clock that never jumps; only differences mean anything. Never zero, which some keep for "not yet".
     fn steady(&self) -> Duration;
 
     async fn sleep(&self, span: Duration);

@@ -28,9 +28,18 @@ impl From<StoreError> for crate::domain::denial::Denial {
 }
 
 /// Everything that replicas share.
-pub trait Store: Sessions + Families + Locks + Once + Vault + Failures {}
+pub trait Store: Sessions + Families + Locks + Once + Vault + Failures + Reach {}
 
-impl<S: Sessions + Families + Locks + Once + Vault + Failures> Store for S {}
+impl<S: Sessions + Families + Locks + Once + Vault + Failures + Reach> Store for S {}
+
+/// Whether there is anybody to ask.
+///
+/// # When the answer is wrong
+/// Operators are told of an outage that is none, or not of one. Nobody is let in or turned away by it.
+pub trait Reach: Send + Sync + Debug {
+    /// Whether the last question was answered. That there is no room left is an answer.
+    fn answers(&self) -> bool;
+}
 
 /// Who is signed in.
 ///

@@ -52,26 +52,6 @@ fn ask(id: BucketId) -> Ask {
     Ask { id, bucket: TENTH, want: 1, least: 1, ahead: 0 }
 }
 
-macro_rules! contract {
-    ($($name:ident)*) => {
-        mod memory {
-            $(#[tokio::test] async fn $name() { super::$name(super::Rig::memory()).await })*
-        }
-        mod redis {
-            $(#[tokio::test]
-            async fn $name() {
-                let server = super::Server::start(&[]);
-                super::$name(super::Rig::redis(server.connect().await)).await;
-            })*
-        }
-        #[tokio::test]
-        async fn a_cluster_keeps_the_contract_of_buckets() {
-            let cluster = Cluster::start();
-            $(eprintln!(stringify!($name)); $name(Rig::redis(cluster.connect().await)).await;)*
-        }
-    };
-}
-
 contract! {
     a_bucket_gives_what_it_holds_and_fills_with_time
     below_the_least_nothing_is_taken

@@ -102,6 +102,7 @@ fn cookie(generation: u32) -> Presentation {
     Presentation { generation, same_device: true, bounced: false, transport: Transport::Cookie }
 }
 
+/// Runs each of these on a [`Rig`] of every kind.
 macro_rules! contract {
     ($($name:ident)*) => {
         mod memory {

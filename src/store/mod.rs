@@ -40,6 +40,7 @@ impl fmt::Debug for Clock {
 }
 
 #[cfg(test)]
+#[macro_use]
 #[path = "contract_tests.rs"]
 mod contract;
 

@@ -1,12 +1,12 @@
 //! Operators of several replicas, and of a store that is away.
 
 use super::support::backend::Backend;
-use super::support::browser::json as json_of;
+use super::support::browser::{json as json_of, Browser};
 use super::support::eventually;
 use super::support::gate::Gate;
 use super::support::issuer::{self, HS256, SECRET};
 use super::support::operator::{api, command, succeed, TOKEN};
-use super::support::people;
+use super::support::people::{self, LOCAL, ROUTES};
 use super::support::redis::Redis;
 use serde_json::json;
 
@@ -47,6 +47,34 @@ fn a_receipt_means_every_replica_and_without_a_store_it_says_so() {
     assert_eq!(alone.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&alone.stdout).starts_with("in force at this replica alone"));
     assert_eq!(api(&other, TOKEN, "POST /api/v1/keys/rotate", "").verdict(), "503 store_unavailable");
+}
+
+#[test]
+fn sessions_that_could_not_be_ended_are_not_called_none() {
+    let redis = Redis::start();
+    let tables = [LOCAL, &redis.table(), &Backend::echo().upstream("app"), ROUTES].concat();
+    let gate = people::setup().variable("DOORWARD_ADMIN_TOKEN", TOKEN).start(&tables);
+    eventually("it is ready", || gate.is_ready());
+    let id = Browser::signed_in(&gate, "alice").session();
+    let allow = |keys: &str| {
+        let answer = redis.cli(&["acl", "setuser", "default", "resetkeys", keys]);
+        assert!(answer.contains("OK"), "{answer}");
+    };
+    // the log answers, and what is kept of users does not
+    allow("~dw:{rv}:*");
+    let answer = api(&gate, TOKEN, "POST /api/v1/users/alice/revoke", "");
+    let receipt = json_of(&answer);
+    assert_eq!((answer.status, &receipt["sessions_ended"]), (202, &json!(null)));
+    assert!(receipt["position"].is_string(), "the mark on the user is made: {receipt}");
+    assert_eq!(gate.journal.wait(|line| line["event"] == "user_revoked")["outcome"], "unfinished");
+    let answer = api(&gate, TOKEN, &format!("DELETE /api/v1/sessions/{id}?user=alice"), "");
+    assert_eq!((answer.status, &json_of(&answer)["record_deleted"]), (200, &json!(null)));
+    let said = command(&gate, &["user", "revoke", "alice"]);
+    assert_eq!(said.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&said.stdout).contains("do it again"));
+    allow("~*");
+    let answer = api(&gate, TOKEN, "POST /api/v1/users/alice/revoke", "");
+    assert_eq!((answer.status, &json_of(&answer)["sessions_ended"]), (200, &json!(1)));
 }
 
 #[test]

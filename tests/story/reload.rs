@@ -1,10 +1,14 @@
 //! New settings while requests are under way: all of them or none, and nobody notices but by what they say.
 
 use super::support::backend::{text, Backend};
+use super::support::browser::Browser;
 use super::support::client::Client;
+use super::support::eventually;
 use super::support::gate::Gate;
 use super::support::issuer::{self, HS256, SECRET};
+use super::support::people::{self, LOCAL, ROUTES};
 use super::support::played::Played;
+use super::support::redis::Redis;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
@@ -34,6 +38,22 @@ fn a_file_that_does_not_resolve_changes_nothing_but_a_metric() {
     }
     assert!(gate.reload(&[&backend.upstream("app"), PUBLIC].concat()));
     assert_eq!([gate.metric(GENERATION), gate.metric(SUCCESS)], [2.0, 1.0]);
+}
+
+#[test]
+fn nothing_is_opened_for_a_file_that_is_refused() {
+    let (backend, redis) = (Backend::echo(), Redis::start());
+    let alone = [&backend.upstream("app"), ROUTES].concat();
+    let people = [LOCAL, &redis.table(), &alone].concat();
+    let gate = people::setup().file("users.toml", people::user("alice", "admin") + "[[usr]]\n").start(&alone);
+    eventually("it is ready", || gate.is_ready());
+    assert!(!gate.reload(&people));
+    assert_eq!(redis.cli(&["dbsize"]).trim(), "0", "nobody keeps keys there, or follows a log");
+    assert!(gate.is_ready());
+    std::fs::write(gate.directory().join("users.toml"), people::user("alice", "admin")).unwrap();
+    assert!(gate.hang_up());
+    eventually("what was revoked is known", || gate.is_ready());
+    assert_eq!(Browser::signed_in(&gate, "alice").get("/app/x").status, 200);
 }
 
 #[test]

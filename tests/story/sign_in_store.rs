@@ -3,10 +3,12 @@
 use super::support::backend::Backend;
 use super::support::browser::{json, Browser};
 use super::support::eventually;
-use super::support::people::{self, LOCAL};
+use super::support::operator::{api, succeed, TOKEN};
+use super::support::people::{self, LOCAL, ROUTES};
 use super::support::provider::Provider;
 use super::support::redis::Redis;
 use super::support::tls::{Authority, Pair};
+use serde_json::Value;
 use std::time::Instant;
 
 #[test]
@@ -122,7 +124,7 @@ fn a_store_behind_tls_is_held_to_the_authority_of_the_file() {
 fn what_lies_in_the_store_is_sealed() {
     let (redis, backend, provider) = (Redis::start(), Backend::echo(), Provider::start());
     let (name, secret) = Provider::secret();
-    let tables = [&provider.table("id"), LOCAL, &redis.table(), &backend.upstream("app"), people::ROUTES].concat();
+    let tables = [&provider.table("id"), LOCAL, &redis.table(), &backend.upstream("app"), ROUTES].concat();
     let gate = people::setup().variable(name, secret).start(&tables);
     let mut browser = Browser::new(&gate);
     assert_eq!(provider.sign_in(&mut browser, "somebody-in-particular").status, 303);
@@ -181,4 +183,49 @@ fn known_callers_cost_the_store_nothing_and_a_renewal_a_handful_of_scripts() {
     // two counters of failures are charged, and one is given its charge back; the form and its answer count their address
     assert!((1..=3 + 3 + 2).contains(&counted), "{:?}", redis.counts());
     assert_eq!(json(&second.get("/.auth/sessions"))["sessions"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_replica_with_another_secret_says_so_and_hides_no_session() {
+    let (redis, backend) = (Redis::start(), Backend::echo());
+    let tables = [LOCAL, &redis.table(), &backend.upstream("app"), ROUTES].concat();
+    let gate = |secret: &str| {
+        let setup = people::setup().variable("DOORWARD_ADMIN_TOKEN", TOKEN).variable("DOORWARD_SECRET", secret);
+        let gate = setup.start(&tables);
+        eventually("it is ready", || gate.is_ready());
+        gate
+    };
+    let (one, other) = (gate("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="), gate(&"QUJD".repeat(11)));
+    let session = Browser::signed_in(&one, "alice").session();
+    let listed = |gate| json(&api(gate, TOKEN, "GET /api/v1/sessions?user=alice", ""))["sessions"][0].clone();
+    let (opened, sealed) = (listed(&one), listed(&other));
+    assert!(opened["device"].is_string());
+    for known in ["id", "source", "sub", "created", "last_seen", "expires"] {
+        assert_eq!(sealed[known], opened[known], "{known}");
+    }
+    assert_eq!(
+        (sealed["id"].as_str(), &sealed["device"], &sealed["roles"]),
+        (Some(&*session), &Value::Null, &Value::Null)
+    );
+    assert!(succeed(&other, &["session", "list", "--user", "alice"]).contains("cannot be opened"));
+
+    succeed(&one, &["user", "block", "bob"]);
+    let told = other.messages.wait(|line| line["message"].as_str().unwrap_or_default().contains("cannot be read here"));
+    assert_eq!((&told["level"], &told["entries"]), (&"ERROR".into(), &1.into()));
+    assert!(other.metric("doorward_revocations_ignored_total") >= 1.0);
+    assert_eq!(one.metric("doorward_revocations_ignored_total"), 0.0);
+}
+
+#[test]
+fn why_the_log_of_revocations_cannot_be_followed_is_said() {
+    let (redis, backend) = (Redis::start(), Backend::echo());
+    assert!(redis.cli(&["acl", "setuser", "default", "resetchannels"]).contains("OK"));
+    let gate = people::house(&backend, &redis.table());
+    let said = |line: &Value| line["message"].as_str().unwrap_or_default().to_owned();
+    let why = said(&gate.messages.wait(|line| said(line).contains("cannot be followed")));
+    assert!(why.contains("access list"), "{why}");
+    assert!(!gate.is_ready());
+    assert!(redis.cli(&["acl", "setuser", "default", "allchannels"]).contains("OK"));
+    gate.messages.wait(|line| said(line).contains("is followed again"));
+    eventually("it is ready", || gate.is_ready());
 }

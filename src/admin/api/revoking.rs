@@ -8,12 +8,13 @@ use crate::domain::revocation::{Reason, Target, User};
 use crate::domain::session::{SessionId, UserHash};
 use crate::domain::time::UnixTime;
 use crate::observe::clock;
-use crate::pipeline::revocation::{Order, Receipt};
+use crate::pipeline::revocation::{Order, Receipt, Wait};
 use crate::pipeline::session::Place;
 use chrono::DateTime;
 use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::{json, Value};
+use std::time::Duration;
 
 /// The body of `POST /revocations`.
 #[derive(Deserialize)]
@@ -131,27 +132,41 @@ async fn everything_of(
     let mut orders = vec![Order::new(Target::User(User { source, subject }), reason)];
     let mut known_places = Vec::new();
     for user in &users {
-        // A store that is away does not keep the user's mark from being made.
+        // A store that is away does not keep the user's mark from being made; what it hides is looked for once more below.
         let known = tools.ground.store.list(*user).await.unwrap_or_default();
         orders.extend(known.iter().map(|session| of_session(session.id, reason)));
         known_places.extend(known.iter().map(|session| Place { user: *user, id: session.id }));
     }
     let receipt = tools.order(&orders, asked, note).await?;
-    let mut ended = 0_usize;
-    for place in known_places {
-        ended += usize::from(tools.ground.end_ordered(place).await);
+    let rest = end_sessions(tools, (&users, known_places), &orders, reason).await;
+    note.unfinished = receipt.delivered && rest.is_none();
+    let status = if rest.is_some() { status } else { StatusCode::ACCEPTED };
+    Ok(receipt_of(&receipt, status, &[("sessions_ended", rest.into())]))
+}
+
+/// Ends what `users` have, and names on the list what was not named in `orders`: it has begun since. How many there were;
+/// `None` where there may be more, or the other replicas do not know of some yet.
+async fn end_sessions(
+    tools: &Tools,
+    (users, places): (&[UserHash], Vec<Place>),
+    orders: &[Order],
+    reason: Reason,
+) -> Option<usize> {
+    let mut ended = Some(0);
+    let count = |ended: Option<usize>, more: Option<usize>| Some(ended?.saturating_add(more?));
+    for place in places {
+        ended = count(ended, tools.ground.end_ordered(place).await.ok().map(usize::from));
     }
+    let mut missed = Vec::new();
     for user in users {
-        let gone = tools.ground.store.end_all(user).await.unwrap_or_default();
-        ended += gone.len();
-        let missed: Vec<Order> = gone.into_iter().map(|id| of_session(id, reason)).collect();
-        let missed: Vec<Order> =
-            missed.into_iter().filter(|one| !orders.iter().any(|known| known.target == one.target)).collect();
-        if !missed.is_empty() {
-            tools.order(&missed, asked, note).await?;
-        }
+        let gone = tools.ground.store.end_all(*user).await.ok();
+        ended = count(ended, gone.as_ref().map(Vec::len));
+        missed.extend(gone.into_iter().flatten().map(|id| of_session(id, reason)));
     }
-    Ok(receipt_of(&receipt, status, &[("sessions_ended", ended.into())]))
+    missed.retain(|one: &Order| !orders.iter().any(|known| known.target == one.target));
+    // Whoever asked has waited for the replicas once, and their connection does not wait for ever.
+    let told = missed.is_empty() || tools.revocations.revoke(&missed, Wait::None, Duration::ZERO).await.delivered;
+    ended.filter(|_| told)
 }
 
 impl Tools {

@@ -51,7 +51,8 @@ impl Snapshot {
         let (records, rest) = body.as_chunks::<LENGTH>();
         let logged = usize::try_from(u64::from_be_bytes(*logged)).map_err(|_| Spoilt)?;
         let (logged, waiting) = records.split_at_checked(logged).filter(|_| rest.is_empty()).ok_or(Spoilt)?;
-        // a record of a kind that only a newer build knows is left out; the log has it
+        // A record of a kind that only a newer build knows is left out. A shared log has it; of a memory store this was the
+        // only copy, and whoever goes back to an older build loses it.
         let read = |records: &[[u8; LENGTH]]| records.iter().filter_map(Record::read).collect();
         Ok(Self { as_of: UnixTime(u64::from_be_bytes(*as_of)), logged: read(logged), waiting: read(waiting) })
     }

@@ -18,7 +18,7 @@ use crate::domain::oidc::unguessable::Unguessable;
 use crate::domain::oidc::{Metadata, ProviderSettings};
 use crate::domain::secret::Secret;
 use crate::domain::token::issuer::Issuer;
-use crate::outbound::client::{Call, FetchError, Reply, CALL_TIMEOUT, GRANT_TIMEOUT};
+use crate::outbound::client::{Call, Content, FetchError, Reply, CALL_TIMEOUT, GRANT_TIMEOUT};
 use crate::outbound::keyring::Keyring;
 use crate::ports::provider::{Provider, ProviderError, Tokens};
 use crate::ports::KeySource;
@@ -151,7 +151,12 @@ impl OidcProvider {
         deadline: Instant,
     ) -> Result<Reply, ProviderError> {
         let (authorization, body) = way.write(&self.settings, post.pairs)?;
-        let call = || Call { url: post.url, authorization: authorization.clone(), form: Some(body.clone()) };
+        let call = || Call {
+            url: post.url,
+            authorization: authorization.clone(),
+            content: Content::Form(body.clone()),
+            within: GRANT_TIMEOUT,
+        };
         let first = self.call(contact, call(), post.breaker, deadline).await;
         let sent = matches!(first, Err(FetchError::Transport(..)));
         if post.lost == Lost::GiveUp || !(sent || matches!(first, Err(FetchError::Unreached(..)))) {
@@ -233,7 +238,7 @@ impl Provider for OidcProvider {
         let value = Zeroizing::new([b"Bearer ", access_token.expose()].concat());
         let mut value = HeaderValue::from_bytes(&value).map_err(|_| refused("odd_access_token"))?;
         value.set_sensitive(true);
-        let call = Call { url, authorization: Some(value), form: None };
+        let call = Call { url, authorization: Some(value), content: Content::Nothing, within: CALL_TIMEOUT };
         let reply = self.call(&contact, call, &self.userinfo, deadline).await?;
         read_claims(&reply)
     }

@@ -62,7 +62,7 @@ impl Clock for TestClock {
     }
 
     fn steady(&self) -> Duration {
-        self.began.elapsed() + Duration::from_millis(self.travelled.load(Ordering::SeqCst))
+        self.began.elapsed() + Duration::from_millis(self.travelled.load(Ordering::SeqCst) + 1)
     }
 
     async fn sleep(&self, span: Duration) {

@@ -5,7 +5,7 @@
 //! its original place, by whichever replica notices first.
 
 use super::order::{Debt, BATCH};
-use super::standing::Link;
+use super::standing::{Link, Log};
 use super::Revocations;
 use crate::domain::revocation::{Index, Placed, Position, Record};
 use crate::ports::revocation::{Ack, Batch, Confirmed, Entry, Epoch, Opened, Pushed, Subscription};
@@ -28,6 +28,8 @@ const AGREED_MS: u64 = 1000;
 /// After so many of either the connection is given up: it may be one that only looks alive.
 const SILENT_PUSHES: u32 = 3;
 const FAILURES: u32 = 3;
+/// That are said while the log cannot be followed.
+const REASONS: usize = 8;
 
 /// What a confirmation came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,11 +45,15 @@ pub(super) enum Tail {
 impl Revocations {
     /// Follows the log for as long as it is polled. Meant for a task of its own, one in a process.
     pub async fn follow(&self) {
-        let mut pause = FIRST_RETRY;
+        let (mut pause, mut trouble) = (FIRST_RETRY, Trouble::default());
         loop {
-            if let Ok(subscription) = self.connect().await {
-                pause = FIRST_RETRY;
-                self.listen(subscription).await;
+            match self.connect().await {
+                Ok(subscription) => {
+                    pause = FIRST_RETRY;
+                    trouble.is_over();
+                    self.listen(subscription).await;
+                }
+                Err(why) => trouble.note(why),
             }
             // half of it at random: replicas that lost the store together do not come back together
             self.clock.sleep(pause / 2 + self.some_of(pause / 2)).await;
@@ -144,10 +150,10 @@ impl Revocations {
             return Ok(self.found_broken(ack.epoch));
         };
         // as old as the question: the answer may have been on its way for long
-        let at = u64::try_from(began.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
+        let at = u64::try_from(began.as_millis()).unwrap_or(u64::MAX);
         self.confirmed.fetch_max(at, Ordering::Relaxed);
         let standing = self.standing.lock();
-        if standing.unhealed.is_none() {
+        if standing.log == Log::Whole {
             self.broken.store(false, Ordering::Relaxed);
         }
         drop(standing);
@@ -157,6 +163,8 @@ impl Revocations {
     /// Until the log is whole again, others may have had something on it that nobody has told us.
     fn found_broken(&self, followed: Option<Epoch>) -> Tail {
         if followed.is_some() {
+            // An answer from before the loss may still be on its way: it must not call the log whole again.
+            self.standing.lock().log = Log::MayLack;
             self.forgot.fetch_max(self.now().0, Ordering::Relaxed);
         }
         self.broken.store(true, Ordering::Relaxed);
@@ -241,7 +249,7 @@ impl Revocations {
             standing.position = opened.last;
             // From here on every confirmation says that we have all of it. Whatever ends this before the log has all of
             // ours, a failure or somebody who hangs up: it is still owed.
-            standing.unhealed = Some(opened.epoch);
+            standing.log = Log::MayLack;
             !standing.has_seen
         };
         if first_time {
@@ -250,7 +258,7 @@ impl Revocations {
         self.heal(theirs, end).await?;
         let mut standing = self.standing.lock();
         standing.floor = Position::ZERO;
-        standing.unhealed = None;
+        standing.log = Log::Whole;
         Ok(())
     }
 
@@ -313,14 +321,14 @@ impl Revocations {
 
     pub(super) fn is_in_debt(&self) -> bool {
         let standing = self.standing.lock();
-        standing.owes || standing.unhealed.is_some() || self.spans.prolonged.load(Ordering::Acquire)
+        standing.owes || standing.log == Log::MayLack || self.spans.prolonged.load(Ordering::Acquire)
     }
 
     /// Gives the log what it lacks, as far as that was not done yet, and what was made while it was away.
     pub(super) async fn settle_debts(&self) -> Result<(), StoreError> {
         // What lasts longer here than in the log is missing there.
         let prolonged = self.spans.prolonged.swap(false, Ordering::AcqRel);
-        if prolonged || self.standing.lock().unhealed.is_some() {
+        if prolonged || self.standing.lock().log == Log::MayLack {
             let told = self.read_all().await;
             self.spans.prolonged.fetch_or(prolonged && told.is_err(), Ordering::AcqRel);
             told?;
@@ -353,6 +361,39 @@ impl Revocations {
     }
 }
 
+/// Why the log cannot be followed, as far as it was said. A log that may not be followed, and one that is away, look the
+/// same from outside: nobody is ready.
+#[derive(Debug, Default)]
+struct Trouble {
+    last: Option<StoreError>,
+    said: Vec<StoreError>,
+}
+
+impl Trouble {
+    /// Each reason once, and none that is gone with the next attempt.
+    fn note(&mut self, why: StoreError) {
+        if self.is_news(why) {
+            if let Some(why) = &self.last {
+                tracing::warn!(target: "doorward::revocation", "the log of revocations cannot be followed: {why}");
+            }
+        }
+    }
+
+    fn is_news(&mut self, why: StoreError) -> bool {
+        let again = self.last.as_ref() == Some(&why);
+        let news = again && self.said.len() < REASONS && !self.said.contains(&why);
+        self.said.extend(news.then(|| why.clone()));
+        self.last = Some(why);
+        news
+    }
+
+    fn is_over(&mut self) {
+        if !std::mem::take(self).said.is_empty() {
+            tracing::info!(target: "doorward::revocation", "the log of revocations is followed again");
+        }
+    }
+}
+
 /// Somebody in this replica is reading the whole log.
 struct Reading<'a>(&'a AtomicBool);
 
@@ -368,5 +409,31 @@ impl<'a> Reading<'a> {
 impl Drop for Reading<'_> {
     fn drop(&mut self) {
         self.0.store(false, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_said_once_it_stays_and_again_only_after_an_end() {
+        let mut trouble = Trouble::default();
+        let (one, other) = (StoreError("one".to_owned()), StoreError("other".to_owned()));
+        let mut said = |why: &StoreError| trouble.is_news(why.clone());
+        assert_eq!([said(&one), said(&one), said(&one)], [false, true, false]);
+        assert_eq!([said(&other), said(&other), said(&one), said(&one)], [false, true, false, false]);
+        trouble.is_over();
+        assert!(!trouble.is_news(one.clone()) && trouble.is_news(one));
+    }
+
+    #[test]
+    fn of_reasons_without_end_only_so_many_are_said() {
+        let mut trouble = Trouble::default();
+        let news = |number: usize| {
+            let why = StoreError(number.to_string());
+            trouble.is_news(why.clone()) | trouble.is_news(why)
+        };
+        assert_eq!((0..100).map(news).filter(|news| *news).count(), REASONS);
     }
 }

@@ -1,8 +1,8 @@
 //! The list on disk: what a replica that restarts begins with, be the store away or end with the process.
 //!
 //! Whole copies, one at a time: whatever changes while one is written goes into the next. An order asks for a copy at
-//! once, and where nobody else has it, whoever gave it is answered when the copy is there. What came from others is
-//! written within seconds; the log has it too.
+//! once, and where nobody else has it, whoever gave it is answered when the copy is there, could not be made, or takes too
+//! long: enforced it is in any case. What came from others is written within seconds; the log has it too.
 
 use super::Revocations;
 use crate::domain::revocation::{Placed, Position, Snapshot, Spoilt};

@@ -38,7 +38,7 @@ pub struct Revocations {
     clock: Arc<dyn Clock>,
     index: ArcSwap<Index>,
     generation: AtomicU64,
-    /// Steady milliseconds, plus one, before the last question that was answered with "nothing missing"; 0: never.
+    /// Steady milliseconds before the last question that was answered with "nothing missing"; 0: never.
     confirmed: AtomicU64,
     /// Records that were not ours by their MAC, or that this build does not understand.
     ignored: AtomicU64,
@@ -149,8 +149,8 @@ impl Revocations {
     /// Since the last confirmation that nothing is missing; `None`: there was none.
     #[must_use]
     pub fn confirmed_ago(&self) -> Option<Duration> {
-        let at = self.confirmed.load(Ordering::Relaxed).checked_sub(1)?;
-        Some(self.clock.steady().saturating_sub(Duration::from_millis(at)))
+        let at = self.confirmed.load(Ordering::Relaxed);
+        (at > 0).then(|| self.clock.steady().saturating_sub(Duration::from_millis(at)))
     }
 
     /// How many milliseconds the clock of the log is ahead of ours, when we last heard; nothing before.

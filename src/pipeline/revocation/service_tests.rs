@@ -1,4 +1,5 @@
 use super::fixture::{alice, eventually, order, service, session, token, Replica, TestClock, Weather, LONGEST_TOKEN};
+use super::follow::Tail;
 use super::*;
 use crate::domain::revocation::{Kind, RecordKeys, Sealed, Target};
 use crate::domain::secret::Secret;
@@ -6,6 +7,7 @@ use crate::ports::revocation::{Ack, Appended, Confirmed, Entry, Epoch, Opened, R
 use crate::ports::store::StoreError;
 use crate::store::revocation::memory::MemoryLog;
 use async_trait::async_trait;
+use tokio::sync::Notify;
 
 const LATER: Position = Position { ms: u64::MAX, seq: 0 };
 
@@ -41,6 +43,49 @@ impl RevocationLog for Stuck {
 
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, StoreError> {
         self.0.subscribe().await
+    }
+}
+
+/// A log whose next confirmation comes late.
+#[derive(Debug)]
+struct Late {
+    log: Arc<MemoryLog>,
+    holds: AtomicBool,
+    go: Notify,
+}
+
+#[async_trait]
+impl RevocationLog for Late {
+    async fn open(&self, candidate: Epoch) -> Result<Opened, StoreError> {
+        self.log.open(candidate).await
+    }
+
+    async fn append(&self, records: &[Sealed], keep: Duration) -> Result<Appended, StoreError> {
+        self.log.append(records, keep).await
+    }
+
+    async fn pull(&self, after: Position, most: usize) -> Result<Vec<Entry>, StoreError> {
+        self.log.pull(after, most).await
+    }
+
+    async fn confirm(&self, ack: &Ack) -> Result<Confirmed, StoreError> {
+        let answer = self.log.confirm(ack).await;
+        if self.holds.swap(false, Ordering::SeqCst) {
+            self.go.notified().await;
+        }
+        answer
+    }
+
+    async fn acknowledged(&self, position: Position) -> Result<Replicas, StoreError> {
+        self.log.acknowledged(position).await
+    }
+
+    async fn leave(&self, replica: &str) -> Result<(), StoreError> {
+        self.log.leave(replica).await
+    }
+
+    async fn subscribe(&self) -> Result<Box<dyn Subscription>, StoreError> {
+        self.log.subscribe().await
     }
 }
 
@@ -81,6 +126,27 @@ async fn a_log_that_lost_its_data_is_not_trusted_before_it_is_whole_again() {
     forgetful.forget();
     replica.catch_up().await.unwrap();
     assert_eq!(replica.freshness(), Freshness::Stale, "it was confirmed a moment ago, but as another log");
+    replica.catch_up().await.unwrap();
+    assert_eq!(replica.freshness(), Freshness::Fresh);
+}
+
+#[tokio::test]
+async fn an_answer_from_before_a_loss_does_not_make_the_log_whole() {
+    let clock = TestClock::new();
+    let log = Arc::new(MemoryLog::new(Arc::clone(&clock) as Arc<dyn Clock>));
+    let late = Arc::new(Late { log: Arc::clone(&log), holds: AtomicBool::new(false), go: Notify::new() });
+    let replica = idle(&(Arc::clone(&late) as Arc<dyn RevocationLog>), &clock);
+    replica.catch_up().await.unwrap();
+    late.holds.store(true, Ordering::SeqCst);
+    let mut asked_before = std::pin::pin!(replica.confirm());
+    assert!(tokio::time::timeout(Duration::ZERO, &mut asked_before).await.is_err(), "on its way");
+    log.forget();
+    assert_eq!(replica.confirm().await.unwrap(), Tail::Broken);
+    late.go.notify_one();
+    assert_eq!(asked_before.await.unwrap(), Tail::Ours);
+    assert_eq!(replica.freshness(), Freshness::Stale);
+    assert!(replica.is_in_debt(), "nobody else need notice");
+    replica.catch_up().await.unwrap();
     replica.catch_up().await.unwrap();
     assert_eq!(replica.freshness(), Freshness::Fresh);
 }

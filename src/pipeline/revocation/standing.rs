@@ -17,8 +17,7 @@ pub(super) struct Standing {
     pub(super) live: u32,
     /// Something was made here that could not be delivered.
     pub(super) owes: bool,
-    /// The log that was taken over, as long as it may lack what is known here.
-    pub(super) unhealed: Option<Epoch>,
+    pub(super) log: Log,
     /// Read to the end, in an epoch that every replica had the time to fill.
     pub(super) has_seen: bool,
     /// Started with a list recent enough to serve with.
@@ -27,6 +26,15 @@ pub(super) struct Standing {
     pub(super) as_of: UnixTime,
     /// The furthest place on the list it started with. A token minted before the log was read comes after all of it.
     pub(super) floor: Position,
+}
+
+/// Whether the log has everything that is known here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Log {
+    #[default]
+    Whole,
+    /// It was found to be another one, or to have lost something, and was not filled again yet.
+    MayLack,
 }
 
 /// Whether entries went on where we stand.

@@ -7,7 +7,7 @@ use crate::domain::principal::SourceName;
 use crate::domain::secret::Secret;
 use crate::domain::session::{ProviderSid, SessionId, Times, UserHash};
 use crate::pipeline::cache::Verified;
-use crate::ports::store::Stored;
+use crate::ports::store::{StoreError, Stored};
 use crate::ports::{RevokedFor, SessionEvent};
 use serde_json::Value;
 use std::net::IpAddr;
@@ -21,20 +21,24 @@ pub struct Listed {
     pub record: Record,
 }
 
+/// One session, as it is kept.
+#[derive(Debug)]
+pub struct Kept {
+    pub id: SessionId,
+    pub times: Times,
+    /// `None`: it cannot be opened here, and the session lives all the same.
+    pub record: Option<Record>,
+}
+
 impl House {
     /// The sessions of one user, oldest first; those that cannot be opened have nothing to show.
     ///
     /// # Errors
     /// 503: the store cannot be asked.
     pub async fn list(&self, user: UserHash) -> Result<Vec<Listed>, Denial> {
-        let stored = self.ground.store.list(user).await?;
-        let open = |stored: Stored| {
-            let place = Place { user, id: stored.id };
-            let record = Record::open(&self.ground.seals, place, &stored.body);
-            let record = record.inspect_err(|unopened| tracing::warn!(session = %place.id, "not listed: {unopened}"));
-            Some(Listed { id: stored.id, times: stored.times, record: record.ok()? })
-        };
-        Ok(stored.into_iter().filter_map(open).collect())
+        let kept = self.ground.list(user).await?;
+        let shown = |Kept { id, times, record }| Some(Listed { id, times, record: record? });
+        Ok(kept.into_iter().filter_map(shown).collect())
     }
 
     /// What one session says, and how long it lives; `None` when it has ended.
@@ -194,10 +198,26 @@ impl House {
 }
 
 impl Ground {
+    /// Every session of one user, oldest first.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    pub async fn list(&self, user: UserHash) -> Result<Vec<Kept>, StoreError> {
+        let open = |Stored { id, times, body, .. }| {
+            let record = Record::open(&self.seals, Place { user, id }, &body);
+            let record = record.inspect_err(|unopened| tracing::warn!(session = %id, "cannot be opened: {unopened}"));
+            Kept { id, times, record: record.ok() }
+        };
+        Ok(self.store.list(user).await?.into_iter().map(open).collect())
+    }
+
     /// Ends the session of an operator's order, which is revoked already. Whether it was there.
-    pub async fn end_ordered(&self, place: Place) -> bool {
+    ///
+    /// # Errors
+    /// The record may have stayed.
+    pub async fn end_ordered(&self, place: Place) -> Result<bool, StoreError> {
         let stored = self.store.load(place.user, place.id).await.ok().flatten();
-        let ended = self.store.end(place.user, place.id).await.unwrap_or(false);
+        let ended = self.store.end(place.user, place.id).await;
         let record = stored.and_then(|stored| Record::open(&self.seals, place, &stored.body).ok());
         record.into_iter().for_each(|record| self.give_back(record));
         ended

@@ -135,7 +135,18 @@ async fn what_the_provider_gave_goes_back_however_a_session_ends() {
     town.house.end_by_provider(&SourceName::new("id"), &ends).await.unwrap();
     assert_eq!((town.given_back().await, town.watch.heard("provider_ended_session")), (3, 1), "by back-channel");
     let last = place(&town.ask(&town.sign_in_far().await).await.unwrap());
-    assert!(town.house.ground.end_ordered(last).await && !town.house.ground.end_ordered(last).await);
+    let ground = &town.house.ground;
+    assert!(ground.end_ordered(last).await.unwrap() && !ground.end_ordered(last).await.unwrap());
     assert_eq!(town.given_back().await, 4, "by an operator");
     assert!(!is_stored(&town, places[2]).await);
+}
+
+#[tokio::test]
+async fn whether_an_ordered_end_found_a_record_is_not_known_while_the_store_is_away() {
+    let town = Town::new(Mode::Jwt).await;
+    let place = place(&town.ask(&town.sign_in("alice").await).await.unwrap());
+    town.store.goes_away();
+    assert!(town.house.ground.end_ordered(place).await.is_err());
+    town.store.comes_back();
+    assert!(town.house.ground.end_ordered(place).await.unwrap());
 }

@@ -21,7 +21,7 @@ mod reread;
 mod watch;
 
 pub use admit::{Arrived, Full, Refused, SignedIn};
-pub use end::Listed;
+pub use end::{Kept, Listed};
 pub use issue::Issued;
 pub use once::Unused;
 pub use opaque::left;

@@ -17,7 +17,7 @@ use super::{Clock, REMEMBERED_LONGER};
 use crate::domain::failures::{Charged, Schedule, Tally, TallyKey};
 use crate::domain::family::Family;
 use crate::domain::session::{FamilyId, HandleHash, Millis, ProviderSid, SessionId, Times, UserHash};
-use crate::ports::store::{Document, Failures, Locks, Nonce, Once, StoreError, Stored, Vault};
+use crate::ports::store::{Document, Failures, Locks, Nonce, Once, Reach, StoreError, Stored, Vault};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap};
@@ -259,6 +259,12 @@ impl Locks for Memory {
             let ours = state.locks.get(name).is_some_and(|(holder, until)| holder == nonce && *until > now);
             ours && state.locks.remove(name).is_some()
         }))
+    }
+}
+
+impl Reach for Memory {
+    fn answers(&self) -> bool {
+        true
     }
 }
 

@@ -21,7 +21,7 @@ impl Buckets for Redis {
             (RedisKind::Cluster(_), [_, _, ..]) => self.reserve_one_by_one(asks).await,
             (RedisKind::Cluster(_) | RedisKind::Single(_) | RedisKind::Sentinel { .. }, [first, others @ ..]) => {
                 let call = self.of_key(&script::RESERVE, KIND, &first.id.to_string());
-                let call = others.iter().fold(call, |call, ask| call.and_key(&self.key(KIND, &ask.id.to_string())));
+                let call = others.iter().fold(call, |call, ask| call.and(&self.key(KIND, &ask.id.to_string())));
                 let reply = self.run(asks.iter().fold(call, described)).await?;
                 told(reply, asks)
             }

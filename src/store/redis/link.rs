@@ -15,7 +15,7 @@ use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use std::fmt;
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
@@ -55,6 +55,8 @@ struct Live {
     line: Line,
     began: Instant,
     breaker: Breaker,
+    /// What became of the last question.
+    answered: AtomicBool,
 }
 
 impl Link {
@@ -85,6 +87,11 @@ impl Link {
 
     pub(super) fn is_up(&self) -> bool {
         self.live.load().is_some()
+    }
+
+    /// Whether the last question was answered, be it that there is no room.
+    pub(super) fn answers(&self) -> bool {
+        self.live.load().as_ref().is_some_and(|live| live.answered.load(Ordering::Relaxed))
     }
 
     #[cfg(test)]
@@ -151,11 +158,13 @@ impl Link {
         let asked = live.began.elapsed();
         let error = match tokio::time::timeout(self.plan.timeout, ask(live.line.clone())).await {
             Ok(Ok(value)) => {
+                live.answered.store(true, Ordering::Relaxed);
                 live.breaker.answered(live.began.elapsed());
                 return Ok(value);
             }
             Ok(Err(error)) => {
                 let trouble = words::of(&error);
+                live.answered.store(words::is_full(&error), Ordering::Relaxed);
                 if words::needs_new_connection(&error) && !matches!(live.line, Line::Many(_)) {
                     self.lose(live.serial, &trouble);
                 }
@@ -165,7 +174,10 @@ impl Link {
                 }
                 trouble
             }
-            Err(_) => self.too_late(),
+            Err(_) => {
+                live.answered.store(false, Ordering::Relaxed);
+                self.too_late()
+            }
         };
         if live.breaker.unanswered(asked, live.began.elapsed()) {
             self.lose(live.serial, &error);
@@ -252,7 +264,7 @@ impl Live {
             Line::One(_) => Breaker::for_one_server(),
             Line::Many(_) => Breaker::for_a_cluster(),
         };
-        Self { serial, line, began: Instant::now(), breaker }
+        Self { serial, line, began: Instant::now(), breaker, answered: AtomicBool::new(true) }
     }
 }
 

@@ -1,9 +1,9 @@
-//! Locks, things that happen once, and documents: one key each.
+//! Locks, things that happen once, and documents: one key each; and whether the server answers at all.
 
 use super::script::{self, unreadable};
 use super::Redis;
 use crate::domain::session::{whole, Millis};
-use crate::ports::store::{Document, Locks, Nonce, Once, StoreError, Vault};
+use crate::ports::store::{Document, Locks, Nonce, Once, Reach, StoreError, Vault};
 use crate::store::REMEMBERED_LONGER;
 use ::redis::{cmd, from_redis_value};
 use async_trait::async_trait;
@@ -23,6 +23,12 @@ impl Locks for Redis {
 
     async fn release(&self, name: &str, nonce: &Nonce) -> Result<bool, StoreError> {
         self.agree(self.of_key(&script::RELEASE, 'l', name).arg(nonce.0)).await
+    }
+}
+
+impl Reach for Redis {
+    fn answers(&self) -> bool {
+        self.link.answers()
     }
 }
 

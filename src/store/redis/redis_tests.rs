@@ -79,6 +79,7 @@ async fn a_frozen_server_is_an_error_within_the_deadline_and_found_again_when_it
     server.signal("STOP");
     for _ in 0..5 {
         complaint(&store).await;
+        assert!(!store.answers());
     }
     assert!(store.link.is_lost(), "after some silence the connection is given up");
     let begun = Instant::now();
@@ -198,6 +199,7 @@ async fn a_server_that_cannot_write_says_why() {
     let store = server.connect().await;
     server.cli(&["config", "set", "maxmemory", "1"]);
     assert_eq!(complaint(&store).await, "the server is out of memory");
+    assert!(store.answers(), "which is an answer");
     server.cli(&["config", "set", "maxmemory", "0"]);
     server.cli(&["config", "set", "min-replicas-to-write", "1"]);
     assert_eq!(complaint(&store).await, "the server refuses writes because it has too few replicas");

@@ -63,13 +63,7 @@ impl Call {
         Self { script, keys: vec![key.as_bytes().to_vec()], arguments: Vec::with_capacity(16) }
     }
 
-    /// One more key. In a cluster only keys of one slot go together.
-    pub(super) fn and_key(mut self, key: &str) -> Self {
-        self.keys.push(key.as_bytes().to_vec());
-        self
-    }
-
-    /// A further key, of the same slot.
+    /// A further key. In a cluster only keys of one slot go together.
     pub(in crate::store) fn and(mut self, key: &str) -> Self {
         self.keys.push(key.as_bytes().to_vec());
         self

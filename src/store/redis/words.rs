@@ -23,6 +23,11 @@ pub(super) fn is_silence(error: &RedisError) -> bool {
     error.is_io_error() || error.kind() == ErrorKind::ClusterConnectionNotFound
 }
 
+/// The server is there, and has no place for what it was to keep.
+pub(super) fn is_full(error: &RedisError) -> bool {
+    matches!(error.code(), Some("OOM" | "MISCONF" | "NOREPLICAS"))
+}
+
 /// Whether this connection will serve nobody again. A server that became a replica keeps its connections: only a new
 /// one finds the primary.
 pub(super) fn needs_new_connection(error: &RedisError) -> bool {
