@@ -8,7 +8,7 @@ use super::{outcome, own, respond, tunnel};
 use crate::domain::denial::{Code, Denial};
 use crate::domain::headers::rewrite::erase_from_trailers;
 use crate::domain::headers::{self, backward, rewrite};
-use crate::domain::request::Upgrade;
+use crate::domain::request::{declared_length, Upgrade};
 use crate::domain::time::UnixTime;
 use crate::pipeline::degraded::X_DOORWARD_DEGRADED;
 use crate::pipeline::{Answer, Arrival, Permit};
@@ -16,7 +16,7 @@ use crate::ports::{EdgeEvents, Stream};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TE};
+use http::header::{CONTENT_TYPE, TE};
 use http::{HeaderMap, HeaderValue, Version};
 use pingora::connectors::TransportConnector;
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -354,10 +354,6 @@ pub(super) async fn fail(session: &mut Session, journey: &mut Journey, denial: D
         // The client may be gone; the connection is closed either way.
         let _ = respond::send(session, &answer, journey.request_id()).await;
     }
-}
-
-fn declared_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// As what an answer with this head may go on, if it may.

@@ -1,7 +1,7 @@
 //! Callers with cookies: recognised, renewed on the way, or sent to sign in.
 
 use super::session::{Asking, House, Mode, Recognised, Turned};
-use super::{declared_length, Answer, Arrival, Caller, Gate};
+use super::{Answer, Arrival, Caller, Gate};
 use crate::domain::cookies::OurCookies;
 use crate::domain::denial::{Code, Denial};
 use crate::domain::headers::forwarded::{Client, Proto};
@@ -9,7 +9,7 @@ use crate::domain::navigation::wants_page;
 use crate::domain::policy::route::OnUnauthenticated;
 use crate::domain::policy::rule::Access;
 use crate::domain::policy::Route;
-use crate::domain::request::{Canonical, Upgrade};
+use crate::domain::request::{declared_length, Canonical, Upgrade};
 use crate::domain::time::UnixTime;
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, Method, StatusCode};

@@ -34,13 +34,12 @@ use crate::domain::policy::expression::Facts;
 use crate::domain::policy::route::EncodedSlash;
 use crate::domain::policy::table::Chosen;
 use crate::domain::policy::{Route, RouteTable};
-use crate::domain::request::{canonicalise, Canonical, RawHead};
+use crate::domain::request::{canonicalise, declared_length, Canonical, RawHead};
 use crate::domain::time::UnixTime;
 use crate::domain::token::issuer::Issuer;
 use crate::ports::KeySource;
 use browser::Visit;
 use cache::CredentialCache;
-use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use limits::{Guard, Met, Over, Paid, UnderWay};
 use own::{Endpoints, OwnRequest};
@@ -332,10 +331,6 @@ fn fits(route: &Route, headers: &HeaderMap) -> Result<(), Denial> {
         Some(length) if length > route.forwarding.max_body => Err(Denial::too_large()),
         Some(_) | None => Ok(()),
     }
-}
-
-fn declared_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// What limits look at before anybody is known.

@@ -18,6 +18,7 @@ pub use upgrade::Upgrade;
 use super::denial::{Code, Denial};
 use fields::{Field, Fields};
 use framing::Framing;
+use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method, Version};
 use std::borrow::Cow;
 use std::fmt;
@@ -92,6 +93,12 @@ pub fn canonicalise<'a>(head: &RawHead<'a>) -> Result<Canonical<'a>, Denial> {
         upgrade: upgrade::asked_for(head, fields.upgrade, framing),
         rewritten: target.rewritten,
     })
+}
+
+/// How many bytes of body a head announces; `None` where it does not say.
+#[must_use]
+pub fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 impl Canonical<'_> {
