@@ -37,9 +37,12 @@ where
         under_way.insert(key.clone(), answer.clone());
         let landing = Landing { under_way: Arc::clone(&self.under_way), key };
         tokio::spawn(async move {
-            // Landed even if the work panics: the next one asks anew instead of waiting for ever.
-            let _landing = landing;
-            tell.send_replace(Some(work.await));
+            // Landed even if the work panics, and before anybody is told: whoever comes later asks anew, and neither waits
+            // for ever nor is given what somebody else was.
+            let landing = landing;
+            let answer = work.await;
+            drop(landing);
+            tell.send_replace(Some(answer));
         });
         answer
     }
@@ -95,6 +98,14 @@ mod tests {
             assert_eq!(one.await.unwrap(), Some(1));
         }
         assert_eq!(asked.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn whoever_comes_after_an_answer_asks_anew() {
+        let flights: Flights<u8, u32> = Flights::default();
+        for turn in 0..2000 {
+            assert_eq!(flights.join(7, async move { turn }).await, Some(turn));
+        }
     }
 
     #[tokio::test]
