@@ -72,7 +72,8 @@ impl Gate {
 
     fn send(&self, call: Call, member: &str) -> Result<(u16, Value), Failure> {
         let url = self.url(&call)?;
-        let token = (World::of_process().env)(TOKEN).ok_or_else(|| usage(format!("{TOKEN} is not set")))?;
+        let token = World::of_process().variable(TOKEN).map_err(usage)?;
+        let token = token.ok_or_else(|| usage(format!("{TOKEN} is not set")))?;
         let bearer = HeaderValue::try_from(format!("Bearer {token}"));
         let mut bearer = bearer.map_err(|_| usage(format!("{TOKEN} holds no token")))?;
         bearer.set_sensitive(true);
