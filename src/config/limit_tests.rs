@@ -44,7 +44,7 @@ fn limit_without(key: &str) -> String {
 
 #[test]
 fn what_makes_no_sense_is_a_mistake_with_its_place() {
-    for rate in ["", "100", "100/week", "0/min", "-1/s", "1.5/s", "1000001/s", "+5/s"] {
+    for rate in ["", "100", "100/week", "100/m", "0/min", "-1/s", "1.5/s", "1000001/s", "+5/s"] {
         one_mistake(&limit(&format!("rate = {rate:?}")), "limit[0].rate (line 7)");
     }
     let rated = |keys: &str| limit(&format!("rate = \"1/min\"\n{keys}"));
@@ -108,7 +108,6 @@ fn built_in_limits_are_there_and_a_file_changes_what_it_says_of_them() {
     let changed = read(&(usage.to_owned() + &route(""))).unwrap().settings.limits;
     assert!(changed[0].shadow && changed[0].rate == Rate::per_minute(50), "what it does not say stays");
     one_mistake(&(usage.to_owned() + &route("limits = [\"token_usage\"]")), "counts on every route already");
-    one_mistake("[[limit]]\nname = \"sign_in\"\nrate = \"1/s\"\n", "[brute_force]");
     one_mistake("[[limit]]\nname = \"ip\"\nkey = [\"user\"]\n", "is [\"ip\"] for the built-in limit");
 }
 
