@@ -201,7 +201,10 @@ fn operators_look_at_a_bucket_and_fill_it() {
     let reset = api(&gate, TOKEN, &format!("DELETE {key}"), "");
     assert_eq!((reset.status, reset.text().trim()), (200, "{\"reset\":[\"per-user\"]}"));
     assert_eq!(gate.get_as("/a", &alice).status, 200);
-    assert_eq!(api(&gate, TOKEN, "GET /api/v1/limits?key=nonsense", "").status, 400);
+    // each would look like a full bucket
+    for wrong in ["nonsense", "session%3Dx", "user%3Dalice", "user%3Dnobody/alice", "route%3D/nowhere"] {
+        assert_eq!(api(&gate, TOKEN, &format!("GET /api/v1/limits?key={wrong}"), "").status, 400, "{wrong}");
+    }
 }
 
 /// Three replicas of one gate, and when somebody last looked at how many got through.

@@ -210,9 +210,14 @@ async fn operators_find_the_very_bucket_that_requests_spend_from() {
     assert_eq!(found.iter().map(|it| (it.limit.as_str(), it.remaining)).collect::<Vec<_>>(), [("a", 0)]);
     let both = named(&[("user", "local/alice"), ("ip", "192.0.2.7")]);
     assert_eq!(guard.look(&both).await.unwrap()[0].remaining, 1, "in whichever order");
+    let session = SessionId::from_bytes([7; 16]).to_string();
+    let sources = |value| named(&[("session", value)]).sources().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!((sources(&session), sources("idp/7")), (vec![], vec!["idp".to_owned()]));
     assert_eq!(guard.reset(&both).await.unwrap(), ["b"]);
     assert_eq!(guard.look(&both).await.unwrap()[0].remaining, 2);
-    for wrong in [("token", "x"), ("ip", "x"), ("user", "alice"), ("tenant", "x")] {
+    let wrong =
+        [("token", "x"), ("ip", "x"), ("user", "alice"), ("user", "local/"), ("tenant", "x"), ("header:a b", "x")];
+    for wrong in wrong.into_iter().chain([("session", "x"), ("session", "AAAAAAAAAAAAAAAAAAAAA")]) {
         assert_eq!(Named::parse([wrong].into_iter().map(|(part, value)| (part, value.to_owned()))), None);
     }
 }
