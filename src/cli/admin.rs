@@ -123,12 +123,7 @@ impl Call {
 }
 
 /// What is behind a redirect or an HTTP proxy must not get the token.
-async fn exchange(
-    place: &str,
-    url: Url,
-    call: Call,
-    bearer: HeaderValue,
-) -> Result<(StatusCode, Vec<u8>), Failure> {
+async fn exchange(place: &str, url: Url, call: Call, bearer: HeaderValue) -> Result<(StatusCode, Vec<u8>), Failure> {
     let away = |error: reqwest::Error| failed(format!("{place}: {}", causes(&error)));
     let client = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE).build();
     let mut request = client.map_err(away)?.request(call.method, url).header(AUTHORIZATION, bearer);
@@ -250,7 +245,8 @@ mod tests {
             read("http://localhost:8080", status, body.as_bytes(), "replicas").map_err(|failure| failure.words)
         };
         assert!(read(201, r#"{"replicas":{}}"#).is_ok());
-        for (status, body) in [(200, "<!doctype html>"), (200, ""), (204, ""), (200, "[]"), (200, r#"{"code":"no_route"}"#)]
+        for (status, body) in
+            [(200, "<!doctype html>"), (200, ""), (204, ""), (200, "[]"), (200, r#"{"code":"no_route"}"#)]
         {
             assert!(read(status, body).unwrap_err().ends_with("which is no answer of an admin API"), "{body}");
         }

@@ -341,7 +341,8 @@ impl Guard {
     }
 }
 
-fn refused(limit: &Limit, standing: Standing) -> Over {
+/// The 429 of a request that may come again after `standing.until`.
+pub(super) fn refused(limit: &Limit, standing: Standing) -> Over {
     let wait = seconds(standing.until).max(1);
     let (mut policy, mut state) = (String::new(), String::new());
     fields::policy(&mut policy, limit);
