@@ -14,6 +14,7 @@ use crate::ports::limits::{Ask, Buckets, Fleet};
 use crate::ports::revocation::Clock;
 use crate::ports::store::StoreError;
 use parking_lot::Mutex;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
@@ -25,6 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const TOGETHER: usize = 128;
 /// Calls under way at the same time.
 const LANES: usize = 4;
+/// Questions that wait for one. More than a store answers before whoever asked has given up.
+const MOST_WAITING: usize = 16_384;
 /// For what is reserved ahead: others may want something, too.
 const GATHER: Duration = Duration::from_millis(10);
 /// A batch is this part of what each replica could have at most.
@@ -62,7 +65,7 @@ pub(super) struct Spend<'a> {
 
 #[derive(Debug, Default)]
 struct Queue {
-    waiting: Vec<Asked>,
+    waiting: VecDeque<Asked>,
     lanes: usize,
 }
 
@@ -84,10 +87,42 @@ enum Reply {
     Exact(oneshot::Sender<Option<Told>>),
 }
 
+/// The store is asked more than it can answer: that is as good as none.
+#[derive(Debug)]
+struct Full;
+
 enum Next {
     Done(Verdict),
     Wait(watch::Receiver<()>),
     AskAlone,
+}
+
+impl Queue {
+    /// What one call asks. `None`: nobody waits for anything, and this lane has ended.
+    fn batch(&mut self) -> Option<Vec<Asked>> {
+        let mut batch = Vec::new();
+        while batch.len() < TOGETHER {
+            let Some(asked) = self.waiting.pop_front() else { break };
+            if asked.reply.is_awaited() {
+                batch.push(asked);
+            }
+        }
+        if batch.is_empty() {
+            self.lanes = self.lanes.saturating_sub(1);
+            return None;
+        }
+        Some(batch)
+    }
+}
+
+impl Reply {
+    /// Whoever asked for themselves alone may have gone. What is shared is kept for the next.
+    fn is_awaited(&self) -> bool {
+        match self {
+            Self::Shared(_) => true,
+            Self::Exact(tell) => !tell.is_closed(),
+        }
+    }
 }
 
 impl Limiter {
@@ -124,7 +159,7 @@ impl Limiter {
             Step::Ask => None,
             Step::Refused(standing) => Some(Verdict::Refused(standing)),
             Step::Granted(standing) => {
-                let low = entry.question.is_none() && entry.lease.runs_low(now, self.batch(spend.limit));
+                let low = !entry.is_asked() && entry.lease.runs_low(now, self.batch(spend.limit));
                 let ahead = low.then(|| {
                     let (tell, told) = watch::channel(());
                     entry.question = Some(told);
@@ -132,7 +167,8 @@ impl Limiter {
                 });
                 drop(shard);
                 if let Some(tell) = ahead {
-                    self.enqueue([asked(spend, Reply::Shared(tell))], GATHER);
+                    // where there is no room for it, nobody waits for it either
+                    let _ = self.enqueue(vec![asked(spend, Reply::Shared(tell))], GATHER);
                 }
                 Some(Verdict::Granted(standing))
             }
@@ -167,7 +203,8 @@ impl Limiter {
             asking.push(asked(*spend, Reply::Shared(tell)));
             waiting.push(told);
         }
-        self.enqueue(asking, Duration::ZERO);
+        // without room they end at once, and each is asked for by itself
+        let _ = self.enqueue(asking, Duration::ZERO);
         for mut told in waiting {
             let _ = tokio::time::timeout(PATIENCE, told.changed()).await;
         }
@@ -186,8 +223,10 @@ impl Limiter {
         let (tell, told) = watch::channel(());
         entry.question = Some(told.clone());
         drop(shard);
-        self.enqueue([asked(spend, Reply::Shared(tell))], Duration::ZERO);
-        Next::Wait(told)
+        match self.enqueue(vec![asked(spend, Reply::Shared(tell))], Duration::ZERO) {
+            Ok(()) => Next::Wait(told),
+            Err(Full) => Next::Done(self.spend_alone(spend, now)),
+        }
     }
 
     async fn ask_alone(self: &Arc<Self>, spend: Spend<'_>) -> Verdict {
@@ -195,7 +234,9 @@ impl Limiter {
         // one failure says little
         for _ in 0..2 {
             let (tell, told) = oneshot::channel();
-            self.enqueue([asked(spend, Reply::Exact(tell))], Duration::ZERO);
+            if self.enqueue(vec![asked(spend, Reply::Exact(tell))], Duration::ZERO).is_err() {
+                break;
+            }
             match tokio::time::timeout(PATIENCE, told).await {
                 Ok(Ok(Some(told))) if told.granted >= spend.cost => {
                     return Verdict::Granted(Standing { remaining: told.remaining, until: told.reset });
@@ -244,8 +285,15 @@ impl Limiter {
         self.store.refill(BucketId::of(&limit.name, key.as_bytes())).await
     }
 
-    fn enqueue(self: &Arc<Self>, asked: impl IntoIterator<Item = Asked>, gather: Duration) {
+    /// Has them asked, if there is room.
+    fn enqueue(self: &Arc<Self>, asked: Vec<Asked>, gather: Duration) -> Result<(), Full> {
+        if asked.is_empty() {
+            return Ok(());
+        }
         let mut queue = self.queue.lock();
+        if queue.waiting.len().saturating_add(asked.len()) > MOST_WAITING {
+            return Err(Full);
+        }
         queue.waiting.extend(asked);
         // What can wait goes with whatever is under way.
         let most = if gather.is_zero() { LANES } else { 1 };
@@ -254,6 +302,7 @@ impl Limiter {
             drop(queue);
             tokio::spawn(Arc::clone(self).drive(gather));
         }
+        Ok(())
     }
 
     /// Asks what is in the queue until nothing is.
@@ -261,16 +310,7 @@ impl Limiter {
         if !gather.is_zero() {
             tokio::time::sleep(gather).await;
         }
-        loop {
-            let batch: Vec<Asked> = {
-                let mut queue = self.queue.lock();
-                let some = queue.waiting.len().min(TOGETHER);
-                if some == 0 {
-                    queue.lanes = queue.lanes.saturating_sub(1);
-                    return;
-                }
-                queue.waiting.drain(..some).collect()
-            };
+        while let Some(batch) = self.take_batch() {
             let sent = self.now();
             let asks: Vec<Ask> = batch.iter().map(|asked| self.ask(asked, sent)).collect();
             let answer = self.reserve(&asks).await;
@@ -280,6 +320,10 @@ impl Limiter {
                 self.settle(asked, told, (sent, now));
             }
         }
+    }
+
+    fn take_batch(&self) -> Option<Vec<Asked>> {
+        self.queue.lock().batch()
     }
 
     fn ask(&self, asked: &Asked, now: Micros) -> Ask {
