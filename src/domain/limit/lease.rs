@@ -97,8 +97,14 @@ impl Lease {
     /// Whether [`Self::step`] would ask.
     #[must_use]
     pub fn lacks(&self, cost: u32, now: Micros) -> bool {
+        !self.holds(cost, now) && self.recall(cost, now) == Step::Ask
+    }
+
+    /// Whether so much is reserved.
+    #[must_use]
+    pub fn holds(&self, cost: u32, now: Micros) -> bool {
         let live = self.parcels.iter().filter(|parcel| parcel.until > now).map(|parcel| parcel.tokens);
-        live.fold(0, u32::saturating_add) < cost && self.recall(cost, now) == Step::Ask
+        live.fold(0, u32::saturating_add) >= cost
     }
 
     /// Remembers a refusal, and spends nothing.

@@ -76,6 +76,11 @@ impl Entry {
         !self.is_asked() && self.missed.is_none() && self.lease.lacks(cost, now)
     }
 
+    /// Whether it could not be asked about a moment ago.
+    pub(super) fn is_missed(&self, now: Micros) -> bool {
+        self.missed.is_some_and(|missed| now < missed.until)
+    }
+
     /// Whether a question is under way. One that was dropped is none.
     pub(super) fn is_asked(&self) -> bool {
         self.question.as_ref().is_some_and(|question| question.has_changed().is_ok())

@@ -4,17 +4,23 @@
 //! Questions of many buckets travel together. They run in tasks of their own, so that a client who hangs up loses no
 //! tokens for the others.
 
+mod gather;
+mod queue;
+
+pub(super) use gather::Foreseen;
+
 use super::book::{Book, Entry, Missed};
 use super::weather::{Weather, LOOK_EVERY};
 use crate::domain::limit::bucket::{micros, Micros};
 use crate::domain::limit::fields::Standing;
 use crate::domain::limit::lease::{Away, Step, Told};
 use crate::domain::limit::{Bucket, BucketId, KeyText, Limit, OnStoreDown};
-use crate::ports::limits::{Ask, Buckets, Fleet};
+use crate::ports::limits::{Ask, Buckets, Fleet, Group};
 use crate::ports::revocation::Clock;
 use crate::ports::store::StoreError;
 use parking_lot::Mutex;
-use std::collections::VecDeque;
+use queue::{Asked, Full, Queue, Reply};
+use std::sync::atomic::AtomicU32;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
@@ -22,12 +28,8 @@ use tokio::sync::{oneshot, watch};
 /// Nobody waits longer for an answer, however patient the store's own deadline is: what was reserved is worth nothing
 /// by then.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Questions of one call.
-const TOGETHER: usize = 128;
 /// Calls under way at the same time.
 const LANES: usize = 4;
-/// Questions that wait for one. More than a store answers before whoever asked has given up.
-const MOST_WAITING: usize = 16_384;
 /// For what is reserved ahead: others may want something, too.
 const GATHER: Duration = Duration::from_millis(10);
 /// A batch is this part of what each replica could have at most.
@@ -42,6 +44,8 @@ pub struct Limiter {
     book: Book,
     weather: Weather,
     queue: Mutex<Queue>,
+    /// Counts requests that ask about several buckets.
+    groups: AtomicU32,
 }
 
 /// What becomes of a request.
@@ -63,73 +67,17 @@ pub(super) struct Spend<'a> {
     pub(super) cost: u32,
 }
 
-#[derive(Debug, Default)]
-struct Queue {
-    waiting: VecDeque<Asked>,
-    lanes: usize,
-}
-
-/// A question on its way.
-#[derive(Debug)]
-struct Asked {
-    id: BucketId,
-    limit: Bucket,
-    key: Box<[u8]>,
-    least: u32,
-    reply: Reply,
-}
-
-#[derive(Debug)]
-enum Reply {
-    /// To everybody who waits for this bucket.
-    Shared(watch::Sender<()>),
-    /// To one request, which gets exactly what it needs.
-    Exact(oneshot::Sender<Option<Told>>),
-}
-
-/// The store is asked more than it can answer: that is as good as none.
-#[derive(Debug)]
-struct Full;
-
 enum Next {
     Done(Verdict),
     Wait(watch::Receiver<()>),
     AskAlone,
 }
 
-impl Queue {
-    /// What one call asks. `None`: nobody waits for anything, and this lane has ended.
-    fn batch(&mut self) -> Option<Vec<Asked>> {
-        let mut batch = Vec::new();
-        while batch.len() < TOGETHER {
-            let Some(asked) = self.waiting.pop_front() else { break };
-            if asked.reply.is_awaited() {
-                batch.push(asked);
-            }
-        }
-        if batch.is_empty() {
-            self.lanes = self.lanes.saturating_sub(1);
-            return None;
-        }
-        Some(batch)
-    }
-}
-
-impl Reply {
-    /// Whoever asked for themselves alone may have gone. What is shared is kept for the next.
-    fn is_awaited(&self) -> bool {
-        match self {
-            Self::Shared(_) => true,
-            Self::Exact(tell) => !tell.is_closed(),
-        }
-    }
-}
-
 impl Limiter {
     #[must_use]
     pub fn new(store: Arc<dyn Buckets>, fleet: Arc<dyn Fleet>, clock: Arc<dyn Clock>) -> Arc<Self> {
         let (book, weather, queue) = (Book::new(), Weather::default(), Mutex::default());
-        Arc::new(Self { store, fleet, clock, book, weather, queue })
+        Arc::new(Self { store, fleet, clock, book, weather, queue, groups: AtomicU32::new(1) })
     }
 
     /// Whether replicas enforce their shares, each for itself.
@@ -190,26 +138,6 @@ impl Limiter {
         self.spend_alone(spend, self.now())
     }
 
-    /// Asks about several buckets in one call, and waits for what it says: whoever spends next finds it in memory.
-    pub(super) async fn gather(self: &Arc<Self>, spends: &[Spend<'_>]) {
-        let (mut asking, mut waiting) = (Vec::new(), Vec::new());
-        for spend in spends.iter().filter(|spend| !spend.limit.exact && !self.is_alone()) {
-            let (key, now) = (spend.key.as_bytes(), self.now());
-            let Some(mut shard) = self.book.shard(key) else { continue };
-            let Some(entry) = shard.open(key, now).filter(|entry| entry.asks(spend.cost, now)) else { continue };
-            let (tell, told) = watch::channel(());
-            entry.question = Some(told.clone());
-            drop(shard);
-            asking.push(asked(*spend, Reply::Shared(tell)));
-            waiting.push(told);
-        }
-        // without room they end at once, and each is asked for by itself
-        let _ = self.enqueue(asking, Duration::ZERO);
-        for mut told in waiting {
-            let _ = tokio::time::timeout(PATIENCE, told.changed()).await;
-        }
-    }
-
     fn next(self: &Arc<Self>, spend: Spend<'_>) -> Next {
         if let Some(verdict) = self.spend_now(spend) {
             return Next::Done(verdict);
@@ -238,10 +166,8 @@ impl Limiter {
                 break;
             }
             match tokio::time::timeout(PATIENCE, told).await {
-                Ok(Ok(Some(told))) if told.granted >= spend.cost => {
-                    return Verdict::Granted(Standing { remaining: told.remaining, until: told.reset });
-                }
-                Ok(Ok(Some(told))) => return Verdict::Refused(Standing { remaining: 0, until: told.retry }),
+                Ok(Ok(Some(told))) if told.granted >= spend.cost => return gather::granted(&told),
+                Ok(Ok(Some(told))) => return gather::refused(&told),
                 _ if self.is_alone() || self.now() >= given_up => break,
                 _ => {}
             }
@@ -272,7 +198,10 @@ impl Limiter {
     /// The store cannot be asked.
     pub async fn look_at(&self, limit: &Limit, key: &KeyText) -> Result<Told, StoreError> {
         let id = BucketId::of(&limit.name, key.as_bytes());
-        let told = self.store.reserve(&[Ask { id, bucket: limit.bucket, want: 0, least: 0, ahead: 0 }]).await?;
+        let told = self
+            .store
+            .reserve(&[Ask { id, bucket: limit.bucket, want: 0, least: 0, ahead: 0, group: Group::NONE }])
+            .await?;
         told.first().copied().flatten().ok_or_else(|| StoreError("no answer for a bucket".to_owned()))
     }
 
@@ -291,10 +220,7 @@ impl Limiter {
             return Ok(());
         }
         let mut queue = self.queue.lock();
-        if queue.waiting.len().saturating_add(asked.len()) > MOST_WAITING {
-            return Err(Full);
-        }
-        queue.waiting.extend(asked);
+        queue.push(asked)?;
         // What can wait goes with whatever is under way.
         let most = if gather.is_zero() { LANES } else { 1 };
         if queue.lanes < most {
@@ -339,7 +265,14 @@ impl Limiter {
             }
             (Reply::Shared(_), None) | (Reply::Exact(_), _) => asked.least,
         };
-        Ask { id: asked.id, bucket: asked.limit, want: want.max(asked.least), least: asked.least, ahead }
+        Ask {
+            id: asked.id,
+            bucket: asked.limit,
+            want: want.max(asked.least),
+            least: asked.least,
+            ahead,
+            group: asked.group,
+        }
     }
 
     async fn reserve(&self, asks: &[Ask]) -> Option<Vec<Option<Told>>> {
@@ -400,7 +333,9 @@ impl Limiter {
             tokio::spawn(async move {
                 // it writes: a store that only reads is not back
                 let bucket = Bucket { interval: 1, burst: 1 };
-                limiter.reserve(&[Ask { id: BucketId([0; 16]), bucket, want: 1, least: 0, ahead: 0 }]).await
+                limiter
+                    .reserve(&[Ask { id: BucketId([0; 16]), bucket, want: 1, least: 0, ahead: 0, group: Group::NONE }])
+                    .await
             });
         }
     }
@@ -445,7 +380,14 @@ fn without_counting(limit: &Limit) -> Option<Verdict> {
 
 fn asked(spend: Spend<'_>, reply: Reply) -> Asked {
     let (limit, key) = (spend.limit, spend.key.as_bytes());
-    Asked { id: BucketId::of(&limit.name, key), limit: limit.bucket, key: key.into(), least: spend.cost, reply }
+    Asked {
+        id: BucketId::of(&limit.name, key),
+        limit: limit.bucket,
+        key: key.into(),
+        least: spend.cost,
+        group: Group::NONE,
+        reply,
+    }
 }
 
 #[cfg(test)]

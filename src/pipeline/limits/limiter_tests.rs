@@ -1,3 +1,4 @@
+use super::queue::MOST_WAITING;
 use super::*;
 use crate::domain::limit::{Part, Rate};
 use crate::domain::session::{whole, Millis};

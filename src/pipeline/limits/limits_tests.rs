@@ -221,3 +221,25 @@ async fn operators_find_the_very_bucket_that_requests_spend_from() {
         assert_eq!(Named::parse([wrong].into_iter().map(|(part, value)| (part, value.to_owned()))), None);
     }
 }
+
+#[tokio::test]
+async fn a_request_that_one_limit_refuses_is_counted_by_no_other() {
+    let (headers, alice) = (headers(), caller("local", "alice", &json!({})));
+    let facts = facts(&headers, Some(&alice));
+    for exact in [false, true] {
+        let narrow = Limit { bucket: Bucket::new(Rate::per_minute(1), 1), exact, ..limit("narrow", &[Part::Ip]) };
+        let ghost = Limit { shadow: true, ..narrow.clone() };
+        let limits =
+            [Limit { exact, ..limit("wide", &[Part::User]) }, narrow, Limit { name: "ghost".to_owned(), ..ghost }];
+        let (guard, count) = guard(&limits);
+        let all = [0, 2, 1].map(|limit| Charge { limit, cost: 1 });
+        let asked = async || charge(&guard, &all, &facts, &mut Met::default()).await;
+        assert!(asked().await.is_ok());
+        for _ in 0..3 {
+            assert!(asked().await.unwrap_err().denial.detail.contains("narrow"), "the first time from the store");
+        }
+        assert_eq!(count.0.load(Ordering::Relaxed), 3, "and counted as over that one");
+        let left = guard.look(&Named::parse([("user", "local/alice".to_owned())].into_iter()).unwrap()).await.unwrap();
+        assert_eq!(left[0].remaining, 1, "exact: {exact}");
+    }
+}
