@@ -2,7 +2,7 @@
 
 use super::support::backend::{After, Backend};
 use super::support::browser::Browser;
-use super::support::client::{attempt, Client, Response};
+use super::support::client::{self, attempt, Client, Response};
 use super::support::eventually;
 use super::support::gate::Gate;
 use super::support::h2;
@@ -183,6 +183,27 @@ fn an_address_cannot_begin_sign_ins_without_end() {
     }
     assert_eq!(house.get("/.auth/assets/nothing.css", "").status, 404, "what pages are made of is free");
     assert_eq!(house.get("/public/x", "").status, 200, "and applications are not meant");
+}
+
+#[test]
+fn the_token_endpoint_has_a_limit_of_its_own() {
+    let backend = Backend::echo();
+    let house = people::house(&backend, "[[limit]]\nname = \"token_endpoint\"\nrate = \"1/min\"\nburst = 3\n\n");
+    let form = "grant_type=refresh_token&refresh_token=guess";
+    let ask = || {
+        let head = "Content-Type: application/x-www-form-urlencoded\r\n";
+        let length = form.len();
+        client::raw(
+            house.http,
+            format!("POST /.auth/token HTTP/1.1\r\nHost: app.test\r\n{head}Content-Length: {length}\r\n\r\n{form}"),
+        )
+    };
+    assert_eq!([(); 4].map(|()| ask().status), [400, 400, 400, 429]);
+    let over = ask();
+    assert_eq!(over.verdict(), "429 rate_limited");
+    assert_eq!(over.header("ratelimit-policy"), Some("\"token_endpoint\";q=4;w=60"));
+    assert!(over.header("retry-after").is_some());
+    assert_eq!(house.get("/.auth/me", "").status, 401, "the others go on");
 }
 
 #[test]

@@ -20,7 +20,7 @@ const MOST: usize = 1_000_000_000;
 /// Limits of one route.
 const MOST_ON_A_ROUTE: usize = 8;
 /// Names that features to come will use.
-const LATER: [&str; 3] = ["otp", "api_key_invalid", "token_endpoint"];
+const LATER: [&str; 2] = ["otp", "api_key_invalid"];
 /// What somebody may look for here.
 const ELSEWHERE: (&str, &str) = ("sign_in", "\"sign_in\" counts failed sign-ins; [brute_force] says how");
 

@@ -32,6 +32,7 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use together::Due;
 use under_way::Crowded;
 
 /// As whose requests those are counted that met too many under way.
@@ -177,10 +178,10 @@ impl Guard {
     ///
     /// # Errors
     /// What to answer instead.
-    pub async fn charge_own(&self, which: BuiltIn, facts: &Facts<'_>) -> Result<(), Over> {
-        let Some(kept) = self.built_in(which) else { return Ok(()) };
-        let key = self.key(kept, facts);
-        self.spend(kept, &key, kept.limit.cost, &mut Met::default()).await
+    pub async fn charge_own(&self, which: &[BuiltIn], facts: &Facts<'_>) -> Result<(), Over> {
+        let kept = which.iter().filter_map(|which| self.built_in(*which));
+        let due: Vec<_> = kept.map(|kept| Due { kept, key: self.key(kept, facts), cost: kept.limit.cost }).collect();
+        self.charge_all(&due, &mut Met::default()).await
     }
 
     /// Counts the use of a renewal token whose MAC is good for its sign-in.
