@@ -62,7 +62,7 @@ impl Group {
 
 /// Who else spends.
 pub trait Fleet: Send + Sync + Debug {
-    /// Replicas, ourselves included, when we last heard; at least 1.
+    /// Replicas, ourselves included, when we last heard; 0: others may share these buckets, and nobody was heard of yet.
     fn replicas(&self) -> u32;
 }
 

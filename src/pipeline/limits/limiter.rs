@@ -345,7 +345,7 @@ impl Limiter {
     }
 
     fn batch_of(&self, burst: u32) -> u32 {
-        (burst / self.weather.replicas().saturating_mul(BATCHES)).max(1)
+        (burst / self.weather.replicas().max(1).saturating_mul(BATCHES)).max(1)
     }
 
     /// Which second it is, for what is said once in one.
