@@ -186,6 +186,27 @@ fn an_address_cannot_begin_sign_ins_without_end() {
 }
 
 #[test]
+fn a_page_whose_token_is_renewed_too_often_is_told_when_to_come_again() {
+    let backend = Backend::echo();
+    let house = people::house(
+        &backend,
+        "[tokens]\nreuse_grace = \"30s\"\n\n[[limit]]\nname = \"refresh.family\"\nrate = \"10/min\"\nburst = 2\n\n",
+    );
+    let mut alice = Browser::signed_in(&house, "alice");
+    let mut ask = |target: &str| {
+        alice.jar.remove("doorward");
+        alice.get(target)
+    };
+    assert_eq!([ask("/app/x").status, ask("/app/x").status], [200, 200]);
+    for target in ["/app/x", "/.auth/me"] {
+        let over = ask(target);
+        assert_eq!(over.verdict(), "429 rate_limited", "{target}");
+        let wait: u64 = over.header("retry-after").unwrap().parse().unwrap();
+        assert_eq!(over.header("ratelimit").unwrap(), format!("\"refresh.family\";r=0;t={wait}"));
+    }
+}
+
+#[test]
 fn the_token_endpoint_has_a_limit_of_its_own() {
     let backend = Backend::echo();
     let house = people::house(&backend, "[[limit]]\nname = \"token_endpoint\"\nrate = \"1/min\"\nburst = 3\n\n");
