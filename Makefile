@@ -59,10 +59,10 @@ bench-revocation: deps-test deps-bench ## how fast revocations reach three repli
 	ulimit -n $$(ulimit -Hn) && exec python3 benches/revocation.py --bin-dir $(TARGET)/$(PROFILE) \
 		--json $(TARGET)/bench-revocation.json $(ARGS)
 
-bench-limits: deps-test deps-bench ## what a limit costs a request, and whether it holds over three replicas (ARGS=--quick)
+bench-limits: deps-test deps-bench ## what a limit costs a request, and whether it holds over three replicas (ARGS='--quick --no-assert')
 	cargo build --locked --profile $(PROFILE) --bin doorward --example backend
 	ulimit -n $$(ulimit -Hn) && exec python3 benches/limits.py --bin-dir $(TARGET)/$(PROFILE) \
-		--json $(TARGET)/bench-limits.json $(ARGS)
+		--json $(TARGET)/bench-limits.json --assert $(ARGS)
 
 instructions: deps-test ## instructions of one admission, held to the recorded figure (UPDATE=1 records)
 	benches/instructions.sh

@@ -152,7 +152,7 @@ fn settings(asks: Asks) -> Result<Settings, String> {
         Asks::Anybody | Asks::Bearer => text.to_owned(),
         Asks::LimitedBearer => text.replace("limits = []", r#"limits = ["per-user"]"#),
     };
-    let world = World { env: &|name| (name == "SECRET").then(|| SECRET.to_owned()), secrets: Secrets::Indirect };
+    let world = World { env: &|name| (name == "SECRET").then(|| SECRET.into()), secrets: Secrets::Indirect };
     let loaded = config::from_text(&text, std::path::Path::new("."), &world);
     Ok(loaded.map_err(|mistakes| mistakes.to_string())?.settings)
 }

@@ -4,7 +4,7 @@
 
 use crate::config::World;
 use reqwest::header::{HeaderValue, AUTHORIZATION, CONTENT_TYPE};
-use reqwest::{Client, Method, Url};
+use reqwest::{Client, Method, StatusCode, Url};
 use serde_json::Value;
 use std::io::{self, Write as _};
 use std::time::Duration;
@@ -43,6 +43,7 @@ pub(super) struct Call {
     path: Vec<String>,
     query: Vec<(&'static str, String)>,
     body: Option<Value>,
+    wait: Wait,
 }
 
 /// Why there is nothing to show, and what the command answers to its caller.
@@ -53,13 +54,14 @@ pub(super) struct Failure {
 }
 
 impl Gate {
-    /// Does `call`, shows its answer, and gives the exit code.
-    pub(super) fn ask(&self, call: Call, show: fn(&Value) -> String) -> u8 {
-        match self.send(call) {
+    /// Does `call`, shows its answer, and gives the exit code. An answer without `member` is somebody else's.
+    pub(super) fn ask(&self, call: Call, (member, show): (&str, fn(&Value) -> String)) -> u8 {
+        let wait = call.wait;
+        match self.send(call, member) {
             Ok((status, answer)) => {
                 let text = if self.json { answer.to_string() } else { show(&answer) };
                 let _ = writeln!(io::stdout(), "{}", text.trim_end());
-                u8::from(is_unfinished(status, &answer))
+                u8::from(is_unfinished(status, &answer, wait))
             }
             Err(Failure { code, words }) => {
                 let _ = writeln!(io::stderr(), "doorward: {words}");
@@ -68,15 +70,18 @@ impl Gate {
         }
     }
 
-    fn send(&self, call: Call) -> Result<(u16, Value), Failure> {
+    fn send(&self, call: Call, member: &str) -> Result<(u16, Value), Failure> {
         let url = self.url(&call)?;
-        let token = (World::of_process().env)(TOKEN).ok_or_else(|| usage(format!("{TOKEN} is not set")))?;
+        let token = World::of_process().variable(TOKEN).map_err(usage)?;
+        let token = token.ok_or_else(|| usage(format!("{TOKEN} is not set")))?;
         let bearer = HeaderValue::try_from(format!("Bearer {token}"));
         let mut bearer = bearer.map_err(|_| usage(format!("{TOKEN} holds no token")))?;
         bearer.set_sensitive(true);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| failed(error.to_string()))?;
-        runtime.block_on(exchange(url, call, bearer))
+        let place = url.origin().ascii_serialization();
+        let (status, bytes) = runtime.block_on(exchange(&place, url, call, bearer))?;
+        Ok((status.as_u16(), read(&place, status, &bytes, member)?))
     }
 
     /// The token is as good as the gate: in the clear it goes to this machine only.
@@ -99,7 +104,7 @@ impl Gate {
 impl Call {
     pub(super) fn new(method: Method, path: &[&str]) -> Self {
         let path = path.iter().map(|&segment| segment.to_owned()).collect();
-        Self { method, path, query: Vec::new(), body: None }
+        Self { method, path, query: Vec::new(), body: None, wait: Wait::All }
     }
 
     pub(super) fn with(mut self, name: &'static str, value: Option<&str>) -> Self {
@@ -108,7 +113,7 @@ impl Call {
     }
 
     pub(super) fn waiting(self, wait: Wait) -> Self {
-        self.with("wait", (wait == Wait::None).then_some("none"))
+        Self { wait, ..self.with("wait", (wait == Wait::None).then_some("none")) }
     }
 
     pub(super) fn body(mut self, body: Value) -> Self {
@@ -118,8 +123,7 @@ impl Call {
 }
 
 /// What is behind a redirect or an HTTP proxy must not get the token.
-async fn exchange(url: Url, call: Call, bearer: HeaderValue) -> Result<(u16, Value), Failure> {
-    let place = url.origin().ascii_serialization();
+async fn exchange(place: &str, url: Url, call: Call, bearer: HeaderValue) -> Result<(StatusCode, Vec<u8>), Failure> {
     let away = |error: reqwest::Error| failed(format!("{place}: {}", causes(&error)));
     let client = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE).build();
     let mut request = client.map_err(away)?.request(call.method, url).header(AUTHORIZATION, bearer);
@@ -127,7 +131,6 @@ async fn exchange(url: Url, call: Call, bearer: HeaderValue) -> Result<(u16, Val
         request = request.header(CONTENT_TYPE, "application/json").body(body.to_string());
     }
     let mut response = request.send().await.map_err(away)?;
-    let status = response.status();
     let mut bytes = Vec::new();
     while let Some(part) = response.chunk().await.map_err(away)? {
         bytes.extend_from_slice(&part);
@@ -135,13 +138,20 @@ async fn exchange(url: Url, call: Call, bearer: HeaderValue) -> Result<(u16, Val
             return Err(failed(format!("{place}: the answer does not end")));
         }
     }
-    let answer: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-    if status.is_success() {
-        return Ok((status.as_u16(), answer));
+    Ok((response.status(), bytes))
+}
+
+/// The answer of an admin API, with the `member` that tells it from what an application says to everything.
+fn read(place: &str, status: StatusCode, bytes: &[u8], member: &str) -> Result<Value, Failure> {
+    let answer: Value = serde_json::from_slice(bytes).unwrap_or_default();
+    if status.is_success() && answer.get(member).is_some() {
+        return Ok(answer);
     }
     let said = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     Err(failed(match (said("code"), said("detail")) {
-        (code, _) if code.is_empty() => format!("{place}: {status}, which is no answer of an admin API"),
+        (code, _) if code.is_empty() || status.is_success() => {
+            format!("{place}: {status}, which is no answer of an admin API")
+        }
         (code, detail) if code == "no_route" && detail.is_empty() => {
             format!("{place}: there is no admin API; the gate has no admin.token")
         }
@@ -149,14 +159,16 @@ async fn exchange(url: Url, call: Call, bearer: HeaderValue) -> Result<(u16, Val
     }))
 }
 
-/// Asked for everywhere, and not in force everywhere yet.
-fn is_unfinished(status: u16, answer: &Value) -> bool {
+/// Not in force everywhere yet, though that was asked for; or the others cannot be told at all.
+fn is_unfinished(status: u16, answer: &Value, wait: Wait) -> bool {
     let pending = answer.pointer("/replicas/pending").and_then(Value::as_u64).unwrap_or(0);
-    status == 202 || pending > 0
+    status == 202 || (wait == Wait::All && pending > 0)
 }
 
 /// A receipt, in a sentence.
-pub(super) fn receipt(answer: &Value) -> String {
+pub(super) const RECEIPT: (&str, fn(&Value) -> String) = ("replicas", receipt);
+
+fn receipt(answer: &Value) -> String {
     let number = |path: &str| answer.pointer(path).and_then(Value::as_u64).unwrap_or(0);
     let id = answer.get("id").and_then(Value::as_str).unwrap_or_default();
     let (live, enforcing) = (number("/replicas/live"), number("/replicas/enforcing"));
@@ -239,9 +251,27 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_in_force_everywhere_is_no_success() {
-        assert!(is_unfinished(202, &json!({})));
-        assert!(is_unfinished(201, &json!({ "replicas": { "pending": 1 } })));
-        assert!(!is_unfinished(201, &json!({ "replicas": { "pending": 0 } })));
+    fn what_is_not_in_force_everywhere_is_no_success_unless_nobody_was_to_be_waited_for() {
+        let pending = |count: u64| json!({ "replicas": { "pending": count } });
+        assert!(is_unfinished(202, &json!({}), Wait::All));
+        assert!(is_unfinished(202, &pending(0), Wait::None), "they cannot be told");
+        assert!(is_unfinished(201, &pending(1), Wait::All));
+        assert!(!is_unfinished(201, &pending(0), Wait::All));
+        assert!(!is_unfinished(201, &pending(1), Wait::None), "as it always is on a fleet");
+    }
+
+    #[test]
+    fn what_an_application_says_to_everything_is_no_success() {
+        let read = |status: u16, body: &str| {
+            let status = StatusCode::from_u16(status).unwrap();
+            read("http://localhost:8080", status, body.as_bytes(), "replicas").map_err(|failure| failure.words)
+        };
+        assert!(read(201, r#"{"replicas":{}}"#).is_ok());
+        for (status, body) in
+            [(200, "<!doctype html>"), (200, ""), (204, ""), (200, "[]"), (200, r#"{"code":"no_route"}"#)]
+        {
+            assert!(read(status, body).unwrap_err().ends_with("which is no answer of an admin API"), "{body}");
+        }
+        assert_eq!(read(404, r#"{"code":"unknown","detail":"no such key"}"#).unwrap_err(), "404 unknown: no such key");
     }
 }

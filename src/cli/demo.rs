@@ -49,7 +49,8 @@ fn prepare(listen: SocketAddr) -> Result<App, StartError> {
     // Guards nothing but this demo, and is gone with it.
     let secret = uuid::Uuid::new_v4().simple().to_string();
     let text = settings(listen, backend, &users.0);
-    let world = World { env: &|name| (name == "DEMO_SECRET").then(|| secret.clone()), secrets: Secrets::Indirect };
+    let world =
+        World { env: &|name| (name == "DEMO_SECRET").then(|| secret.clone().into()), secrets: Secrets::Indirect };
     let loaded = config::from_text(&text, Path::new("."), &world);
     let loaded = loaded.map_err(|mistakes| StartError::Settings(mistakes.to_string()))?;
     let app = App::prepare(loaded.settings, None, Box::new(io::stdout()))?;

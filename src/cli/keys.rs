@@ -49,7 +49,7 @@ pub fn run(args: &Args) -> u8 {
         }
         Action::Retire { kid } => Call::new(Method::POST, &["keys", kid, "retire"]),
     };
-    args.gate.ask(call, table)
+    args.gate.ask(call, ("keys", table))
 }
 
 fn table(answer: &Value) -> String {

@@ -13,7 +13,7 @@ pub struct Args {
 
 #[must_use]
 pub fn run(args: &Args) -> u8 {
-    args.gate.ask(Call::new(Method::POST, &["reload"]), said)
+    args.gate.ask(Call::new(Method::POST, &["reload"]), ("generation", said))
 }
 
 fn said(answer: &Value) -> String {

@@ -1,6 +1,6 @@
 //! `doorward revoke`: one token, one session, one user, or everything before a moment.
 
-use super::admin::{receipt, Call, Gate, Wait};
+use super::admin::{Call, Gate, Wait, RECEIPT};
 use reqwest::Method;
 use serde_json::json;
 
@@ -57,5 +57,5 @@ pub fn run(args: &Args) -> u8 {
         members.extend(further);
     }
     let call = Call::new(Method::POST, &["revocations"]).with("timeout", Some(&args.timeout)).body(body);
-    args.gate.ask(call.waiting(args.wait), receipt)
+    args.gate.ask(call.waiting(args.wait), RECEIPT)
 }

@@ -1,6 +1,6 @@
 //! `doorward session`: who is signed in, and ending that.
 
-use super::admin::{receipt, Call, Gate, Wait};
+use super::admin::{Call, Gate, Wait, RECEIPT};
 use super::keys::date;
 use reqwest::Method;
 use serde_json::Value;
@@ -45,11 +45,11 @@ pub fn run(args: &Args) -> u8 {
     match &args.action {
         Action::List { user, source } => {
             let call = Call::new(Method::GET, &["sessions"]).with("user", Some(user)).with("source", source.as_deref());
-            args.gate.ask(call, table)
+            args.gate.ask(call, ("sessions", table))
         }
         Action::Revoke { id, user, source, wait } => {
             let call = Call::new(Method::DELETE, &["sessions", id]).with("user", user.as_deref());
-            args.gate.ask(call.with("source", source.as_deref()).waiting(*wait), receipt)
+            args.gate.ask(call.with("source", source.as_deref()).waiting(*wait), RECEIPT)
         }
     }
 }

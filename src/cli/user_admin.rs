@@ -1,6 +1,6 @@
 //! `doorward user block|unblock|revoke`: what a running gate does about a user.
 
-use super::admin::{receipt, Call, Gate, Wait};
+use super::admin::{Call, Gate, Wait, RECEIPT};
 use reqwest::Method;
 
 #[derive(Clone, Debug, PartialEq, Eq, clap::Subcommand)]
@@ -33,5 +33,5 @@ pub fn run(gate: &Gate, action: &Action) -> u8 {
         Action::Revoke(user) => ("revoke", user),
     };
     let call = Call::new(Method::POST, &["users", &user.subject, word]).with("source", user.source.as_deref());
-    gate.ask(call.waiting(user.wait), receipt)
+    gate.ask(call.waiting(user.wait), RECEIPT)
 }

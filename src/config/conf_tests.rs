@@ -31,11 +31,11 @@ fn surroundings() -> tempfile::TempDir {
 fn read(text: &str) -> Loaded {
     let dir = surroundings();
     let env = |name: &str| match name {
-        "LEGACY_SECRET" => Some("0123456789abcdef0123456789abcdef".to_owned()),
-        "DOORWARD_SECRET" => Some("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=".to_owned()),
-        "DOORWARD_ADMIN_TOKEN" => Some("an-operators-token-of-32-letters".to_owned()),
-        "DASHBOARD_TOKEN" => Some("a-dashboards-token-of-32-letters".to_owned()),
-        "SENTINEL_PASSWORD" | "OIDC_SECRET" | "CAPTCHA_SECRET" => Some("theirs".to_owned()),
+        "LEGACY_SECRET" => Some("0123456789abcdef0123456789abcdef".into()),
+        "DOORWARD_SECRET" => Some("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=".into()),
+        "DOORWARD_ADMIN_TOKEN" => Some("an-operators-token-of-32-letters".into()),
+        "DASHBOARD_TOKEN" => Some("a-dashboards-token-of-32-letters".into()),
+        "SENTINEL_PASSWORD" | "OIDC_SECRET" | "CAPTCHA_SECRET" => Some("theirs".into()),
         _ => None,
     };
     let world = World { env: &env, secrets: Secrets::Indirect };

@@ -1,6 +1,7 @@
 use super::*;
 use crate::domain::policy::rule::Access;
 use settings::{Endpoint, KeyOrigin, Listen, Protocol};
+use std::ffi::OsString;
 use std::fs;
 use std::time::Duration;
 
@@ -31,19 +32,19 @@ audience = ["my-api"]
 algorithms = ["RS256"]
 "#;
 
-fn env(name: &str) -> Option<String> {
+fn env(name: &str) -> Option<OsString> {
     match name {
-        "SECRET" => Some(SECRET.to_owned()),
-        "SHORT" => Some("hunter2".to_owned()),
-        "SPAN" => Some("7s".to_owned()),
-        "EMPTY" => Some(String::new()),
-        "CLIENT" => Some("hunter2".to_owned()),
-        "REDIS" => Some("redis://gate:hunter2@cache:7000/1".to_owned()),
+        "SECRET" => Some(SECRET.into()),
+        "SHORT" => Some("hunter2".into()),
+        "SPAN" => Some("7s".into()),
+        "EMPTY" => Some(OsString::new()),
+        "CLIENT" => Some("hunter2".into()),
+        "REDIS" => Some("redis://gate:hunter2@cache:7000/1".into()),
         // 32 bytes, and 24
-        "SEALING" => Some("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=".to_owned()),
-        "OLDER" => Some("base64:ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA".to_owned()),
-        "TOO_FEW" => Some("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3".to_owned()),
-        "ENCODED" => Some("base64:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=".to_owned()),
+        "SEALING" => Some("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=".into()),
+        "OLDER" => Some("base64:ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA".into()),
+        "TOO_FEW" => Some("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3".into()),
+        "ENCODED" => Some("base64:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=".into()),
         _ => None,
     }
 }

@@ -44,7 +44,7 @@ fn limit_without(key: &str) -> String {
 
 #[test]
 fn what_makes_no_sense_is_a_mistake_with_its_place() {
-    for rate in ["", "100", "100/week", "0/min", "-1/s", "1.5/s", "1000001/s", "+5/s"] {
+    for rate in ["", "100", "100/week", "100/m", "0/min", "-1/s", "1.5/s", "1000001/s", "+5/s"] {
         one_mistake(&limit(&format!("rate = {rate:?}")), "limit[0].rate (line 7)");
     }
     let rated = |keys: &str| limit(&format!("rate = \"1/min\"\n{keys}"));
@@ -58,7 +58,9 @@ fn what_makes_no_sense_is_a_mistake_with_its_place() {
     one_mistake(&rated("key = [\"header:a b\"]"), "is nothing to count by");
     one_mistake(&rated("on_store_down = \"open\""), "limit[0].on_store_down");
     one_mistake(&(rated("") + &rated("")), "the name \"a\" stands at limit[0]");
-    one_mistake("[[limit]]\nname = \"otp\"\nrate = \"1/s\"\n", "not available yet");
+    for name in ["otp", "api_key_invalid"] {
+        one_mistake(&format!("[[limit]]\nname = \"{name}\"\nrate = \"1/s\"\n"), "not available yet");
+    }
     one_mistake("[[limit]]\nname = \"sign_in\"\nrate = \"1/s\"\n", "[brute_force]");
     one_mistake(&rated("key = [\"api_key\"]"), "not available yet");
     one_mistake(&rated("key = [\"client\", \"ip\"]"), "not available yet");
@@ -104,11 +106,16 @@ fn built_in_limits_are_there_and_a_file_changes_what_it_says_of_them() {
     assert_eq!(changed.len(), BuiltIn::ALL.len());
     assert_eq!((changed[0].rate, changed[0].bucket.burst, changed[0].exact), (Rate::per_minute(20), 30, true));
     assert!(changed[0].shadow && changed[0].key == [Part::Session]);
+    let endpoint = "[[limit]]\nname = \"token_endpoint\"\nburst = 7\n\n";
+    let changed = read(&(endpoint.to_owned() + &route(""))).unwrap().settings.limits;
+    assert_eq!(
+        (changed[0].rate, changed[0].bucket.burst, &changed[0].key[..]),
+        (Rate::per_second(20), 7, &[Part::Ip][..])
+    );
     let usage = "[[limit]]\nname = \"token_usage\"\nrate = \"50/min\"\n\n";
     let changed = read(&(usage.to_owned() + &route(""))).unwrap().settings.limits;
     assert!(changed[0].shadow && changed[0].rate == Rate::per_minute(50), "what it does not say stays");
     one_mistake(&(usage.to_owned() + &route("limits = [\"token_usage\"]")), "counts on every route already");
-    one_mistake("[[limit]]\nname = \"sign_in\"\nrate = \"1/s\"\n", "[brute_force]");
     one_mistake("[[limit]]\nname = \"ip\"\nkey = [\"user\"]\n", "is [\"ip\"] for the built-in limit");
 }
 

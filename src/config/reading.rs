@@ -44,9 +44,9 @@ impl<'r> Reading<'r> {
         value
     }
 
-    /// Whether what is read now is a default, which nobody wrote.
-    pub(crate) fn is_default(&self) -> bool {
-        self.defaults
+    /// Whether `node` is a default, which nobody wrote, and names a variable that is not there.
+    pub(crate) fn is_unset(&self, node: &Node<'_>) -> bool {
+        self.defaults && node.get_ref().as_str().is_some_and(|typed| self.world.is_absent(typed))
     }
 
     /// A string of the file, or what it points at in the environment or in another file.

@@ -1,5 +1,6 @@
 //! Strings that stand for others: `env:NAME` and `file:/path`. The only place that reads the environment.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -10,8 +11,8 @@ const MAX_VALUE: u64 = 256 * 1024;
 /// What a configuration is read against.
 #[derive(Clone, Copy)]
 pub struct World<'w> {
-    /// Looks up an environment variable.
-    pub env: &'w dyn Fn(&str) -> Option<String>,
+    /// Looks up an environment variable. One that is there and no text is not one that is absent.
+    pub env: &'w dyn Fn(&str) -> Option<OsString>,
     pub secrets: Secrets,
 }
 
@@ -40,11 +41,24 @@ impl World<'_> {
         World { env: &process_env, secrets: Secrets::Indirect }
     }
 
+    /// A variable of the environment.
+    ///
+    /// # Errors
+    /// It is there, and no text.
+    pub fn variable(&self, name: &str) -> Result<Option<String>, String> {
+        let value = (self.env)(name).map(OsString::into_string).transpose();
+        value.map_err(|_| format!("the variable {name:?} of the environment is not UTF-8"))
+    }
+
+    /// Whether `typed` names a variable that is not there.
+    pub(super) fn is_absent(&self, typed: &str) -> bool {
+        typed.strip_prefix("env:").is_some_and(|name| (self.env)(name).is_none())
+    }
+
     pub(super) fn text(&self, typed: &str, base: &Path) -> Result<Text, String> {
         let shown = format!("{:?}", typed.chars().take(80).collect::<String>());
         let (value, file) = if let Some(name) = typed.strip_prefix("env:") {
-            let value = (self.env)(name).ok_or_else(|| format!("the environment has no {name:?}"))?;
-            (value, None)
+            (self.variable(name)?.ok_or_else(|| format!("the environment has no {name:?}"))?, None)
         } else if let Some(path) = typed.strip_prefix("file:") {
             let path = base.join(path);
             let mut value = read_regular(&path, MAX_VALUE).map_err(|why| format!("{}: {why}", path.display()))?;
@@ -93,8 +107,8 @@ pub(super) fn plain(error: &std::io::Error) -> String {
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
-fn process_env(name: &str) -> Option<String> {
-    std::env::var(name).ok()
+fn process_env(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
 }
 
 impl fmt::Debug for World<'_> {

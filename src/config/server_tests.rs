@@ -1,6 +1,7 @@
 //! What `[server]` and `[admin]` may say.
 
 use super::*;
+use std::ffi::OsString;
 
 #[test]
 fn the_server_is_told_what_it_cannot_do() {
@@ -44,13 +45,30 @@ fn the_admin_listener_stays_on_this_machine() {
     assert!(read("[admin]\nhealth = \"[::]:9902\"\nlisten = \"localhost:1\"\n").is_ok());
 }
 
+fn bytes() -> OsString {
+    use std::os::unix::ffi::OsStringExt as _;
+    OsString::from_vec(vec![0xFF; 40])
+}
+
+/// Else the API would be away, or sessions end with the process, without a word.
+#[test]
+fn a_variable_that_is_no_text_is_not_one_that_is_absent() {
+    for (variable, key) in [("DOORWARD_ADMIN_TOKEN", "admin.token"), ("DOORWARD_SECRET", "store.secret")] {
+        let env = |name: &str| (name == variable).then(bytes);
+        let found = from_text("", Path::new("."), &World { env: &env, secrets: Secrets::Indirect }).unwrap_err();
+        assert_eq!(found.0.len(), 1, "{found}");
+        assert!(found.to_string().starts_with(&format!("{key}: the variable {variable:?}")), "{found}");
+    }
+}
+
 #[test]
 fn operators_have_a_name_a_role_and_a_token_of_their_own() {
     use crate::domain::operators::Role;
     let env = |name: &str| match name {
-        "DOORWARD_ADMIN_TOKEN" => Some("0123456789abcdef0123456789abcdef".to_owned()),
-        "READER" => Some("fedcba9876543210fedcba9876543210".to_owned()),
-        "SHORT" => Some("short".to_owned()),
+        "DOORWARD_ADMIN_TOKEN" => Some("0123456789abcdef0123456789abcdef".into()),
+        "READER" => Some("fedcba9876543210fedcba9876543210".into()),
+        "SHORT" => Some("short".into()),
+        "BYTES" => Some(bytes()),
         _ => None,
     };
     let world = World { env: &env, secrets: Secrets::Indirect };
@@ -63,6 +81,7 @@ fn operators_have_a_name_a_role_and_a_token_of_their_own() {
     assert_eq!(admin.hosts, ["gate.internal"]);
     for (text, place) in [
         ("token = \"env:SHORT\"", "admin.token (line 2)"),
+        ("token = \"env:BYTES\"", "admin.token (line 2): the variable \"BYTES\""),
         ("token = \"env:NOBODY\"", "admin.token (line 2)"),
         ("token = \"0123456789abcdef0123456789abcdef\"", "admin.token (line 2)"),
         ("hosts = [\"http://gate\"]", "admin.hosts[0] (line 2)"),

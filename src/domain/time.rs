@@ -2,6 +2,12 @@
 
 use std::time::Duration;
 
+/// `span` in seconds, begun ones counted: whoever waits that long has waited long enough.
+#[must_use]
+pub fn begun_seconds(span: Duration) -> u64 {
+    span.as_secs().saturating_add(u64::from(span.subsec_nanos() > 0))
+}
+
 /// Whole seconds since 1970-01-01T00:00:00Z, as NumericDate counts them (RFC 7519 section 2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixTime(pub u64);

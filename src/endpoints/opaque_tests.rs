@@ -234,7 +234,7 @@ async fn who_ends_all_sessions_while_the_store_is_away_has_ended_this_one() {
 
 /// The renewal token of a jar.
 fn renewal(jar: &str) -> &str {
-    jar.split("; ").find(|pair| pair.contains("-r")).and_then(|pair| pair.split_once('=')).unwrap().1
+    jar.split("; ").find(|pair| pair.starts_with("__Host-doorward-r")).and_then(|pair| pair.split_once('=')).unwrap().1
 }
 
 /// A client that has a form to send, and neither cookies nor an origin.

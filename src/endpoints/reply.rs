@@ -68,6 +68,7 @@ pub(super) fn turned(own: &Own, asked: &Asked<'_>, turned: Turned) -> Reply {
             let reply = redirect(StatusCode::TEMPORARY_REDIRECT, &here);
             with_cookies(reply.unwrap_or_else(|denial| refusal(own, asked.request, &denial)), cookies)
         }
+        Turned::TooOften(over) => with_headers(refusal(own, asked.request, &over.denial), over.headers),
     }
 }
 

@@ -49,6 +49,7 @@ impl Gate {
             }
             Err(Turned::Away(denial, cookies)) => Err(self.turned_away(denial, visit).with_cookies(cookies)),
             Err(Turned::Back(cookies)) => Err(back(visit.route, visit.request, visit.arrival).with_cookies(cookies)),
+            Err(Turned::TooOften(over)) => Err(self.turned_away(over.denial, visit).with(over.headers)),
         }
     }
 

@@ -28,7 +28,6 @@ use crate::domain::denial::{Code, Denial};
 use crate::domain::headers::forwarded::{client, Client, Peer};
 use crate::domain::headers::identity::IdentityHeaders;
 use crate::domain::headers::managed::Managed;
-use crate::domain::limit::BuiltIn;
 use crate::domain::network::Trusted;
 use crate::domain::policy::expression::Facts;
 use crate::domain::policy::route::EncodedSlash;
@@ -168,13 +167,10 @@ impl Gate {
 
     /// A request to one of our own endpoints. They work for anybody, so an address may not ask for them without end.
     async fn own(&self, request: &Canonical<'_>, client: Client, arrival: &Arrival<'_>) -> Result<Answer, Answer> {
-        let counted = own::is_counted(request.path.strip_prefix(self.prefix.as_str()).unwrap_or_default());
-        if let Some(limits) = self.limits.as_ref().filter(|_| counted) {
-            let facts = facts_of(arrival, &client);
-            limits
-                .charge_own(BuiltIn::Ip, &facts)
-                .await
-                .map_err(|over| Answer::from(over.denial).with(over.headers))?;
+        let below = request.path.strip_prefix(self.prefix.as_str()).unwrap_or_default();
+        if let Some(limits) = &self.limits {
+            let (which, facts) = (own::counted_by(arrival.head.method, below), facts_of(arrival, &client));
+            limits.charge_own(which, &facts).await.map_err(|over| Answer::from(over.denial).with(over.headers))?;
         }
         Ok(Answer::own(OwnRequest::of(request, &arrival.head, client, arrival.now)))
     }

@@ -2,6 +2,7 @@
 
 use crate::domain::denial::Denial;
 use crate::domain::headers::forwarded::Client;
+use crate::domain::limit::BuiltIn;
 use crate::domain::request::{Canonical, RawHead};
 use crate::domain::time::UnixTime;
 use crate::pipeline::session::Watch;
@@ -52,10 +53,14 @@ pub trait Endpoints: Send + Sync + Debug {
     async fn answer(&self, request: OwnRequest) -> Reply;
 }
 
-/// Whether what lies `below` our prefix is counted by address: all but what pages are made of, which costs no more than
-/// telling so. There is no list of what costs more, for one would forget what comes later.
-pub(super) fn is_counted(below: &str) -> bool {
-    below.split('/').nth(1) != Some("assets")
+/// Which limits count a request to what lies `below` our prefix. By address all but what pages are made of, which costs no
+/// more than telling so. There is no list of what costs more, for one would forget what comes later.
+pub(super) fn counted_by(method: &Method, below: &str) -> &'static [BuiltIn] {
+    match below.split('/').nth(1) {
+        Some("assets") => &[],
+        Some("token") if method == Method::POST => &[BuiltIn::Ip, BuiltIn::TokenEndpoint],
+        Some(_) | None => &[BuiltIn::Ip],
+    }
 }
 
 impl OwnRequest {
@@ -89,8 +94,11 @@ mod tests {
         for below in
             ["/login", "/revoke", "/backchannel-logout", "/me", "/sessions", "/events", "/logout", "", "/x/assets"]
         {
-            assert!(is_counted(below), "{below}");
+            for method in [Method::GET, Method::POST] {
+                assert_eq!(counted_by(&method, below), [BuiltIn::Ip], "{below}");
+            }
         }
-        assert!(!is_counted("/assets/style-1.css"));
+        assert_eq!(counted_by(&Method::GET, "/assets/style-1.css"), []);
+        assert_eq!(counted_by(&Method::POST, "/token"), [BuiltIn::Ip, BuiltIn::TokenEndpoint]);
     }
 }

@@ -4,14 +4,12 @@
 //! token that was forgotten and verified anew begins again.
 
 use super::cache::Verified;
-use super::limits::Over;
-use crate::domain::denial::{Code, Denial};
-use crate::domain::limit::bucket::{seconds, Micros};
+use super::limits::{refused, Over};
+use crate::domain::limit::bucket::Micros;
+use crate::domain::limit::fields::Standing;
 use crate::domain::limit::{Bucket, BuiltIn, Limit};
 use crate::domain::time::UnixTime;
 use crate::ports::limits::Tally;
-use http::header::RETRY_AFTER;
-use http::HeaderValue;
 use sha2::{Digest, Sha256};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
@@ -58,8 +56,7 @@ impl TokenUsage {
         if self.limit.shadow {
             return Ok(());
         }
-        let denial = Denial::new(Code::RateLimited, format!("over the limit \"{}\"", self.limit.name));
-        Err(Over { denial, headers: vec![(RETRY_AFTER, HeaderValue::from(seconds(wait).max(1)))] })
+        Err(refused(&self.limit, Standing { remaining: 0, until: wait }))
     }
 
     fn say(&self, verified: &Verified, now: UnixTime) {
@@ -102,6 +99,7 @@ impl Uses {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::denial::Code;
     use crate::domain::limit::Rate;
     use crate::domain::principal::{AuthMethod, Principal, SourceName};
     use std::sync::atomic::AtomicU32;
@@ -167,7 +165,9 @@ mod tests {
         assert!(usage.count(&token, NOW).is_ok() && usage.count(&token, NOW).is_ok());
         let over = usage.count(&token, NOW).unwrap_err();
         assert_eq!(over.denial.code, Code::RateLimited);
-        assert_eq!(over.headers.iter().find(|(name, _)| name == "retry-after").unwrap().1, "10");
+        let told: http::HeaderMap = over.headers.into_iter().collect();
+        let told = ["retry-after", "ratelimit-policy", "ratelimit"].map(|name| told[name].to_str().unwrap().to_owned());
+        assert_eq!(told, ["10", "\"token_usage\";q=1002;w=60", "\"token_usage\";r=0;t=10"]);
         assert!(usage.count(&token, after(9)).is_err() && usage.count(&token, after(10)).is_ok());
         let other = self::token();
         assert!(usage.count(&other, NOW).is_ok(), "others are not counted with it");

@@ -16,8 +16,8 @@ use std::fmt::Debug;
 /// - A store that cannot tell says so: whether to wait, to share or to refuse is the limit's to decide.
 #[async_trait]
 pub trait Buckets: Send + Sync + Debug {
-    /// Takes from every bucket that is asked for, each for itself; the answers stand in the order of the questions.
-    /// `None` is one that cannot be asked while others can, as where each has a server of its own. After that, or an
+    /// Takes from every bucket that is asked for, each for itself, or of a [`Group`] from all or none; the answers stand in
+    /// the order of the questions. Where each bucket may be on a server of its own, groups are not kept together. `None` is one that cannot be asked while others can, as where each has a server of its own. After that, or an
     /// error, some may have been taken: tokens are lost then, and none is too many.
     async fn reserve(&self, asks: &[Ask]) -> Result<Vec<Option<Told>>, StoreError>;
 
@@ -41,11 +41,28 @@ pub struct Ask {
     pub least: u32,
     /// The bucket is at least this far from full, whatever the store remembers; 0: whoever asks does not know better.
     pub ahead: Micros,
+    pub group: Group,
+}
+
+/// Questions of one request. They stand next to each other in a call, about one bucket each, and where one of these
+/// holds less than the least that is asked for, nothing is taken from the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Group(pub u32);
+
+impl Group {
+    /// A question by itself.
+    pub const NONE: Self = Self(0);
+
+    /// Whether a question of group `other` stands and falls with one of this.
+    #[must_use]
+    pub fn holds(self, other: Self) -> bool {
+        self == other && self != Self::NONE
+    }
 }
 
 /// Who else spends.
 pub trait Fleet: Send + Sync + Debug {
-    /// Replicas, ourselves included, when we last heard; at least 1.
+    /// Replicas, ourselves included, when we last heard; 0: others may share these buckets, and nobody was heard of yet.
     fn replicas(&self) -> u32;
 }
 

@@ -4,7 +4,7 @@ use super::redis::server::{Cluster, Server};
 use super::{Clock, MemoryBuckets};
 use crate::domain::limit::{Bucket, BucketId};
 use crate::domain::session::Millis;
-use crate::ports::limits::{Ask, Buckets};
+use crate::ports::limits::{Ask, Buckets, Group};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -49,7 +49,7 @@ fn id() -> BucketId {
 }
 
 fn ask(id: BucketId) -> Ask {
-    Ask { id, bucket: TENTH, want: 1, least: 1, ahead: 0 }
+    Ask { id, bucket: TENTH, want: 1, least: 1, ahead: 0, group: Group::NONE }
 }
 
 contract! {
@@ -62,6 +62,18 @@ contract! {
     what_a_replica_remembers_counts_where_the_store_forgot
     a_bucket_of_another_shape_is_empty_at_worst
     a_refilled_bucket_is_full
+}
+
+/// Not of a cluster: there each bucket may be on a node of its own.
+#[tokio::test]
+async fn in_memory_a_group_takes_from_all_or_from_none() {
+    a_group_takes_from_all_or_from_none(Rig::memory()).await;
+}
+
+#[tokio::test]
+async fn on_redis_a_group_takes_from_all_or_from_none() {
+    let server = Server::start(&[]);
+    a_group_takes_from_all_or_from_none(Rig::redis(server.connect().await)).await;
 }
 
 async fn a_bucket_gives_what_it_holds_and_fills_with_time(rig: Rig) {
@@ -97,6 +109,26 @@ async fn each_bucket_of_a_call_is_judged_for_itself(rig: Rig) {
     let granted: Vec<u32> = told.iter().flatten().map(|told| told.granted).collect();
     assert_eq!(granted, [1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1]);
     assert_eq!(rig.store.reserve(&[]).await, Ok(Vec::new()));
+}
+
+async fn a_group_takes_from_all_or_from_none(rig: Rig) {
+    let ids: Vec<BucketId> = (0..4).map(|_| id()).collect();
+    rig.take(ids[1], 19, 1).await;
+    let call = || [(0, 7), (1, 7), (2, 0), (3, 8)].map(|(at, group)| Ask { group: Group(group), ..ask(ids[at]) });
+    let reserve = || async { rig.store.reserve(&call()).await.unwrap() };
+    let told = |told: Vec<Option<crate::domain::limit::lease::Told>>| {
+        told.into_iter()
+            .flatten()
+            .map(|told| (told.granted, told.remaining, told.reset, told.retry))
+            .collect::<Vec<_>>()
+    };
+    let full = (1, 19, 100_000, 0);
+    assert_eq!(told(reserve().await), [full, (1, 0, 2_000_000, 0), full, full]);
+    let next = (1, 18, 200_000, 0);
+    let held = (0, 19, 100_000, 0);
+    assert_eq!(told(reserve().await), [held, (0, 0, 2_000_000, 100_000), next, next], "each as it stands");
+    rig.pass(100);
+    assert_eq!(told(reserve().await)[..2], [full, (1, 0, 2_000_000, 0)]);
 }
 
 async fn one_bucket_asked_twice_in_one_call_is_spent_twice(rig: Rig) {

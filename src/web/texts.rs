@@ -1,5 +1,6 @@
 //! Every word on the pages, in one place. Plain sentences: what happened, what it means, what to do.
 
+use crate::domain::time::begun_seconds;
 use std::time::Duration;
 
 pub const LANG: &str = "en";
@@ -107,7 +108,7 @@ pub fn too_many_failures(wait: Duration) -> String {
 
 /// Rounded up, for whoever comes back too early would be told to wait once more.
 fn wait_for(wait: Duration) -> String {
-    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    let seconds = begun_seconds(wait);
     let whole = if seconds < 30 { seconds } else { seconds.div_ceil(60) * 60 };
     span(Duration::from_secs(whole))
 }

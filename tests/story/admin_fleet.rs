@@ -37,6 +37,10 @@ fn a_receipt_means_every_replica_and_without_a_store_it_says_so() {
     assert!(said.starts_with("in force at 2 of 2 replicas"), "{said}");
     assert_eq!(other.get_as("/", &bob).verdict(), "403 user_blocked");
 
+    let said = succeed(&one, &["user", "unblock", "bob", "--wait", "none"]);
+    assert!(said.starts_with("in force at 1 of 2 replicas"), "nobody was to be waited for: {said}");
+    eventually("the other has heard of it", || other.get_as("/", &token("bob")).status == 200);
+
     redis.kill();
     assert_eq!(other.get_as("/", &carol).status, 200);
     let answer = api(&other, TOKEN, "POST /api/v1/users/carol/block", "");

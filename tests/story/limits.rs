@@ -2,7 +2,7 @@
 
 use super::support::backend::{After, Backend};
 use super::support::browser::Browser;
-use super::support::client::{attempt, Client, Response};
+use super::support::client::{self, attempt, Client, Response};
 use super::support::eventually;
 use super::support::gate::Gate;
 use super::support::h2;
@@ -186,6 +186,48 @@ fn an_address_cannot_begin_sign_ins_without_end() {
 }
 
 #[test]
+fn a_page_whose_token_is_renewed_too_often_is_told_when_to_come_again() {
+    let backend = Backend::echo();
+    let house = people::house(
+        &backend,
+        "[tokens]\nreuse_grace = \"30s\"\n\n[[limit]]\nname = \"refresh.family\"\nrate = \"10/min\"\nburst = 2\n\n",
+    );
+    let mut alice = Browser::signed_in(&house, "alice");
+    let mut ask = |target: &str| {
+        alice.jar.remove("doorward");
+        alice.get(target)
+    };
+    assert_eq!([ask("/app/x").status, ask("/app/x").status], [200, 200]);
+    for target in ["/app/x", "/.auth/me"] {
+        let over = ask(target);
+        assert_eq!(over.verdict(), "429 rate_limited", "{target}");
+        let wait: u64 = over.header("retry-after").unwrap().parse().unwrap();
+        assert_eq!(over.header("ratelimit").unwrap(), format!("\"refresh.family\";r=0;t={wait}"));
+    }
+}
+
+#[test]
+fn the_token_endpoint_has_a_limit_of_its_own() {
+    let backend = Backend::echo();
+    let house = people::house(&backend, "[[limit]]\nname = \"token_endpoint\"\nrate = \"1/min\"\nburst = 3\n\n");
+    let form = "grant_type=refresh_token&refresh_token=guess";
+    let ask = || {
+        let head = "Content-Type: application/x-www-form-urlencoded\r\n";
+        let length = form.len();
+        client::raw(
+            house.http,
+            format!("POST /.auth/token HTTP/1.1\r\nHost: app.test\r\n{head}Content-Length: {length}\r\n\r\n{form}"),
+        )
+    };
+    assert_eq!([(); 4].map(|()| ask().status), [400, 400, 400, 429]);
+    let over = ask();
+    assert_eq!(over.verdict(), "429 rate_limited");
+    assert_eq!(over.header("ratelimit-policy"), Some("\"token_endpoint\";q=4;w=60"));
+    assert!(over.header("retry-after").is_some());
+    assert_eq!(house.get("/.auth/me", "").status, 401, "the others go on");
+}
+
+#[test]
 fn operators_look_at_a_bucket_and_fill_it() {
     let backend = Backend::echo();
     let gate = gate(&backend, SLOW, "limits = [\"per-user\"]");
@@ -201,7 +243,10 @@ fn operators_look_at_a_bucket_and_fill_it() {
     let reset = api(&gate, TOKEN, &format!("DELETE {key}"), "");
     assert_eq!((reset.status, reset.text().trim()), (200, "{\"reset\":[\"per-user\"]}"));
     assert_eq!(gate.get_as("/a", &alice).status, 200);
-    assert_eq!(api(&gate, TOKEN, "GET /api/v1/limits?key=nonsense", "").status, 400);
+    // each would look like a full bucket
+    for wrong in ["nonsense", "session%3Dx", "user%3Dalice", "user%3Dnobody/alice", "route%3D/nowhere"] {
+        assert_eq!(api(&gate, TOKEN, &format!("GET /api/v1/limits?key={wrong}"), "").status, 400, "{wrong}");
+    }
 }
 
 /// Three replicas of one gate, and when somebody last looked at how many got through.

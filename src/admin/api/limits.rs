@@ -5,12 +5,12 @@ use super::asked::{decoded, Asked};
 use super::{Access, Note};
 use crate::domain::denial::Code;
 use crate::domain::limit::bucket::seconds;
+use crate::domain::time::begun_seconds;
 use crate::pipeline::limits::{Guard, Named};
 use crate::ports::users::FailureDesk;
 use hyper::StatusCode;
 use serde_json::{json, Value};
 use std::net::IpAddr;
-use std::time::Duration;
 
 /// As metrics call it, too.
 const SIGN_IN: &str = "sign_in";
@@ -18,7 +18,7 @@ const SIGN_IN: &str = "sign_in";
 pub(super) async fn look(access: &Access, asked: &Asked) -> Answered {
     if let Some((failures, named)) = sign_in(access, asked)? {
         let told = failures.stands(named.account(), named.from).await?;
-        let blocked = told.again_in.map_or(0, whole_seconds);
+        let blocked = told.again_in.map_or(0, begun_seconds);
         let found = json!({ "limit": SIGN_IN, "failures": told.failures, "free": told.free, "blocked_for": blocked });
         return Ok(Done::new(StatusCode::OK, json!({ "limits": [found] })));
     }
@@ -81,10 +81,6 @@ fn sign_in<'a>(access: &'a Access, asked: &Asked) -> Result<Option<(&'a dyn Fail
     Ok(Some((access.failures.as_deref().ok_or_else(none)?, SignIns { account, from })))
 }
 
-fn whole_seconds(span: Duration) -> u64 {
-    span.as_secs() + u64::from(span.subsec_nanos() > 0)
-}
-
 fn which<'a>(access: &'a Access, asked: &Asked) -> Result<(&'a Guard, Named), Refusal> {
     asked.only(&["key"])?;
     asked.no_body()?;
@@ -96,5 +92,13 @@ fn which<'a>(access: &'a Access, asked: &Asked) -> Result<(&'a Guard, Named), Re
         .collect();
     let named = pairs.and_then(|pairs| Named::parse(pairs.into_iter())).ok_or_else(|| Refusal::bad(hint))?;
     let none = || Refusal::new(Code::NoRoute, "nothing is counted here");
-    Ok((access.limits.as_deref().ok_or_else(none)?, named))
+    let limits = access.limits.as_deref().ok_or_else(none)?;
+    // a bucket nobody spends from looks like a full one
+    for source in named.sources() {
+        access.source(Some(source))?;
+    }
+    if named.route().is_some_and(|label| !limits.has_route(label)) {
+        return Err(Refusal::bad("route names no route of this gate, as `doorward routes` shows them"));
+    }
+    Ok((limits, named))
 }

@@ -6,7 +6,6 @@ use crate::config::reading::Reading;
 use crate::config::secrets::Text;
 use crate::domain::limit::bucket::Period;
 use crate::domain::limit::{OnStoreDown, Part, Rate};
-use http::HeaderName;
 use serde_json::{json, Value as Json};
 
 /// So many a second that whole microseconds still tell them apart.
@@ -54,20 +53,8 @@ impl FromText for Part {
     }
 
     fn from_text(text: &Text, _: &Reading<'_>) -> Result<Self, String> {
-        Ok(match text.value.as_str() {
-            "ip" => Self::Ip,
-            "user" => Self::User,
-            "session" => Self::Session,
-            "api_key" => Self::ApiKey,
-            "client" => Self::Client,
-            "route" => Self::Route,
-            "token" => Self::Token,
-            other => {
-                let name = other.strip_prefix("header:").and_then(|name| HeaderName::try_from(name).ok());
-                let words = "ip, user, session, api_key, client, route, token or header:NAME";
-                Self::Header(name.ok_or_else(|| format!("{} is nothing to count by; write {words}", text.shown))?)
-            }
-        })
+        let words = "ip, user, session, api_key, client, route, token or header:NAME";
+        Self::parse(&text.value).ok_or_else(|| format!("{} is nothing to count by; write {words}", text.shown))
     }
 }
 
@@ -81,7 +68,7 @@ impl FromText for Rate {
         let (count, per) = text.value.split_once('/').ok_or_else(hint)?;
         let per = match per {
             "s" => Period::Second,
-            "min" | "m" => Period::Minute,
+            "min" => Period::Minute,
             "h" => Period::Hour,
             "d" => Period::Day,
             _ => return Err(hint()),

@@ -137,8 +137,7 @@ impl Shape for OptionalToken {
 
 impl Read for OptionalToken {
     fn read(node: &Node<'_>, place: &Place, reading: &mut Reading<'_>) -> Option<Self> {
-        let absent = node.get_ref().as_str().is_some_and(|typed| reading.text(typed).is_err());
-        if absent && reading.is_default() {
+        if reading.is_unset(node) {
             return Some(Self(None));
         }
         Token::read(node, place, reading).map(|token| Self(Some(token)))

@@ -68,8 +68,7 @@ impl Shape for SealingSecrets {
 
 impl Read for SealingSecrets {
     fn read(node: &Node<'_>, place: &Place, reading: &mut Reading<'_>) -> Option<Self> {
-        let absent = node.get_ref().as_str().is_some_and(|typed| reading.text(typed).is_err());
-        if absent && reading.is_default() {
+        if reading.is_unset(node) {
             return Some(Self(Vec::<Field<SealingSecret>>::new()));
         }
         OneOrMore::read(node, place, reading).map(|list| Self(list.0))

@@ -20,9 +20,9 @@ const MOST: usize = 1_000_000_000;
 /// Limits of one route.
 const MOST_ON_A_ROUTE: usize = 8;
 /// Names that features to come will use.
-const LATER: [&str; 3] = ["otp", "api_key_invalid", "token_endpoint"];
+const LATER: [&str; 2] = ["otp", "api_key_invalid"];
 /// What somebody may look for here.
-const ELSEWHERE: (&str, &str) = ("sign_in", "failed sign-ins are counted by [brute_force]");
+const ELSEWHERE: (&str, &str) = ("sign_in", "\"sign_in\" counts failed sign-ins; [brute_force] says how");
 
 /// The limits of the file in its order, then the built-in ones it does not change.
 pub(super) fn limits(file: &File, findings: &mut Findings) -> Option<Vec<Limit>> {
@@ -52,10 +52,6 @@ pub(super) fn limits(file: &File, findings: &mut Findings) -> Option<Vec<Limit>>
 
 fn limit(raw: &raw::Limit, nobody_trusted: bool, findings: &mut Findings) -> Option<Limit> {
     let name = required(&raw.name, "routes, metrics and answers call it by it", findings)?.0;
-    if name == "sign_in" {
-        findings.mistake(&raw.name.place, "\"sign_in\" counts failed sign-ins; [brute_force] says how");
-        return None;
-    }
     if LATER.contains(&name.as_str()) {
         findings.mistake(&raw.name.place, format!("{name:?} is a built-in limit that is not available yet"));
         return None;

@@ -63,6 +63,23 @@ impl Prefixes {
     }
 }
 
+impl Part {
+    /// As `Display` writes it.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "ip" => Self::Ip,
+            "user" => Self::User,
+            "session" => Self::Session,
+            "api_key" => Self::ApiKey,
+            "client" => Self::Client,
+            "token" => Self::Token,
+            "route" => Self::Route,
+            other => Self::Header(HeaderName::try_from(other.strip_prefix("header:")?).ok()?),
+        })
+    }
+}
+
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -12,6 +12,9 @@ use super::fields::Standing;
 pub const LIFE: Micros = 1_000_000;
 /// A refusal is believed for this long without asking: an operator who resets a bucket does not wait longer.
 const BELIEVED: Micros = 1_000_000;
+/// Replicas that are taken to be there by one that has heard of nobody. More than most fleets have: to take oneself to be
+/// alone would give out each bucket once for every replica that starts.
+pub const UNHEARD: u32 = 16;
 /// Callers slower than this many a second are not worth reserving for.
 const WORTH_IT: u64 = 4;
 
@@ -74,8 +77,28 @@ pub enum Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Away {
     pub since: Micros,
-    /// That shared the bucket when it was last heard of them; at least 1.
+    /// That shared the bucket when it was last heard of them, ourselves included; 0: nobody was ever heard of.
     pub replicas: u32,
+}
+
+impl Away {
+    fn shares(self) -> u32 {
+        if self.replicas == 0 {
+            UNHEARD
+        } else {
+            self.replicas
+        }
+    }
+
+    /// What a share holds at first for a caller nothing is known of: a token, so that nobody is refused because of us. Who
+    /// has heard of nobody gives out its small share, which is all it has for everybody behind one address.
+    fn first(self, share: Bucket) -> u32 {
+        if self.replicas == 0 {
+            share.burst
+        } else {
+            1
+        }
+    }
 }
 
 /// A span without the store that is over.
@@ -97,8 +120,14 @@ impl Lease {
     /// Whether [`Self::step`] would ask.
     #[must_use]
     pub fn lacks(&self, cost: u32, now: Micros) -> bool {
+        !self.holds(cost, now) && self.recall(cost, now) == Step::Ask
+    }
+
+    /// Whether so much is reserved.
+    #[must_use]
+    pub fn holds(&self, cost: u32, now: Micros) -> bool {
         let live = self.parcels.iter().filter(|parcel| parcel.until > now).map(|parcel| parcel.tokens);
-        live.fold(0, u32::saturating_add) < cost && self.recall(cost, now) == Step::Ask
+        live.fold(0, u32::saturating_add) >= cost
     }
 
     /// Remembers a refusal, and spends nothing.
@@ -119,14 +148,14 @@ impl Lease {
         if self.spend(cost, now) {
             return Step::Granted(self.standing(bucket, now));
         }
-        let share = bucket.share(away.replicas);
+        let share = bucket.share(away.shares());
         let tat = self.share_at(share, away);
         // What costs more than a share holds takes all of it, and the rest on credit: nothing more until that is paid.
         let least = share.interval.saturating_mul(u64::from(cost.min(share.burst)));
         let retry = tat.max(now).saturating_add(least).saturating_sub(now.saturating_add(share.fill()));
         let taken = tat.max(now).saturating_add(share.interval.saturating_mul(u64::from(cost)));
         let tat = if retry == 0 { taken } else { tat };
-        self.local = Some(Local { since: away.since, tat, at: now, alone: away.replicas <= 1 });
+        self.local = Some(Local { since: away.since, tat, at: now, alone: away.replicas == 1 });
         if retry > 0 {
             return Step::Refused(Standing { remaining: 0, until: retry });
         }
@@ -139,9 +168,9 @@ impl Lease {
         let earlier = self.local.map_or(0, |local| local.tat);
         match self.local {
             Some(local) if local.since == away.since => local.tat,
-            Some(_) | None if away.replicas <= 1 => self.tat.max(earlier),
+            Some(_) | None if away.replicas == 1 => self.tat.max(earlier),
             Some(_) | None if self.tat.max(earlier) > away.since => share.holding(0, away.since).max(earlier),
-            Some(_) | None => share.holding(1, away.since),
+            Some(_) | None => share.holding(away.first(share), away.since),
         }
     }
 

@@ -124,6 +124,20 @@ fn a_replica_without_company_goes_on_as_the_store_would() {
 }
 
 #[test]
+fn who_has_heard_of_nobody_is_not_alone_and_has_a_sixteenth() {
+    let (bucket, away) = (Bucket { interval: 10_000, burst: 500 }, Away { since: START, replicas: 0 });
+    let mut stranger = Lease::default();
+    let got = (0..600).filter(|_| granted(stranger.step_alone(bucket, 1, START, away))).count();
+    assert_eq!(got, 31);
+    let next = |lease: &mut Lease, after| granted(lease.step_alone(bucket, 1, START + after, away));
+    assert!(!next(&mut stranger, 159_999) && next(&mut stranger, 160_000));
+    let mut known = Lease::default();
+    let told = Told { granted: 1, remaining: 0, reset: 5_000_000, retry: 0, least: 1 };
+    known.learn(&told, (START - 10, START - 5));
+    assert!(!next(&mut known, 0), "another replica may have given out the rest");
+}
+
+#[test]
 fn time_without_a_store_fills_no_bucket() {
     let mut lease = Lease::default();
     lease.learn(&Told { granted: 1, remaining: 0, reset: BUCKET.fill(), retry: 0, least: 1 }, (START, START));

@@ -87,12 +87,15 @@ pub enum BuiltIn {
     RefreshFamily,
     /// The same over all sign-ins of a user, at `POST /refresh` alone.
     RefreshUser,
+    /// Requests of one address to `POST /token`, beside the first.
+    TokenEndpoint,
     /// Requests with one token, to whatever route, on one replica.
     TokenUsage,
 }
 
 impl BuiltIn {
-    pub const ALL: [Self; 4] = [Self::Ip, Self::RefreshFamily, Self::RefreshUser, Self::TokenUsage];
+    pub const ALL: [Self; 5] =
+        [Self::Ip, Self::RefreshFamily, Self::RefreshUser, Self::TokenEndpoint, Self::TokenUsage];
 
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -100,6 +103,7 @@ impl BuiltIn {
             Self::Ip => "ip",
             Self::RefreshFamily => "refresh.family",
             Self::RefreshUser => "refresh.user",
+            Self::TokenEndpoint => "token_endpoint",
             Self::TokenUsage => "token_usage",
         }
     }
@@ -108,7 +112,7 @@ impl BuiltIn {
     #[must_use]
     pub fn part(self) -> Part {
         match self {
-            Self::Ip => Part::Ip,
+            Self::Ip | Self::TokenEndpoint => Part::Ip,
             // a sign-in and its line of renewal tokens have one name
             Self::RefreshFamily => Part::Session,
             Self::RefreshUser => Part::User,
@@ -121,14 +125,16 @@ impl BuiltIn {
     /// `ip` must not hurt an office behind one address that signs in at nine: a sign-in takes two or three requests, so
     /// this is some forty people a second. Renewal asks the store anyway: while that is away, there is nothing to renew
     /// with, and so nothing is let through here either. Where tokens are kept in memory, each page and each tab of an honest
-    /// person renews: half of them at once, one a second in the long run. `token_usage` only counts: whoever polls every
-    /// tenth of a second does nothing wrong yet.
+    /// person renews: half of them at once, one a second in the long run. A server that renews for the people it serves
+    /// comes from one address, too: twenty a second are eighteen thousand sessions that renew every quarter of an hour.
+    /// `token_usage` only counts: whoever polls every tenth of a second does nothing wrong yet.
     #[must_use]
     pub fn limit(self) -> Limit {
         let (rate, burst, exact, on_store_down) = match self {
             Self::Ip => (Rate::per_second(100), 500, false, OnStoreDown::Local),
             Self::RefreshFamily => (Rate::per_minute(60), 30, true, OnStoreDown::Deny),
             Self::RefreshUser => (Rate::per_minute(120), 60, true, OnStoreDown::Deny),
+            Self::TokenEndpoint => (Rate::per_second(20), 100, false, OnStoreDown::Local),
             Self::TokenUsage => (Rate::per_minute(1000), 1000, false, OnStoreDown::Local),
         };
         Limit {

@@ -5,10 +5,11 @@ use super::super::{Asked, Holds, Own, Way};
 use super::bot::{shown, Passage};
 use crate::domain::denial::{Code, Denial};
 use crate::domain::failures::MEMORY;
+use crate::domain::limit::fields::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use crate::domain::seal::Purpose;
 use crate::domain::secret::Secret;
 use crate::domain::session::{Millis, SessionId};
-use crate::domain::time::UnixTime;
+use crate::domain::time::{begun_seconds, UnixTime};
 use crate::pipeline::own::Reply;
 use crate::pipeline::session::{random, Arrived, Full, Place, Refused};
 use crate::ports::bot::Captcha;
@@ -29,9 +30,6 @@ const FORM_LIFE: Duration = Duration::from_secs(3600);
 /// How long somebody may think about which session to end.
 const TICKET_LIFE: Duration = Duration::from_secs(300);
 const FORM: &[u8] = b"sign-in form";
-/// draft-ietf-httpapi-ratelimit-headers
-const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
-const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const TICKET: &[u8] = b"too many sessions";
 
 impl Own {
@@ -256,7 +254,7 @@ fn denial_of(problem: &Problem) -> Denial {
 
 /// In whole seconds, and none too few: whoever comes back when they were told is let through.
 fn until_again(again_in: Duration, free: u32) -> [(HeaderName, HeaderValue); 3] {
-    let seconds = again_in.as_secs() + u64::from(again_in.subsec_nanos() > 0);
+    let seconds = begun_seconds(again_in);
     let text = |text: String| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));
     [
         (RETRY_AFTER, HeaderValue::from(seconds)),

@@ -106,6 +106,31 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn in_an_empty_vault_a_copy_counts_until_it_is_written_there_or_another_ring_is() {
+        let shelf = Arc::new(Shelf::default());
+        let before = replica(&shelf).await;
+        let (copy, known) = (copied(&before), mint(&before, START));
+        *shelf.document.lock() = None;
+        let ring = restarted(&shelf, &copy).await;
+        shelf.set_down(false);
+        shelf.set_read_only(true);
+        assert!(ring.tick(START).await.is_err());
+        assert!(accepts(&ring, &known, START).is_ok(), "it goes on meanwhile");
+        shelf.set_read_only(false);
+        let another = replica(&shelf).await;
+        ring.tick(START).await.unwrap();
+        assert_eq!((ring.list(), shelf.version()), (another.list(), 1), "who wrote first has the ring");
+
+        *shelf.document.lock() = None;
+        let ring = restarted(&shelf, &copy).await;
+        shelf.set_down(false);
+        ring.tick(START).await.unwrap();
+        let next = replica(&shelf).await;
+        assert_eq!((next.list(), shelf.version()), (before.list(), 1), "else it is written");
+        assert!(accepts(&next, &known, START).is_ok());
+    }
+
+    #[tokio::test]
     async fn an_emergency_without_the_vault_is_carried_there_and_stands_in_the_next_copy() {
         let shelf = Arc::new(Shelf::default());
         let other = replica(&shelf).await;

@@ -7,6 +7,7 @@ use crate::domain::token::jose::Unverified;
 use crate::ports::store::Document;
 use proptest::prelude::*;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 /// The way of one replica to the shelf, which can be cut.
 #[derive(Debug)]

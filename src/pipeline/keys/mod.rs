@@ -34,7 +34,6 @@ use parking_lot::Mutex;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// The name of the ring in the vault; also what its seal is bound to.
 pub const DOCUMENT: &str = "keys";
@@ -196,12 +195,6 @@ impl SigningRing {
         Ok(write(signer)?)
     }
 
-    /// The longest life of a token that [`sign`](Self::sign) takes at this moment; nothing before the first key.
-    #[must_use]
-    pub fn longest_life(&self) -> Duration {
-        self.live.load().signer.as_ref().map_or(Duration::ZERO, |(_, longest)| *longest)
-    }
-
     /// What `/.well-known/jwks.json` answers.
     #[must_use]
     pub fn jwks(&self) -> Arc<Jwks> {
@@ -329,8 +322,11 @@ impl SigningRing {
         let ours = if before.copied && bytes.is_some() { &Ring::default() } else { &before.ring };
         let ring = ours.joined(theirs, now, &schedule);
         let behind = ring.serial() != theirs.serial();
+        // An empty vault shows no ring: until a write there has succeeded, another replica may come first with one.
+        let copied = before.copied && bytes.is_none();
         let stored = bytes.filter(|_| !behind);
-        self.live.store(Arc::new(Live::new(&before, ring.clone(), stored, &schedule)?));
+        let live = Live::new(&before, ring.clone(), stored, &schedule)?;
+        self.live.store(Arc::new(Live { copied, ..live }));
         Ok((ring, behind))
     }
 }

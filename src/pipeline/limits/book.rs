@@ -73,8 +73,17 @@ impl Book {
 impl Entry {
     /// Whether somebody has to ask about it, and nobody does.
     pub(super) fn asks(&self, cost: u32, now: Micros) -> bool {
-        let asked = self.question.as_ref().is_some_and(|question| question.has_changed().is_ok());
-        !asked && self.missed.is_none() && self.lease.lacks(cost, now)
+        !self.is_asked() && self.missed.is_none() && self.lease.lacks(cost, now)
+    }
+
+    /// Whether it could not be asked about a moment ago.
+    pub(super) fn is_missed(&self, now: Micros) -> bool {
+        self.missed.is_some_and(|missed| now < missed.until)
+    }
+
+    /// Whether a question is under way. One that was dropped is none.
+    pub(super) fn is_asked(&self) -> bool {
+        self.question.as_ref().is_some_and(|question| question.has_changed().is_ok())
     }
 }
 
@@ -114,7 +123,7 @@ impl Shard {
     fn sweep(&mut self, now: Micros) {
         if now >= self.swept.saturating_add(SWEEP_EVERY) {
             self.swept = now;
-            self.entries.retain(|_, entry| entry.question.is_some() || !entry.lease.is_idle(now));
+            self.entries.retain(|_, entry| entry.is_asked() || !entry.lease.is_idle(now));
         }
     }
 
@@ -124,7 +133,7 @@ impl Shard {
         }
         self.sweep(now);
         if self.entries.len() >= PER_SHARD {
-            let victim = self.entries.iter().find(|(_, entry)| entry.question.is_none()).map(|(key, _)| key.clone());
+            let victim = self.entries.iter().find(|(_, entry)| !entry.is_asked()).map(|(key, _)| key.clone());
             victim.and_then(|key| self.entries.remove(&key));
         }
         self.entries.len() < PER_SHARD

@@ -4,16 +4,23 @@
 //! Questions of many buckets travel together. They run in tasks of their own, so that a client who hangs up loses no
 //! tokens for the others.
 
+mod gather;
+mod queue;
+
+pub(super) use gather::Foreseen;
+
 use super::book::{Book, Entry, Missed};
 use super::weather::{Weather, LOOK_EVERY};
 use crate::domain::limit::bucket::{micros, Micros};
 use crate::domain::limit::fields::Standing;
 use crate::domain::limit::lease::{Away, Step, Told};
 use crate::domain::limit::{Bucket, BucketId, KeyText, Limit, OnStoreDown};
-use crate::ports::limits::{Ask, Buckets, Fleet};
+use crate::ports::limits::{Ask, Buckets, Fleet, Group};
 use crate::ports::revocation::Clock;
 use crate::ports::store::StoreError;
 use parking_lot::Mutex;
+use queue::{Asked, Full, Queue, Reply};
+use std::sync::atomic::AtomicU32;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
@@ -21,8 +28,6 @@ use tokio::sync::{oneshot, watch};
 /// Nobody waits longer for an answer, however patient the store's own deadline is: what was reserved is worth nothing
 /// by then.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Questions of one call.
-const TOGETHER: usize = 128;
 /// Calls under way at the same time.
 const LANES: usize = 4;
 /// For what is reserved ahead: others may want something, too.
@@ -39,6 +44,8 @@ pub struct Limiter {
     book: Book,
     weather: Weather,
     queue: Mutex<Queue>,
+    /// Counts requests that ask about several buckets.
+    groups: AtomicU32,
 }
 
 /// What becomes of a request.
@@ -60,30 +67,6 @@ pub(super) struct Spend<'a> {
     pub(super) cost: u32,
 }
 
-#[derive(Debug, Default)]
-struct Queue {
-    waiting: Vec<Asked>,
-    lanes: usize,
-}
-
-/// A question on its way.
-#[derive(Debug)]
-struct Asked {
-    id: BucketId,
-    limit: Bucket,
-    key: Box<[u8]>,
-    least: u32,
-    reply: Reply,
-}
-
-#[derive(Debug)]
-enum Reply {
-    /// To everybody who waits for this bucket.
-    Shared(watch::Sender<()>),
-    /// To one request, which gets exactly what it needs.
-    Exact(oneshot::Sender<Option<Told>>),
-}
-
 enum Next {
     Done(Verdict),
     Wait(watch::Receiver<()>),
@@ -94,7 +77,7 @@ impl Limiter {
     #[must_use]
     pub fn new(store: Arc<dyn Buckets>, fleet: Arc<dyn Fleet>, clock: Arc<dyn Clock>) -> Arc<Self> {
         let (book, weather, queue) = (Book::new(), Weather::default(), Mutex::default());
-        Arc::new(Self { store, fleet, clock, book, weather, queue })
+        Arc::new(Self { store, fleet, clock, book, weather, queue, groups: AtomicU32::new(1) })
     }
 
     /// Whether replicas enforce their shares, each for itself.
@@ -124,7 +107,7 @@ impl Limiter {
             Step::Ask => None,
             Step::Refused(standing) => Some(Verdict::Refused(standing)),
             Step::Granted(standing) => {
-                let low = entry.question.is_none() && entry.lease.runs_low(now, self.batch(spend.limit));
+                let low = !entry.is_asked() && entry.lease.runs_low(now, self.batch(spend.limit));
                 let ahead = low.then(|| {
                     let (tell, told) = watch::channel(());
                     entry.question = Some(told);
@@ -132,7 +115,8 @@ impl Limiter {
                 });
                 drop(shard);
                 if let Some(tell) = ahead {
-                    self.enqueue([asked(spend, Reply::Shared(tell))], GATHER);
+                    // where there is no room for it, nobody waits for it either
+                    let _ = self.enqueue(vec![asked(spend, Reply::Shared(tell))], GATHER);
                 }
                 Some(Verdict::Granted(standing))
             }
@@ -154,25 +138,6 @@ impl Limiter {
         self.spend_alone(spend, self.now())
     }
 
-    /// Asks about several buckets in one call, and waits for what it says: whoever spends next finds it in memory.
-    pub(super) async fn gather(self: &Arc<Self>, spends: &[Spend<'_>]) {
-        let (mut asking, mut waiting) = (Vec::new(), Vec::new());
-        for spend in spends.iter().filter(|spend| !spend.limit.exact && !self.is_alone()) {
-            let (key, now) = (spend.key.as_bytes(), self.now());
-            let Some(mut shard) = self.book.shard(key) else { continue };
-            let Some(entry) = shard.open(key, now).filter(|entry| entry.asks(spend.cost, now)) else { continue };
-            let (tell, told) = watch::channel(());
-            entry.question = Some(told.clone());
-            drop(shard);
-            asking.push(asked(*spend, Reply::Shared(tell)));
-            waiting.push(told);
-        }
-        self.enqueue(asking, Duration::ZERO);
-        for mut told in waiting {
-            let _ = tokio::time::timeout(PATIENCE, told.changed()).await;
-        }
-    }
-
     fn next(self: &Arc<Self>, spend: Spend<'_>) -> Next {
         if let Some(verdict) = self.spend_now(spend) {
             return Next::Done(verdict);
@@ -186,8 +151,10 @@ impl Limiter {
         let (tell, told) = watch::channel(());
         entry.question = Some(told.clone());
         drop(shard);
-        self.enqueue([asked(spend, Reply::Shared(tell))], Duration::ZERO);
-        Next::Wait(told)
+        match self.enqueue(vec![asked(spend, Reply::Shared(tell))], Duration::ZERO) {
+            Ok(()) => Next::Wait(told),
+            Err(Full) => Next::Done(self.spend_alone(spend, now)),
+        }
     }
 
     async fn ask_alone(self: &Arc<Self>, spend: Spend<'_>) -> Verdict {
@@ -195,12 +162,12 @@ impl Limiter {
         // one failure says little
         for _ in 0..2 {
             let (tell, told) = oneshot::channel();
-            self.enqueue([asked(spend, Reply::Exact(tell))], Duration::ZERO);
+            if self.enqueue(vec![asked(spend, Reply::Exact(tell))], Duration::ZERO).is_err() {
+                break;
+            }
             match tokio::time::timeout(PATIENCE, told).await {
-                Ok(Ok(Some(told))) if told.granted >= spend.cost => {
-                    return Verdict::Granted(Standing { remaining: told.remaining, until: told.reset });
-                }
-                Ok(Ok(Some(told))) => return Verdict::Refused(Standing { remaining: 0, until: told.retry }),
+                Ok(Ok(Some(told))) if told.granted >= spend.cost => return gather::granted(&told),
+                Ok(Ok(Some(told))) => return gather::refused(&told),
                 _ if self.is_alone() || self.now() >= given_up => break,
                 _ => {}
             }
@@ -231,7 +198,10 @@ impl Limiter {
     /// The store cannot be asked.
     pub async fn look_at(&self, limit: &Limit, key: &KeyText) -> Result<Told, StoreError> {
         let id = BucketId::of(&limit.name, key.as_bytes());
-        let told = self.store.reserve(&[Ask { id, bucket: limit.bucket, want: 0, least: 0, ahead: 0 }]).await?;
+        let told = self
+            .store
+            .reserve(&[Ask { id, bucket: limit.bucket, want: 0, least: 0, ahead: 0, group: Group::NONE }])
+            .await?;
         told.first().copied().flatten().ok_or_else(|| StoreError("no answer for a bucket".to_owned()))
     }
 
@@ -244,9 +214,13 @@ impl Limiter {
         self.store.refill(BucketId::of(&limit.name, key.as_bytes())).await
     }
 
-    fn enqueue(self: &Arc<Self>, asked: impl IntoIterator<Item = Asked>, gather: Duration) {
+    /// Has them asked, if there is room.
+    fn enqueue(self: &Arc<Self>, asked: Vec<Asked>, gather: Duration) -> Result<(), Full> {
+        if asked.is_empty() {
+            return Ok(());
+        }
         let mut queue = self.queue.lock();
-        queue.waiting.extend(asked);
+        queue.push(asked)?;
         // What can wait goes with whatever is under way.
         let most = if gather.is_zero() { LANES } else { 1 };
         if queue.lanes < most {
@@ -254,6 +228,7 @@ impl Limiter {
             drop(queue);
             tokio::spawn(Arc::clone(self).drive(gather));
         }
+        Ok(())
     }
 
     /// Asks what is in the queue until nothing is.
@@ -261,16 +236,7 @@ impl Limiter {
         if !gather.is_zero() {
             tokio::time::sleep(gather).await;
         }
-        loop {
-            let batch: Vec<Asked> = {
-                let mut queue = self.queue.lock();
-                let some = queue.waiting.len().min(TOGETHER);
-                if some == 0 {
-                    queue.lanes = queue.lanes.saturating_sub(1);
-                    return;
-                }
-                queue.waiting.drain(..some).collect()
-            };
+        while let Some(batch) = self.take_batch() {
             let sent = self.now();
             let asks: Vec<Ask> = batch.iter().map(|asked| self.ask(asked, sent)).collect();
             let answer = self.reserve(&asks).await;
@@ -280,6 +246,10 @@ impl Limiter {
                 self.settle(asked, told, (sent, now));
             }
         }
+    }
+
+    fn take_batch(&self) -> Option<Vec<Asked>> {
+        self.queue.lock().batch()
     }
 
     fn ask(&self, asked: &Asked, now: Micros) -> Ask {
@@ -295,7 +265,14 @@ impl Limiter {
             }
             (Reply::Shared(_), None) | (Reply::Exact(_), _) => asked.least,
         };
-        Ask { id: asked.id, bucket: asked.limit, want: want.max(asked.least), least: asked.least, ahead }
+        Ask {
+            id: asked.id,
+            bucket: asked.limit,
+            want: want.max(asked.least),
+            least: asked.least,
+            ahead,
+            group: asked.group,
+        }
     }
 
     async fn reserve(&self, asks: &[Ask]) -> Option<Vec<Option<Told>>> {
@@ -356,7 +333,9 @@ impl Limiter {
             tokio::spawn(async move {
                 // it writes: a store that only reads is not back
                 let bucket = Bucket { interval: 1, burst: 1 };
-                limiter.reserve(&[Ask { id: BucketId([0; 16]), bucket, want: 1, least: 0, ahead: 0 }]).await
+                limiter
+                    .reserve(&[Ask { id: BucketId([0; 16]), bucket, want: 1, least: 0, ahead: 0, group: Group::NONE }])
+                    .await
             });
         }
     }
@@ -366,7 +345,7 @@ impl Limiter {
     }
 
     fn batch_of(&self, burst: u32) -> u32 {
-        (burst / self.weather.replicas().saturating_mul(BATCHES)).max(1)
+        (burst / self.weather.replicas().max(1).saturating_mul(BATCHES)).max(1)
     }
 
     /// Which second it is, for what is said once in one.
@@ -401,7 +380,14 @@ fn without_counting(limit: &Limit) -> Option<Verdict> {
 
 fn asked(spend: Spend<'_>, reply: Reply) -> Asked {
     let (limit, key) = (spend.limit, spend.key.as_bytes());
-    Asked { id: BucketId::of(&limit.name, key), limit: limit.bucket, key: key.into(), least: spend.cost, reply }
+    Asked {
+        id: BucketId::of(&limit.name, key),
+        limit: limit.bucket,
+        key: key.into(),
+        least: spend.cost,
+        group: Group::NONE,
+        reply,
+    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,14 @@
+use super::queue::MOST_WAITING;
 use super::*;
 use crate::domain::limit::{Part, Rate};
 use crate::domain::session::{whole, Millis};
 use crate::pipeline::revocation::fixture::TestClock;
 use crate::store::{Clock as StoreClock, MemoryBuckets};
 use async_trait::async_trait;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::task::{Context, Poll, Waker};
 use tokio::task::JoinSet;
 
 /// A store that can be lost, and counts the calls it gets.
@@ -301,6 +305,53 @@ async fn however_many_strangers_come_memory_is_bounded() {
     assert_eq!(late, 0, "those without room have one share together");
     let known = rig.replicas[0].spend_now(Spend { limit: &narrow, key: &key("0"), cost: 1 });
     assert!(!known.is_some_and(granted), "and nobody's was forgotten for them");
+}
+
+/// Asks once, and says whether there was an answer without waiting.
+fn at_once(asking: Pin<&mut impl Future<Output = Verdict>>) -> Option<Verdict> {
+    match asking.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(verdict) => Some(verdict),
+        Poll::Pending => None,
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_any_more_is_not_asked() {
+    let rig = Rig::new();
+    let exact = Limit { exact: true, ..limit(Rate::per_minute(1), 20) };
+    for _ in 0..500 {
+        assert_eq!(at_once(std::pin::pin!(rig.spend(0, &exact, "alice"))), None);
+    }
+    assert!(granted(rig.spend(0, &exact, "alice").await));
+    assert_eq!(rig.shelf.questions.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn when_more_is_asked_than_a_store_can_answer_it_counts_as_away() {
+    let rig = Rig::new();
+    let exact = |on_store_down, name: &str| Limit {
+        exact: true,
+        on_store_down,
+        name: name.to_owned(),
+        ..limit(Rate::per_minute(1), 1)
+    };
+    let deny = exact(OnStoreDown::Deny, "a");
+    let mut waiting: Vec<_> = (0..MOST_WAITING).map(|_| Box::pin(rig.spend(0, &deny, "alice"))).collect();
+    assert!(waiting.iter_mut().all(|asking| at_once(asking.as_mut()).is_none()));
+    assert_eq!(at_once(std::pin::pin!(rig.spend(0, &deny, "alice"))), Some(Verdict::CannotTell));
+    let allow = exact(OnStoreDown::Allow, "b");
+    assert_eq!(at_once(std::pin::pin!(rig.spend(0, &allow, "bob"))), Some(Verdict::Unlimited));
+    let shared = limit(Rate::per_minute(1), 1);
+    assert!(at_once(std::pin::pin!(rig.spend(0, &shared, "carol"))).is_some_and(granted), "its share");
+    assert!(!rig.replicas[0]
+        .book
+        .shard(key("carol").as_bytes())
+        .unwrap()
+        .find(key("carol").as_bytes())
+        .unwrap()
+        .is_asked());
+    drop(waiting);
+    assert!(granted(rig.spend(1, &deny, "alice").await), "others are not concerned");
 }
 
 #[tokio::test]

@@ -210,9 +210,36 @@ async fn operators_find_the_very_bucket_that_requests_spend_from() {
     assert_eq!(found.iter().map(|it| (it.limit.as_str(), it.remaining)).collect::<Vec<_>>(), [("a", 0)]);
     let both = named(&[("user", "local/alice"), ("ip", "192.0.2.7")]);
     assert_eq!(guard.look(&both).await.unwrap()[0].remaining, 1, "in whichever order");
+    let session = SessionId::from_bytes([7; 16]).to_string();
+    let sources = |value| named(&[("session", value)]).sources().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!((sources(&session), sources("idp/7")), (vec![], vec!["idp".to_owned()]));
     assert_eq!(guard.reset(&both).await.unwrap(), ["b"]);
     assert_eq!(guard.look(&both).await.unwrap()[0].remaining, 2);
-    for wrong in [("token", "x"), ("ip", "x"), ("user", "alice"), ("tenant", "x")] {
+    let wrong =
+        [("token", "x"), ("ip", "x"), ("user", "alice"), ("user", "local/"), ("tenant", "x"), ("header:a b", "x")];
+    for wrong in wrong.into_iter().chain([("session", "x"), ("session", "AAAAAAAAAAAAAAAAAAAAA")]) {
         assert_eq!(Named::parse([wrong].into_iter().map(|(part, value)| (part, value.to_owned()))), None);
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_one_limit_refuses_is_counted_by_no_other() {
+    let (headers, alice) = (headers(), caller("local", "alice", &json!({})));
+    let facts = facts(&headers, Some(&alice));
+    for exact in [false, true] {
+        let narrow = Limit { bucket: Bucket::new(Rate::per_minute(1), 1), exact, ..limit("narrow", &[Part::Ip]) };
+        let ghost = Limit { shadow: true, ..narrow.clone() };
+        let limits =
+            [Limit { exact, ..limit("wide", &[Part::User]) }, narrow, Limit { name: "ghost".to_owned(), ..ghost }];
+        let (guard, count) = guard(&limits);
+        let all = [0, 2, 1].map(|limit| Charge { limit, cost: 1 });
+        let asked = async || charge(&guard, &all, &facts, &mut Met::default()).await;
+        assert!(asked().await.is_ok());
+        for _ in 0..3 {
+            assert!(asked().await.unwrap_err().denial.detail.contains("narrow"), "the first time from the store");
+        }
+        assert_eq!(count.0.load(Ordering::Relaxed), 3, "and counted as over that one");
+        let left = guard.look(&Named::parse([("user", "local/alice".to_owned())].into_iter()).unwrap()).await.unwrap();
+        assert_eq!(left[0].remaining, 1, "exact: {exact}");
     }
 }

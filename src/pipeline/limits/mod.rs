@@ -6,6 +6,7 @@
 mod book;
 mod limiter;
 mod named;
+mod together;
 mod under_way;
 mod weather;
 
@@ -31,6 +32,7 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use together::Due;
 use under_way::Crowded;
 
 /// As whose requests those are counted that met too many under way.
@@ -139,13 +141,16 @@ impl Guard {
         Arc::new(Self { limiter, kept, routes, crowded, crowded_by_one, prefixes })
     }
 
-    /// Counts a request in every one of `charges`, as far as that can be done from memory. One that a later limit refuses
-    /// has been counted by those before it.
+    /// Counts a request in every one of `charges`, as far as that can be done from memory, or in none.
     ///
     /// # Errors
     /// What to answer instead.
     pub fn charge_now(&self, charges: &[Charge], facts: &Facts<'_>, met: &mut Met) -> Result<Paid, Over> {
         met.done = 0;
+        // one limit is simply asked; of several each is looked at first
+        if charges.len() > 1 && self.foresee(charges, facts, met)? == Paid::InPart {
+            return Ok(Paid::InPart);
+        }
         while let Some(charge) = charges.get(met.done) {
             if let Some(kept) = self.kept.get(charge.limit) {
                 let key = self.key(kept, facts);
@@ -163,15 +168,8 @@ impl Guard {
     /// # Errors
     /// What to answer instead.
     pub async fn charge_rest(&self, charges: &[Charge], facts: &Facts<'_>, met: &mut Met) -> Result<(), Over> {
-        let left = charges.iter().skip(met.done).filter_map(|charge| Some((self.kept.get(charge.limit)?, charge.cost)));
-        let left: Vec<_> = left.map(|(kept, cost)| (kept, self.key(kept, facts), cost)).collect();
-        if let [_, _, ..] = left.as_slice() {
-            let spends = left.iter().map(|(kept, key, cost)| Spend { limit: &kept.limit, key, cost: *cost });
-            self.limiter.gather(&spends.collect::<Vec<_>>()).await;
-        }
-        for (kept, key, cost) in left {
-            self.spend(kept, &key, cost, met).await?;
-        }
+        let left: Vec<_> = charges.iter().skip(met.done).filter_map(|charge| self.due(*charge, facts)).collect();
+        self.charge_all(&left, met).await?;
         met.done = charges.len();
         Ok(())
     }
@@ -180,10 +178,10 @@ impl Guard {
     ///
     /// # Errors
     /// What to answer instead.
-    pub async fn charge_own(&self, which: BuiltIn, facts: &Facts<'_>) -> Result<(), Over> {
-        let Some(kept) = self.built_in(which) else { return Ok(()) };
-        let key = self.key(kept, facts);
-        self.spend(kept, &key, kept.limit.cost, &mut Met::default()).await
+    pub async fn charge_own(&self, which: &[BuiltIn], facts: &Facts<'_>) -> Result<(), Over> {
+        let kept = which.iter().filter_map(|which| self.built_in(*which));
+        let due: Vec<_> = kept.map(|kept| Due { kept, key: self.key(kept, facts), cost: kept.limit.cost }).collect();
+        self.charge_all(&due, &mut Met::default()).await
     }
 
     /// Counts the use of a renewal token whose MAC is good for its sign-in.
@@ -341,7 +339,8 @@ impl Guard {
     }
 }
 
-fn refused(limit: &Limit, standing: Standing) -> Over {
+/// The 429 of a request that may come again after `standing.until`.
+pub(super) fn refused(limit: &Limit, standing: Standing) -> Over {
     let wait = seconds(standing.until).max(1);
     let (mut policy, mut state) = (String::new(), String::new());
     fields::policy(&mut policy, limit);

@@ -6,7 +6,6 @@ use crate::domain::limit::{BuiltIn, KeyText, Part};
 use crate::domain::principal::SourceName;
 use crate::domain::session::{SessionId, UserHash};
 use crate::ports::store::StoreError;
-use http::HeaderName;
 use std::net::IpAddr;
 
 /// A key, part by part; an empty value is one that a request did not have.
@@ -26,17 +25,19 @@ pub struct Looked {
 }
 
 impl Named {
-    /// Of `part=value` pairs; `None` for what is no part, no value of one, or stands there twice.
+    /// Of `part=value` pairs; `None` for what is no part, no value of one, or stands there twice. Nobody's bucket is full,
+    /// and so a name mistyped would look like somebody who may go on: what can be told from a name is.
     #[must_use]
     pub fn parse<'t>(pairs: impl Iterator<Item = (&'t str, String)>) -> Option<Self> {
         let mut parts: Vec<(Part, String)> = Vec::new();
         for (name, value) in pairs {
-            let part = part(name)?;
+            let part = Part::parse(name)?;
             let fits = value.is_empty()
                 || match part {
                     Part::Ip => value.parse::<IpAddr>().is_ok(),
-                    Part::User | Part::Token => value.contains('/'),
-                    _ => true,
+                    Part::User | Part::Token => is_of_a_source(&value),
+                    Part::Session => SessionId::parse(&value).is_some() || is_of_a_source(&value),
+                    Part::ApiKey | Part::Client | Part::Route | Part::Header(_) => true,
                 };
             if !fits || parts.iter().any(|(known, _)| *known == part) {
                 return None;
@@ -46,12 +47,30 @@ impl Named {
         (!parts.is_empty()).then_some(Self(parts))
     }
 
+    /// The sources it names.
+    pub fn sources(&self) -> impl Iterator<Item = &str> {
+        let by_source = self.0.iter().filter(|(part, _)| matches!(part, Part::User | Part::Token | Part::Session));
+        by_source.filter_map(|(_, value)| Some(value.split_once('/')?.0))
+    }
+
+    /// The route it names.
+    #[must_use]
+    pub fn route(&self) -> Option<&str> {
+        self.value(&Part::Route).filter(|label| !label.is_empty())
+    }
+
     fn value(&self, part: &Part) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == part).map(|(_, value)| value.as_str())
     }
 }
 
 impl Guard {
+    /// Whether there is a route of this label.
+    #[must_use]
+    pub fn has_route(&self, label: &str) -> bool {
+        self.routes.iter().any(|route| *route.label == *label)
+    }
+
     /// How the buckets of this key stand, one for each limit that counts by exactly these parts.
     ///
     /// # Errors
@@ -122,8 +141,7 @@ impl Guard {
     }
 }
 
-fn part(name: &str) -> Option<Part> {
-    let plain = [Part::Ip, Part::User, Part::Session, Part::ApiKey, Part::Client, Part::Token, Part::Route];
-    let header = || Some(Part::Header(HeaderName::try_from(name.strip_prefix("header:")?).ok()?));
-    plain.into_iter().find(|part| part.to_string() == name).or_else(header)
+/// `SOURCE/NAME`
+fn is_of_a_source(value: &str) -> bool {
+    value.split_once('/').is_some_and(|(source, name)| !source.is_empty() && !name.is_empty())
 }

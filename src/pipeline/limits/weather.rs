@@ -28,9 +28,9 @@ impl Weather {
         }
     }
 
-    /// Replicas when we last heard, and while the store is away.
+    /// Replicas when we last heard, and while the store is away; 0: nobody was heard of.
     pub(super) fn replicas(&self) -> u32 {
-        self.replicas.load(Ordering::Relaxed).max(1)
+        self.replicas.load(Ordering::Relaxed)
     }
 
     /// Whether it is this caller's turn to look.
@@ -50,7 +50,7 @@ impl Weather {
     /// True for the first to notice. There were so many when we last heard.
     pub(super) fn lost(&self, now: Micros, replicas: u32) -> bool {
         if self.away_since.load(Ordering::Relaxed) == 0 {
-            self.replicas.store(replicas.max(1), Ordering::Relaxed);
+            self.replicas.store(replicas, Ordering::Relaxed);
         }
         self.look_at.fetch_max(now.saturating_add(LOOK_EVERY), Ordering::Relaxed);
         self.away_since.compare_exchange(0, now.max(1), Ordering::AcqRel, Ordering::Relaxed).is_ok()
@@ -58,7 +58,7 @@ impl Weather {
 
     /// It has answered, when there were so many. True for the first to notice that it is back.
     pub(super) fn answered(&self, now: Micros, replicas: u32) -> bool {
-        self.replicas.store(replicas.max(1), Ordering::Relaxed);
+        self.replicas.store(replicas, Ordering::Relaxed);
         // looked at first: threads that all write it would wait for each other
         if self.failed_at.load(Ordering::Relaxed) != 0 {
             self.failed_at.store(0, Ordering::Relaxed);

@@ -238,7 +238,8 @@ impl Revocations {
 
 impl Fleet for Revocations {
     fn replicas(&self) -> u32 {
-        self.standing.lock().live.max(1)
+        let live = self.standing.lock().live;
+        live.max(u32::from(!self.terms.shared))
     }
 }
 

@@ -115,6 +115,20 @@ async fn a_replica_that_never_saw_the_log_is_neither_ready_nor_fresh() {
     assert_eq!(replica.freshness(), Freshness::Blind);
 }
 
+/// Its share of a limit would be the whole bucket.
+#[tokio::test]
+async fn a_replica_that_has_heard_of_nobody_does_not_take_itself_to_be_alone() {
+    let clock = TestClock::new();
+    let log = log(&clock);
+    let replica = idle(&log, &clock);
+    assert_eq!(replica.replicas(), 0);
+    replica.catch_up().await.unwrap();
+    assert_eq!(replica.replicas(), 1, "now it has been told so");
+    let mut terms = Terms::new("alone".to_owned(), RecordKeys::new(&[Secret::new(vec![7; 32])]), LONGEST_TOKEN, 1);
+    terms.shared = false;
+    assert_eq!(Revocations::new(terms, log, clock).replicas(), 1);
+}
+
 #[tokio::test]
 async fn a_log_that_lost_its_data_is_not_trusted_before_it_is_whole_again() {
     let clock = TestClock::new();

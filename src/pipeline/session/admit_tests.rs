@@ -10,6 +10,7 @@ fn code(turned: Turned) -> Code {
     match turned {
         Turned::Away(denial, _) => denial.code,
         Turned::Back(_) => panic!("sent back"),
+        Turned::TooOften(over) => over.denial.code,
     }
 }
 

@@ -37,6 +37,7 @@ async fn after(town: &Town, headers: &http::HeaderMap) -> Result<String, Code> {
         Ok(recognised) => Ok(held(&recognised.cookies)),
         Err(Turned::Away(denial, _)) => Err(denial.code),
         Err(Turned::Back(_)) => Err(Code::TryAgain),
+        Err(Turned::TooOften(over)) => Err(over.denial.code),
     }
 }
 

@@ -64,6 +64,8 @@ pub enum Turned {
     Away(Denial, Vec<HeaderValue>),
     /// The browser may hold newer cookies than this request: it is sent back once.
     Back(Vec<HeaderValue>),
+    /// Renewed too often. The session goes on, and its cookies stay.
+    TooOften(Over),
 }
 
 /// A caller, and whether they were remembered.
@@ -146,9 +148,8 @@ impl House {
             (None | Some(Renewed::CannotTell(_) | Renewed::Over(_) | Renewed::Back(_)), Ok((verified, memory))) => {
                 Ok((verified, memory, Vec::new()))
             }
-            (Some(Renewed::Over(Over { denial, .. }) | Renewed::CannotTell(denial)), Err(_)) => {
-                Err(Turned::Away(denial, Vec::new()))
-            }
+            (Some(Renewed::Over(over)), Err(_)) => Err(Turned::TooOften(over)),
+            (Some(Renewed::CannotTell(denial)), Err(_)) => Err(Turned::Away(denial, Vec::new())),
             (Some(Renewed::Back(generation)), Err(_)) => Err(Turned::Back(self.marker(plan, generation))),
             // Not for this route to clear: elsewhere the same cookies may still be renewed.
             (None, Err(denial)) if said.is_some() || denial.code.status() != 401 => {

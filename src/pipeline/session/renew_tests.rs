@@ -12,6 +12,7 @@ async fn renewed(town: &Town, jar: &str) -> Result<Arc<Verified>, Code> {
     town.ask(jar).await.map_err(|turned| match turned {
         Turned::Away(denial, _) => denial.code,
         Turned::Back(_) => Code::TryAgain,
+        Turned::TooOften(over) => over.denial.code,
     })
 }
 
@@ -110,7 +111,10 @@ async fn renewals_that_nobody_sees_are_counted_and_five_tabs_are_one() {
         town.ask(&jar).await.unwrap();
     }
     match town.ask(&jar).await {
-        Err(Turned::Away(denial, cookies)) => assert_eq!((denial.code, cookies.len()), (Code::RateLimited, 0)),
+        Err(Turned::TooOften(over)) => {
+            assert_eq!(over.denial.code, Code::RateLimited);
+            assert!(over.headers.iter().any(|(name, _)| name == "retry-after"));
+        }
         other => panic!("{other:?}"),
     }
     let verified = town.ask(&town.sign_in("alice").await).await;

@@ -27,6 +27,7 @@ async fn comes_back(town: &Town, jar: &str, fails: Option<ProviderError>) -> Res
         Ok(_) => Ok(()),
         Err(Turned::Away(denial, _)) => Err(denial.code),
         Err(Turned::Back(_)) => Err(Code::TryAgain),
+        Err(Turned::TooOften(over)) => Err(over.denial.code),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Buckets of one process.
 
-use crate::domain::limit::bucket::{micros, Micros};
+use crate::domain::limit::bucket::{micros, Micros, Taken};
 use crate::domain::limit::lease::Told;
 use crate::domain::limit::{Bucket, BucketId};
 use crate::ports::limits::{Ask, Buckets};
@@ -41,7 +41,38 @@ impl MemoryBuckets {
         Self { clock, shards: (0..SHARDS).map(|_| Mutex::default()).collect(), room }
     }
 
-    fn take(&self, ask: &Ask) -> Option<Told> {
+    /// From each of a group, or from none.
+    fn take_all(&self, group: &[Ask]) -> Vec<Option<Told>> {
+        let mut taken: Vec<_> = group.iter().map(|ask| self.take(ask)).collect();
+        let short = |(ask, taken): (&Ask, &Option<(BucketId, Told)>)| {
+            taken.as_ref().is_some_and(|(_, told)| told.granted < ask.least)
+        };
+        if group.len() > 1 && group.iter().zip(&taken).any(short) {
+            for (ask, (id, told)) in
+                group.iter().zip(&mut taken).filter_map(|(ask, taken)| Some((ask, taken.as_mut()?)))
+            {
+                self.give_back(*id, ask.bucket, told);
+            }
+        }
+        taken.into_iter().map(|taken| taken.map(|(_, told)| told)).collect()
+    }
+
+    /// Whoever asked meanwhile found less than there was, and never more.
+    fn give_back(&self, id: BucketId, bucket: Bucket, told: &mut Told) {
+        let span = bucket.interval.saturating_mul(u64::from(told.granted));
+        if let Some(full_at) = self.shard(id).map(Mutex::lock).as_mut().and_then(|shard| shard.full_at.get_mut(&id)) {
+            *full_at = full_at.saturating_sub(span);
+        }
+        *told = Told {
+            granted: 0,
+            remaining: told.remaining.saturating_add(told.granted),
+            reset: told.reset.saturating_sub(span),
+            ..*told
+        };
+    }
+
+    /// With the bucket it was taken from.
+    fn take(&self, ask: &Ask) -> Option<(BucketId, Told)> {
         let now = self.now();
         let mut shard = self.shard(ask.id)?.lock();
         let id = if shard.has_room(ask.id, self.room, now) { ask.id } else { crowd(ask.bucket) };
@@ -51,7 +82,8 @@ impl MemoryBuckets {
             shard.full_at.insert(id, taken.tat);
         }
         let reset = taken.tat.saturating_sub(now);
-        Some(Told { granted: taken.granted, remaining: taken.remaining, reset, retry: taken.retry, least: ask.least })
+        let Taken { granted, remaining, retry, .. } = taken;
+        Some((id, Told { granted, remaining, reset, retry, least: ask.least }))
     }
 
     fn shard(&self, id: BucketId) -> Option<&Mutex<Shard>> {
@@ -86,7 +118,8 @@ impl Shard {
 #[async_trait]
 impl Buckets for MemoryBuckets {
     async fn reserve(&self, asks: &[Ask]) -> Result<Vec<Option<Told>>, StoreError> {
-        Ok(asks.iter().map(|ask| self.take(ask)).collect())
+        let groups = asks.chunk_by(|one, next| one.group.holds(next.group));
+        Ok(groups.flat_map(|group| self.take_all(group)).collect())
     }
 
     async fn refill(&self, id: BucketId) -> Result<bool, StoreError> {
@@ -107,12 +140,13 @@ mod tests {
     use super::*;
     use crate::domain::limit::Bucket;
     use crate::domain::session::Millis;
+    use crate::ports::limits::Group;
 
     #[tokio::test]
     async fn strangers_beyond_the_room_share_one_bucket_and_shut_out_nobody_known() {
         let buckets = MemoryBuckets::with_room(Clock::new(|| Millis(1_000_000)), 2);
         let bucket = Bucket { interval: 1_000_000, burst: 3 };
-        let ask = |n: u8| Ask { id: BucketId([n; 16]), bucket, want: 1, least: 1, ahead: 0 };
+        let ask = |n: u8| Ask { id: BucketId([n; 16]), bucket, want: 1, least: 1, ahead: 0, group: Group::NONE };
         // of one shard, all of them
         let ids = [0, 64, 128, 192];
         let mut granted = [0; 4];

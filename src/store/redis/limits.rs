@@ -45,6 +45,7 @@ impl Redis {
     /// many questions at once as there are.
     async fn reserve_one_by_one(&self, asks: &[Ask]) -> Result<Vec<Option<Told>>, StoreError> {
         let mut under_way = JoinSet::new();
+        // its own group says nothing to a node that sees one of it
         for (at, ask) in asks.iter().copied().enumerate() {
             let store = self.clone();
             under_way.spawn(async move { (at, Box::pin(store.reserve(&[ask])).await) });
@@ -63,7 +64,12 @@ impl Redis {
 }
 
 fn described(call: Call, ask: &Ask) -> Call {
-    call.number(ask.bucket.interval).number(ask.bucket.burst).number(ask.want).number(ask.least).number(ask.ahead)
+    call.number(ask.bucket.interval)
+        .number(ask.bucket.burst)
+        .number(ask.want)
+        .number(ask.least)
+        .number(ask.ahead)
+        .number(ask.group.0)
 }
 
 fn told(mut reply: Reply, asks: &[Ask]) -> Result<Vec<Option<Told>>, StoreError> {

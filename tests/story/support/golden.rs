@@ -19,6 +19,7 @@ pub(crate) fn table(name: &str, mut outcome: impl FnMut(&str) -> String) {
 }
 
 /// Compares `actual` with `tests/golden/{name}`; with `UPDATE_GOLDEN=1` writes it instead.
+#[expect(clippy::disallowed_methods, reason = "a switch for whoever runs the tests")]
 pub(crate) fn check(name: &str, actual: &str) {
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(path(name), actual).unwrap();

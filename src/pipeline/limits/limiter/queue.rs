@@ -1,0 +1,100 @@
+//! Questions on their way to the store: many travel together, those of one request side by side, and there is an end to
+//! how many wait.
+
+use crate::domain::limit::lease::Told;
+use crate::domain::limit::{Bucket, BucketId};
+use crate::ports::limits::Group;
+use std::collections::VecDeque;
+use tokio::sync::{oneshot, watch};
+
+/// Questions of one call; a group more, where one would be cut in two.
+const TOGETHER: usize = 128;
+/// Questions that wait for one. More than a store answers before whoever asked has given up.
+pub(super) const MOST_WAITING: usize = 16_384;
+
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    waiting: VecDeque<Asked>,
+    /// Calls under way.
+    pub(super) lanes: usize,
+}
+
+/// A question on its way.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) id: BucketId,
+    pub(super) limit: Bucket,
+    pub(super) key: Box<[u8]>,
+    pub(super) least: u32,
+    pub(super) group: Group,
+    pub(super) reply: Reply,
+}
+
+#[derive(Debug)]
+pub(super) enum Reply {
+    /// To everybody who waits for this bucket.
+    Shared(watch::Sender<()>),
+    /// To one request, which gets exactly what it needs.
+    Exact(oneshot::Sender<Option<Told>>),
+}
+
+/// The store is asked more than it can answer: that is as good as none.
+#[derive(Debug)]
+pub(super) struct Full;
+
+impl Queue {
+    /// All of them, or none where there is no room.
+    pub(super) fn push(&mut self, asked: Vec<Asked>) -> Result<(), Full> {
+        if self.waiting.len().saturating_add(asked.len()) > MOST_WAITING {
+            return Err(Full);
+        }
+        self.waiting.extend(asked);
+        Ok(())
+    }
+
+    /// What one call asks. `None`: nobody waits for anything, and this lane has ended.
+    pub(super) fn batch(&mut self) -> Option<Vec<Asked>> {
+        let mut batch: Vec<Asked> = Vec::new();
+        while let Some(next) = self.waiting.front() {
+            let together = batch.last().is_some_and(|last| last.group.holds(next.group));
+            if batch.len() >= TOGETHER && !together {
+                break;
+            }
+            batch.extend(self.waiting.pop_front().filter(|asked| asked.reply.is_awaited()));
+        }
+        if batch.is_empty() {
+            self.lanes = self.lanes.saturating_sub(1);
+            return None;
+        }
+        Some(batch)
+    }
+}
+
+impl Reply {
+    /// Whoever asked for themselves alone may have gone. What is shared is kept for the next.
+    fn is_awaited(&self) -> bool {
+        match self {
+            Self::Shared(_) => true,
+            Self::Exact(tell) => !tell.is_closed(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(group: u32) -> Asked {
+        let bucket = Bucket { interval: 1, burst: 1 };
+        let reply = Reply::Shared(watch::channel(()).0);
+        Asked { id: BucketId([0; 16]), limit: bucket, key: Box::default(), least: 1, group: Group(group), reply }
+    }
+
+    #[test]
+    fn what_belongs_together_is_asked_in_one_call() {
+        let mut queue = Queue::default();
+        queue.push((0..127).map(|_| asked(0)).chain([asked(7), asked(7), asked(7), asked(0)]).collect()).unwrap();
+        let sizes = [queue.batch(), queue.batch()].map(|batch| batch.map_or(0, |batch| batch.len()));
+        assert_eq!(sizes, [130, 1]);
+    }
+}
