@@ -148,7 +148,9 @@ fn of_a_thousand_guesses_at_once_on_three_replicas_ten_are_compared() {
 #[test]
 fn without_its_store_a_replica_counts_by_itself() {
     let (mut redis, backend) = (Redis::start(), Backend::echo());
-    let gate = people::house(&backend, &redis.table());
+    // Nobody told this gate whether it is alone, so what an address may ask for is a share.
+    let flood = "[[limit]]\nname = \"ip\"\nshadow = true\n\n";
+    let gate = people::house(&backend, &format!("{flood}{}", redis.table()));
     redis.kill();
     assert_eq!(guesses(&gate, "alice", 11), [[401; 10].as_slice(), &[429]].concat());
     eventually("it says so", || gate.metric("doorward_degraded{feature=\"brute_force\"}") > 0.5);
