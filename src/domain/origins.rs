@@ -7,6 +7,7 @@ use super::headers::forwarded::Proto;
 use super::request::parse_port;
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 use url::Url;
 
 /// Scheme, host and port, written as browsers write them: lower case, no default port, no slash behind it.
@@ -14,8 +15,9 @@ use url::Url;
 pub struct Origin {
     text: Box<str>,
     proto: Scheme,
-    /// Where the authority begins in `text`.
-    authority: usize,
+    /// Where the host stands in `text`.
+    host: Range<usize>,
+    port: u16,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,12 +48,15 @@ impl Origin {
 
     /// The origin of a URL of the web; other schemes have none we could name.
     pub(super) fn of(url: &Url) -> Option<Self> {
-        let (proto, authority) = match url.scheme() {
+        let (proto, begin) = match url.scheme() {
             "http" => (Scheme::Http, "http://".len()),
             "https" => (Scheme::Https, "https://".len()),
             _ => return None,
         };
-        Some(Self { text: url.origin().ascii_serialization().into(), proto, authority })
+        let text = url.origin().ascii_serialization();
+        let (host, port) = split(text.get(begin..)?);
+        let (host, port) = (begin..begin + host.len(), port.unwrap_or(proto.port()));
+        Some(Self { text: text.into(), proto, host, port })
     }
 
     #[must_use]
@@ -70,16 +75,21 @@ impl Origin {
         self.text.as_bytes() == header
     }
 
-    fn authority(&self) -> &str {
-        self.text.get(self.authority..).unwrap_or_default()
-    }
-
     /// Whether `authority` names this host and port, where no port means the one of our own scheme: TLS may end in
     /// front of us, so the scheme a request came by says little.
     fn answers_to(&self, host: &str, port: Option<u16>) -> bool {
-        let (own, own_port) = split(self.authority());
-        let default = if self.is_https() { 443 } else { 80 };
-        own.eq_ignore_ascii_case(host) && own_port.unwrap_or(default) == port.unwrap_or(default)
+        let own = self.text.get(self.host.clone()).unwrap_or_default();
+        own.eq_ignore_ascii_case(host) && port.unwrap_or(self.proto.port()) == self.port
+    }
+}
+
+impl Scheme {
+    /// Where none is named.
+    fn port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
     }
 }
 

@@ -292,3 +292,12 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    #[test]
+    fn pairs_are_what_stands_between_semicolons(field in "[;= a]{0,12}") {
+        let field = field.as_bytes();
+        let split: Vec<&[u8]> = field.split(|byte| *byte == b';').collect();
+        prop_assert_eq!(pairs(field).collect::<Vec<_>>(), split);
+    }
+}

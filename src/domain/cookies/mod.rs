@@ -209,6 +209,18 @@ fn is_cookie_octet(byte: u8) -> bool {
     matches!(byte, 0x21 | 0x23..=0x2B | 0x2D..=0x3A | 0x3C..=0x5B | 0x5D..=0x7E)
 }
 
+/// The pairs of a `Cookie` field, with the spaces round them. Ours hold a kilobyte of token, so no byte is looked at by
+/// itself.
+pub(super) fn pairs(field: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(field);
+    std::iter::from_fn(move || {
+        let field = rest?;
+        let (pair, after) = field.split_at(memchr::memchr(b';', field).unwrap_or(field.len()));
+        rest = after.get(1..);
+        Some(pair)
+    })
+}
+
 #[cfg(test)]
 #[path = "cookies_tests.rs"]
 mod tests;

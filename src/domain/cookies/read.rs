@@ -1,7 +1,7 @@
 //! What a request holds of our cookies.
 
 use super::name::AttemptId;
-use super::{checksum, name, CookiePlan, Name, Parity, MOST_PIECES};
+use super::{checksum, name, pairs, CookiePlan, Name, Parity, MOST_PIECES};
 use crate::domain::denial::{Code, Denial};
 use http::header::COOKIE;
 use http::HeaderMap;
@@ -42,9 +42,7 @@ impl CookiePlan {
     /// guess which is which.
     pub fn read<'h>(&self, headers: &'h HeaderMap) -> Result<OurCookies<'h>, Denial> {
         let mut found = OurCookies::default();
-        let fields = headers.get_all(COOKIE).iter();
-        let pairs = fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b';'));
-        for pair in pairs {
+        for pair in headers.get_all(COOKIE).iter().flat_map(|field| pairs(field.as_bytes())) {
             let mut parts = pair.splitn(2, |byte| *byte == b'=');
             let (Some(name), Some(value)) = (parts.next(), parts.next()) else { continue };
             let Some(name) = name::read(name.trim_ascii(), self.prefix) else { continue };

@@ -186,7 +186,7 @@ fn strip_cookies(head: &mut HeaderMap) {
 }
 
 fn pairs(field: &HeaderValue) -> impl Iterator<Item = &[u8]> {
-    field.as_bytes().split(|byte| *byte == b';').map(<[u8]>::trim_ascii_start)
+    cookies::pairs(field.as_bytes()).map(<[u8]>::trim_ascii_start)
 }
 
 fn sets_ours(value: &HeaderValue) -> bool {
