@@ -55,7 +55,7 @@ impl Origin {
         };
         let text = url.origin().ascii_serialization();
         let (host, port) = split(text.get(begin..)?);
-        let (host, port) = (begin..begin + host.len(), port.unwrap_or(proto.port()));
+        let (host, port) = (begin..begin + host.len(), port.unwrap_or_else(|| proto.port()));
         Some(Self { text: text.into(), proto, host, port })
     }
 
@@ -79,7 +79,7 @@ impl Origin {
     /// front of us, so the scheme a request came by says little.
     fn answers_to(&self, host: &str, port: Option<u16>) -> bool {
         let own = self.text.get(self.host.clone()).unwrap_or_default();
-        own.eq_ignore_ascii_case(host) && port.unwrap_or(self.proto.port()) == self.port
+        own.eq_ignore_ascii_case(host) && port.unwrap_or_else(|| self.proto.port()) == self.port
     }
 }
 
