@@ -1,4 +1,4 @@
-use super::server::{eventually, plan, poll, Cluster, Server, TIMEOUT};
+use super::server::{eventually, in_a_hurry, plan, poll, Cluster, Server, PATIENCE};
 use super::*;
 use crate::domain::family::{Presentation, Rotation, Rules, Transport, Verdict};
 use crate::domain::revocation::Position;
@@ -7,7 +7,7 @@ use crate::domain::session::{FamilyId, HandleHash, Lifetimes, OnLimit, ProviderS
 use crate::ports::revocation::RevocationLog;
 use crate::ports::store::*;
 use crate::store::revocation::redis::RedisLog;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::time::timeout;
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -36,12 +36,19 @@ async fn renew(store: &Redis, new: &NewSession, generation: u32) -> Result<Optio
     ruling.map(|ruling| ruling.map(|ruling| ruling.verdict))
 }
 
-/// The words of a failure that came within the deadline.
+/// The words of a failure. There is one: nobody waits for ever.
 async fn complaint(store: &Redis) -> String {
-    let begun = Instant::now();
-    let error = create(store, &session(9)).await.unwrap_err();
-    assert!(begun.elapsed() < TIMEOUT * 2, "{:?}", begun.elapsed());
-    error.0
+    timeout(PATIENCE, create(store, &session(9))).await.expect("a deadline").unwrap_err().0
+}
+
+/// No answer comes, and so many questions together take less than a few of them would by waiting for one.
+async fn nobody_waits(store: &Redis) {
+    let asked = async {
+        for _ in 0..1_000 {
+            assert!(store.ping().await.is_err());
+        }
+    };
+    timeout(PATIENCE, asked).await.expect("nobody waits for a server that is known to be away");
 }
 
 #[tokio::test]
@@ -58,14 +65,12 @@ async fn a_server_that_forgot_the_scripts_is_told_again() {
 #[tokio::test]
 async fn a_killed_server_is_an_error_at_once_and_found_again_when_it_is_back() {
     let mut server = Server::start(&[]);
-    let store = server.connect().await;
+    let store = server.connect_in_a_hurry().await;
     create(&store, &session(1)).await.unwrap();
     server.kill();
     complaint(&store).await;
     eventually(|| async { store.link.trouble().0 == "nobody listens there" }).await;
-    let begun = Instant::now();
-    assert!(store.ping().await.is_err());
-    assert!(begun.elapsed() < TIMEOUT / 2, "nobody waits for a server that is known to be away");
+    nobody_waits(&store).await;
     server.restart();
     eventually(|| async { store.ping().await.is_ok() }).await;
     assert_eq!(store.load(session(1).user, session(1).id).await, Ok(None), "it kept nothing, and says so");
@@ -75,18 +80,14 @@ async fn a_killed_server_is_an_error_at_once_and_found_again_when_it_is_back() {
 #[tokio::test]
 async fn a_frozen_server_is_an_error_within_the_deadline_and_found_again_when_it_thaws() {
     let server = Server::start(&[]);
-    let store = server.connect().await;
+    let store = server.connect_in_a_hurry().await;
     server.signal("STOP");
     for _ in 0..5 {
         complaint(&store).await;
         assert!(!store.answers());
     }
     assert!(store.link.is_lost(), "after some silence the connection is given up");
-    let begun = Instant::now();
-    for _ in 0..1_000 {
-        assert!(store.ping().await.is_err());
-    }
-    assert!(begun.elapsed() < TIMEOUT * 2, "nobody waits for it any more: {:?}", begun.elapsed());
+    nobody_waits(&store).await;
     server.signal("CONT");
     eventually(|| async { store.ping().await.is_ok() }).await;
 }
@@ -94,7 +95,7 @@ async fn a_frozen_server_is_an_error_within_the_deadline_and_found_again_when_it
 #[tokio::test]
 async fn a_server_that_does_not_keep_up_is_asked_no_more_than_it_can_be() {
     let server = Server::start(&[]);
-    let store = server.connect().await;
+    let store = server.connect_in_a_hurry().await;
     server.signal("STOP");
     let mut asking = tokio::task::JoinSet::new();
     for _ in 0..5_000 {
@@ -110,7 +111,7 @@ async fn a_server_that_does_not_keep_up_is_asked_no_more_than_it_can_be() {
 #[tokio::test]
 async fn however_many_requests_wait_there_is_room_for_the_log_of_revocations() {
     let server = Server::start(&[]);
-    let store = server.connect().await;
+    let store = server.connect_in_a_hurry().await;
     let log = RedisLog::new(&store);
     server.signal("STOP");
     let mut waiting: Vec<_> = (0..4_032).map(|_| Box::pin(store.ping())).collect();
@@ -127,7 +128,7 @@ async fn however_many_requests_wait_there_is_room_for_the_log_of_revocations() {
 #[tokio::test]
 async fn a_server_that_became_a_replica_is_away_until_it_is_a_primary_again() {
     let server = Server::start(&[]);
-    let store = server.connect().await;
+    let store = server.connect_in_a_hurry().await;
     server.cli(&["replicaof", "127.0.0.1", "1"]);
     complaint(&store).await;
     let dialled = store.link.dialled();
@@ -335,7 +336,7 @@ async fn sentinels_lead_to_the_new_primary() {
         username: None,
         password: None,
     };
-    let store = Redis::connect(plan(kind)).await.unwrap();
+    let store = Redis::connect(in_a_hurry(plan(kind))).await.unwrap();
     create(&store, &session(1)).await.unwrap();
     poll(|| replica.cli(&["exists", &format!("dw:u:{{{}}}", session(1).user)]).starts_with('1'));
     primary.kill();
@@ -347,15 +348,13 @@ async fn sentinels_lead_to_the_new_primary() {
 #[tokio::test]
 async fn a_cluster_that_loses_a_primary_goes_on_after_its_failover() {
     let mut cluster = Cluster::start();
-    let store = cluster.connect().await;
+    let store = Redis::connect(in_a_hurry(cluster.plan())).await.unwrap();
     for number in 1..=8 {
         create(&store, &session(number)).await.unwrap();
     }
     let primary = cluster.nodes.iter().position(|node| node.cli(&["role"]).starts_with("master")).unwrap();
     cluster.nodes[primary].kill();
     for number in 1..=8 {
-        let begun = Instant::now();
         eventually(|| async { renew(&store, &session(number), 0).await.is_ok() }).await;
-        assert!(begun.elapsed() < Duration::from_secs(20));
     }
 }

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// The longest anything here may take.
-const PATIENCE: Duration = Duration::from_secs(30);
-pub(crate) const TIMEOUT: Duration = Duration::from_millis(250);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// The deadline of a store whose server is broken on purpose.
+const SOON: Duration = Duration::from_secs(1);
 
 pub(crate) struct Server {
     pub(crate) port: u16,
@@ -82,6 +83,11 @@ impl Server {
     pub(crate) async fn connect(&self) -> Redis {
         Redis::connect(self.plan()).await.unwrap()
     }
+
+    /// For a test in which no answer comes.
+    pub(crate) async fn connect_in_a_hurry(&self) -> Redis {
+        Redis::connect(in_a_hurry(self.plan())).await.unwrap()
+    }
 }
 
 impl Drop for Server {
@@ -91,9 +97,14 @@ impl Drop for Server {
     }
 }
 
+/// With a deadline that a starved machine keeps too.
 pub(crate) fn plan(kind: RedisKind) -> RedisPlan {
     let prefix = "dw:".to_owned();
-    RedisPlan { kind, tls: None, username: None, password: None, db: 0, prefix, timeout: TIMEOUT }
+    RedisPlan { kind, tls: None, username: None, password: None, db: 0, prefix, timeout: PATIENCE }
+}
+
+pub(crate) fn in_a_hurry(plan: RedisPlan) -> RedisPlan {
+    RedisPlan { timeout: SOON, ..plan }
 }
 
 /// Three primaries and three replicas.
@@ -129,9 +140,12 @@ impl Cluster {
         });
     }
 
+    pub(crate) fn plan(&self) -> RedisPlan {
+        plan(RedisKind::Cluster(self.nodes.iter().map(Server::address).collect()))
+    }
+
     pub(crate) async fn connect(&self) -> Redis {
-        let nodes = self.nodes.iter().map(Server::address).collect();
-        Redis::connect(plan(RedisKind::Cluster(nodes))).await.unwrap()
+        Redis::connect(self.plan()).await.unwrap()
     }
 }
 
