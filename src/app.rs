@@ -22,6 +22,7 @@ use crate::edge::kill::Registry;
 use crate::edge::lifecycle::{Edge, Leave};
 use crate::edge::listen::Listener;
 use crate::edge::snapshot::Snapshot;
+use crate::edge::workers::Workers;
 use crate::observe::access::AccessLog;
 use crate::observe::audit::AuditLog;
 use crate::observe::clock;
@@ -61,7 +62,9 @@ pub enum StartError {
 pub struct App {
     composer: Arc<Composer>,
     edge: Edge,
-    workers: Runtime,
+    /// Of the thread that accepts, and waits for signals.
+    front: Runtime,
+    workers: Workers,
     state: Arc<AdminState>,
     admin: AdminServer,
     logs: LogSink,
@@ -112,15 +115,12 @@ impl App {
             counting: Counting::default(),
         });
         let control = control_runtime()?;
-        let workers = Builder::new_multi_thread()
-            .worker_threads(settings.server.threads)
-            .thread_name("worker")
-            .enable_all()
-            .build()?;
+        let front = Builder::new_current_thread().enable_all().build()?;
+        let workers = Workers::start(settings.server.threads)?;
         let state = Arc::new(AdminState { metrics: Arc::clone(&metrics), readiness: Readiness::new(), api });
         let admin = admin::serve(settings.admin.listen, settings.admin.health, Arc::clone(&state))?;
-        let listeners = bind(&workers, &settings.server.listen)?;
-        let signals = Signals::listen(&workers)?;
+        let listeners = bind(&front, &settings.server.listen)?;
+        let signals = Signals::listen(&front)?;
         let hangup = file.is_some().then(|| hangups(&control)).transpose()?;
         let snapshot = control.block_on(async {
             let snapshot = composer.compose(&settings, None).await.map_err(StartError::Settings)?;
@@ -137,7 +137,6 @@ impl App {
             events: metrics,
             registry: Arc::clone(&composer.registry),
             listeners,
-            threads: settings.server.threads,
             clock: clock::now,
         };
         let keeper = Arc::clone(&composer);
@@ -153,7 +152,7 @@ impl App {
                 }
             });
         })?;
-        Ok(Self { composer: keeper, edge, workers, state, admin, logs, signals })
+        Ok(Self { composer: keeper, edge, front, workers, state, admin, logs, signals })
     }
 
     /// Where clients are listened for; ports that were 0 are known now.
@@ -169,10 +168,10 @@ impl App {
 
     /// Serves until SIGTERM or SIGINT, drains, and returns. A second signal ends the drain.
     pub fn run(self) {
-        let Self { composer, edge, workers, state, admin, logs, signals } = self;
+        let Self { composer, edge, front, workers, state, admin, logs, signals } = self;
         let snapshot = Arc::clone(&edge.snapshot);
         let Signals { mut term, mut interrupt } = signals;
-        workers.block_on(async {
+        front.block_on(async {
             let (said, mut heard) = tokio::sync::watch::channel(None);
             let leave = async move {
                 // The sender lives as long as this runs.
@@ -180,7 +179,7 @@ impl App {
                 leave.unwrap_or(Leave::Now)
             };
             let ready = Arc::clone(&state);
-            let serving = edge.run(leave, move || state.readiness.set_draining());
+            let serving = edge.run(&workers, leave, move || state.readiness.set_draining());
             tokio::pin!(serving);
             ready.readiness.set_ready();
             loop {
@@ -195,8 +194,10 @@ impl App {
             }
             composer.close(&snapshot.load_full()).await;
         });
+        // What is cut with them has its lines too.
+        drop(workers);
         logs.flush();
-        workers.shutdown_timeout(Duration::from_millis(200));
+        front.shutdown_background();
         drop(admin);
     }
 }

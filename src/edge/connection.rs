@@ -1,7 +1,7 @@
 //! What is known of one client connection, shared between its stream and the requests on it.
 
 use super::deadline::Deadline;
-use super::kill::Leash;
+use super::exchange::Bounds;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::Arc;
@@ -20,28 +20,19 @@ pub struct Connection {
     turn: AtomicU32,
     /// Set before the first request, once the client has agreed on HTTP/2 or shown its preface.
     http2: AtomicBool,
-    /// While an HTTP/1 request is served it is the backend's, between two requests the client's.
-    deadline: Deadline,
-    /// Of the HTTP/1 request that is being served.
-    leash: Arc<Leash>,
+    /// Of the HTTP/1 request that is being served. Between two requests the deadline is the client's.
+    bounds: Bounds,
 }
 
 impl Connection {
     #[must_use]
     pub fn new(ip: Option<IpAddr>, tls: bool) -> Arc<Self> {
-        Arc::new(Self {
-            ip,
-            tls,
-            turn: AtomicU32::new(0),
-            http2: AtomicBool::new(false),
-            deadline: Deadline::new(),
-            leash: Arc::default(),
-        })
+        Arc::new(Self { ip, tls, turn: AtomicU32::new(0), http2: AtomicBool::new(false), bounds: Bounds::new() })
     }
 
     /// A request head is complete: the stream stops waiting for one.
     pub fn begin(&self) {
-        self.deadline.lift();
+        self.bounds.deadline.lift();
         self.turn.fetch_or(1, Ordering::Relaxed);
     }
 
@@ -49,7 +40,7 @@ impl Connection {
     pub fn end(&self, now: Instant, idle: Duration) {
         let turn = self.turn.load(Ordering::Relaxed);
         if turn & 1 == 1 && turn != FRAMES {
-            self.deadline.expect(now, idle);
+            self.bounds.deadline.expect(now, idle);
             self.turn.store(turn.wrapping_add(1), Ordering::Relaxed);
         }
     }
@@ -58,11 +49,11 @@ impl Connection {
     /// one timeout for the response header and for every piece of the body, running while the request body is still
     /// being sent; only here are they told apart.
     pub(super) fn deadline(&self) -> &Deadline {
-        &self.deadline
+        &self.bounds.deadline
     }
 
-    pub(super) fn leash(&self) -> &Arc<Leash> {
-        &self.leash
+    pub(super) fn bounds(&self) -> &Bounds {
+        &self.bounds
     }
 
     /// The first request of an HTTP/2 connection has come: from here on there are frames, which are not heads, and

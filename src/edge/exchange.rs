@@ -1,8 +1,8 @@
-//! The layer round Pingora's handling of each request: what connection it came on, and who is waited for.
+//! The layer round Pingora's handling of requests: what connection one came on, and who is waited for.
 //!
 //! Who is waited for is watched on the client's side (`guarded`, `stream`), because Pingora reads from there all the while.
-//! Dropping the future of a request cuts that request and nothing else, on HTTP/1 with its connection, on HTTP/2 with a
-//! reset of its stream; its books are closed all the same.
+//! Dropping the future of an HTTP/1 connection cuts the request on it, and dropping that of an HTTP/2 request resets its
+//! stream and nothing else; the books of either are closed all the same.
 
 use super::connection::Connection;
 use super::deadline::Deadline;
@@ -10,12 +10,14 @@ use super::kill::Leash;
 use super::proxy::Proxy;
 use super::snapshot::Limits;
 use super::stream::H2Stream;
-use async_trait::async_trait;
-use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
-use pingora::protocols::http::v2::server::{default_h2_options, H2Options};
+use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
+use pingora::protocols::http::v2::server::{default_h2_options, H2Options, HttpSession};
 use pingora::protocols::http::ServerSession;
+use pingora::protocols::Stream;
 use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 const H2_STREAM_WINDOW: u32 = 1 << 20;
@@ -30,9 +32,21 @@ tokio::task_local! {
 pub(super) struct Exchange {
     pub(super) connection: Arc<Connection>,
     /// Of an HTTP/2 request; an HTTP/1 request has its connection's.
-    pub(super) stream: Option<Arc<Deadline>>,
+    stream: Option<Arc<Bounds>>,
+}
+
+/// What ends a request before its time.
+#[derive(Debug)]
+pub(super) struct Bounds {
+    pub(super) deadline: Deadline,
     /// Who cuts it, once it goes on for long.
-    pub(super) leash: Arc<Leash>,
+    pub(super) leash: Leash,
+}
+
+impl Bounds {
+    pub(super) fn new() -> Self {
+        Self { deadline: Deadline::new(), leash: Leash::default() }
+    }
 }
 
 impl Exchange {
@@ -41,8 +55,32 @@ impl Exchange {
         CURRENT.try_with(Self::clone).ok()
     }
 
+    /// Whether it is a stream of an HTTP/2 connection.
+    pub(super) fn is_stream(&self) -> bool {
+        self.stream.is_some()
+    }
+
     pub(super) fn deadline(&self) -> &Deadline {
-        self.stream.as_deref().unwrap_or_else(|| self.connection.deadline())
+        &self.bounds().deadline
+    }
+
+    pub(super) fn leash(&self) -> &Leash {
+        &self.bounds().leash
+    }
+
+    fn bounds(&self) -> &Bounds {
+        self.stream.as_deref().unwrap_or_else(|| self.connection.bounds())
+    }
+
+    /// Runs what serves it, until that is done or cut.
+    async fn run<T>(self, served: impl Future<Output = T>) -> Option<T> {
+        let exchange = self.clone();
+        tokio::select! {
+            // The leash relies on being asked last.
+            biased;
+            served = CURRENT.scope(self, served) => Some(served),
+            () = exchange.leash().cut() => None,
+        }
     }
 }
 
@@ -54,6 +92,9 @@ pub(super) struct Requests {
     limits: Limits,
 }
 
+/// Pingora's own box for the future of a request.
+type Served<'f> = Pin<Box<dyn Future<Output = Option<ReusedHttpStream>> + Send + 'f>>;
+
 impl Requests {
     /// `limits` are those of the moment the connection begins: HTTP/2 settles them with the client.
     pub(super) fn new(proxy: Arc<HttpProxy<Proxy>>, connection: Arc<Connection>, limits: Limits) -> Arc<Self> {
@@ -62,35 +103,38 @@ impl Requests {
         options.h2_idle_timeout = Some(limits.idle_timeout);
         Arc::new(Self { proxy, connection, options, limits })
     }
+
+    /// All that come on `stream`.
+    pub(super) async fn serve(self: Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) {
+        let exchange = Exchange { connection: Arc::clone(&self.connection), stream: None };
+        exchange.run(self.process_new(stream, shutdown)).await;
+    }
+
+    async fn serve_stream(&self, session: HttpSession, shutdown: &ShutdownWatch) -> Option<ReusedHttpStream> {
+        self.connection.speaks_frames();
+        let bounds = Arc::new(Bounds::new());
+        let session = Box::new(H2Stream::new(session, Arc::clone(&bounds)));
+        let served = self.proxy.process_new_http(ServerSession::new_custom(session), shutdown);
+        let exchange = Exchange { connection: Arc::clone(&self.connection), stream: Some(bounds) };
+        exchange.run(served).await.flatten()
+    }
 }
 
-#[async_trait]
 impl HttpServerApp for Requests {
-    async fn process_new_http(
-        self: &Arc<Self>,
+    /// No `async fn`: an HTTP/1 request has all it needs round its connection, and its future, which is large, stays in
+    /// the one box that Pingora makes.
+    fn process_new_http<'a, 'w, 'f>(
+        self: &'a Arc<Self>,
         session: ServerSession,
-        shutdown: &ShutdownWatch,
-    ) -> Option<ReusedHttpStream> {
-        let connection = Arc::clone(&self.connection);
-        // Each arm hands its session on itself: a session is large, and moved again by whoever gives it a name.
-        let (served, stream, leash) = match session {
-            ServerSession::H2(session) => {
-                connection.speaks_frames();
-                let deadline = Arc::new(Deadline::new());
-                let session = Box::new(H2Stream::new(session, Arc::clone(&deadline)));
-                let served = self.proxy.process_new_http(ServerSession::new_custom(session), shutdown);
-                (served, Some(deadline), Arc::default())
-            }
-            http1 => (self.proxy.process_new_http(http1, shutdown), None, Arc::clone(connection.leash())),
-        };
-        leash.loosen();
-        let exchange = Exchange { connection, stream, leash: Arc::clone(&leash) };
-        let served = CURRENT.scope(exchange, served);
-        tokio::select! {
-            // The leash relies on being asked last.
-            biased;
-            served = served => served,
-            () = leash.cut() => None,
+        shutdown: &'w ShutdownWatch,
+    ) -> Served<'f>
+    where
+        'a: 'f,
+        'w: 'f,
+    {
+        match session {
+            ServerSession::H2(session) => Box::pin(self.serve_stream(session, shutdown)),
+            http1 => self.proxy.process_new_http(http1, shutdown),
         }
     }
 

@@ -96,8 +96,9 @@ impl Journey {
     /// The head is complete: who is on the other end, and what did they send?
     pub(super) fn arrive(&mut self, session: &Session) -> Option<Peer> {
         let header = session.req_header();
-        let peer = self.exchange.as_ref().map(|Exchange { connection, stream, .. }| {
-            if stream.is_none() {
+        let peer = self.exchange.as_ref().map(|exchange| {
+            let connection = &exchange.connection;
+            if !exchange.is_stream() {
                 connection.begin();
             }
             Peer { ip: connection.ip, trusted: self.snapshot.gate.trusts(connection.ip), tls: connection.tls }
@@ -125,7 +126,7 @@ impl Journey {
 
     /// Whether the client speaks HTTP/2.
     pub(super) fn has_stream(&self) -> bool {
-        self.exchange.as_ref().is_some_and(|exchange| exchange.stream.is_some())
+        self.exchange.as_ref().is_some_and(Exchange::is_stream)
     }
 
     /// From `now` on `wait` is what holds up the request, for as long as it may; a wait for the header that has begun goes
@@ -151,7 +152,7 @@ impl Journey {
         let (Some(exchange), Stage::Admitted(onward)) = (&self.exchange, &mut self.stage) else { return };
         if onward.lasts.is_none_or(|known| known == Stream::Http && kind != Stream::Http) {
             onward.lasts = Some(kind);
-            exchange.leash.hold(Stay::new(kind, self.holder(), registry));
+            exchange.leash().hold(Stay::new(kind, self.holder(), registry));
         }
     }
 
@@ -177,7 +178,7 @@ impl Journey {
     /// It was cut for this.
     pub(super) fn was_cut(&self, denial: Denial) {
         if let Some(exchange) = &self.exchange {
-            exchange.leash.was_cut(denial);
+            exchange.leash().was_cut(denial);
         }
     }
 
@@ -259,6 +260,9 @@ impl Drop for Journey {
         let now = Instant::now();
         if let Some(exchange) = &self.exchange {
             exchange.connection.end(now, self.snapshot.limits.idle_timeout);
+            if matches!(&self.stage, Stage::Admitted(onward) if onward.lasts.is_some()) {
+                exchange.leash().loosen();
+            }
         }
         self.snapshot.events.request_ended();
         let (Some((method, uri, host, version)), Some(ids)) = (&self.books.request, &self.books.ids) else { return };
@@ -268,7 +272,7 @@ impl Drop for Journey {
             Stage::Admitted(onward) => {
                 let permit = &onward.permit;
                 let upstream = onward.target.is_some().then_some(permit.upstream());
-                let cut = || self.exchange.as_ref().and_then(|exchange| exchange.leash.why());
+                let cut = || self.exchange.as_ref().and_then(|exchange| exchange.leash().why());
                 (
                     Some(permit.route()),
                     onward.failure.as_ref().or_else(cut),

@@ -170,7 +170,8 @@ async fn ended(holder: &Holder, bell: &Notify, clock: fn() -> UnixTime) -> Denia
 /// that future polls [`Leash::cut`] right after it: so nobody need be woken.
 #[derive(Default)]
 pub(super) struct Leash {
-    lasts: AtomicBool,
+    /// `next` has changed.
+    told: AtomicBool,
     next: Mutex<Option<Stay>>,
     why: OnceLock<Denial>,
 }
@@ -178,21 +179,21 @@ pub(super) struct Leash {
 impl Leash {
     /// From here on the request may be cut. What was said before no longer counts.
     pub(super) fn hold(&self, stay: Stay) {
-        *self.next.lock() = Some(stay);
-        self.lasts.store(true, Ordering::Relaxed);
+        self.tell(Some(stay));
     }
 
-    /// Another request begins on the same connection.
+    /// The request is over, and its connection goes on.
     pub(super) fn loosen(&self) {
-        drop(self.take());
+        self.tell(None);
     }
 
     /// Resolves when the request has to end.
     pub(super) async fn cut(&self) {
         let mut stay: Option<Pin<Box<dyn Future<Output = Denial> + Send>>> = None;
         let denial = poll_fn(|cx| {
-            if let Some(next) = self.take() {
-                stay = Some(Box::pin(next.over()));
+            if self.told.load(Ordering::Relaxed) {
+                self.told.store(false, Ordering::Relaxed);
+                stay = self.next.lock().take().map(|next| Box::pin(next.over()) as _);
             }
             stay.as_mut().map_or(Poll::Pending, |stay| stay.as_mut().poll(cx))
         });
@@ -208,12 +209,9 @@ impl Leash {
         self.why.get()
     }
 
-    fn take(&self) -> Option<Stay> {
-        if !self.lasts.load(Ordering::Relaxed) {
-            return None;
-        }
-        self.lasts.store(false, Ordering::Relaxed);
-        self.next.lock().take()
+    fn tell(&self, next: Option<Stay>) {
+        *self.next.lock() = next;
+        self.told.store(true, Ordering::Relaxed);
     }
 }
 

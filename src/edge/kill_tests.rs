@@ -1,24 +1,30 @@
 use super::*;
 use crate::domain::revocation::{Reason, Target};
+use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Waker};
 
-#[derive(Debug)]
-struct Nobody;
+/// Counts open streams.
+#[derive(Debug, Default)]
+struct Counted(AtomicUsize);
 
-impl EdgeEvents for Nobody {
+impl EdgeEvents for Counted {
     fn connection_opened(&self) {}
     fn connection_closed(&self) {}
     fn head_failed(&self) {}
     fn request_began(&self) {}
     fn request_ended(&self) {}
-    fn stream_opened(&self, _: Stream) {}
-    fn stream_closed(&self, _: Stream) {}
+    fn stream_opened(&self, _: Stream) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+    fn stream_closed(&self, _: Stream) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
     fn stream_cut(&self, _: &'static str) {}
     fn upstream_ejected(&self, _: &str) {}
 }
 
 fn registry() -> Arc<Registry> {
-    Registry::new(Arc::new(Nobody), || UnixTime(0))
+    Registry::new(Arc::new(Counted::default()), || UnixTime(0))
 }
 
 fn session(name: &str) -> Target {
@@ -87,9 +93,23 @@ fn a_request_of_which_nothing_was_said_is_never_cut() {
 }
 
 #[test]
-fn the_next_request_on_a_connection_begins_without_what_was_said_of_the_last() {
+fn a_request_that_is_over_is_no_longer_held_while_its_connection_goes_on() {
+    let counted = Arc::new(Counted::default());
+    let registry = Registry::new(Arc::clone(&counted) as _, || UnixTime(0));
     let leash = Leash::default();
-    leash.hold(Stay::new(Stream::Sse, None, &registry()));
-    leash.loosen();
-    assert!(leash.take().is_none());
+    let mut cut = std::pin::pin!(leash.cut());
+    let mut open_after = |told: &dyn Fn()| {
+        told();
+        assert!(cut.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        counted.0.load(Ordering::Relaxed)
+    };
+    let hold = || leash.hold(Stay::new(Stream::Sse, None, &registry));
+    assert_eq!(open_after(&hold), 1);
+    assert_eq!(open_after(&|| leash.loosen()), 0);
+    assert_eq!(open_after(&hold), 1, "the next request");
+    let gone_at_once = || {
+        hold();
+        leash.loosen();
+    };
+    assert_eq!(open_after(&gone_at_once), 0);
 }

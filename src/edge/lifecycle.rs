@@ -7,6 +7,7 @@ use super::kill::Registry;
 use super::listen::{serve, Front, Listener};
 use super::proxy::Proxy;
 use super::snapshot::Snapshot;
+use super::workers::Workers;
 use crate::domain::time::UnixTime;
 use crate::ports::EdgeEvents;
 use arc_swap::ArcSwap;
@@ -16,9 +17,10 @@ use pingora::proxy::{http_proxy, HttpProxy};
 use pingora::server::configuration::ServerConf;
 use std::fmt;
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -27,6 +29,7 @@ use tokio::task::JoinSet;
 const MAX_RETRIES: usize = 2;
 /// Between the last accept and the end of idle connections.
 const LAST_CALL: Duration = Duration::from_millis(500);
+/// Idle connections to backends, of each worker.
 const UPSTREAM_POOL: usize = 256;
 
 /// What the edge runs with; all of it needs a restart to change but the snapshot.
@@ -36,7 +39,6 @@ pub struct Edge {
     /// What revocations cut.
     pub registry: Arc<Registry>,
     pub listeners: Vec<Listener>,
-    pub threads: usize,
     pub clock: fn() -> UnixTime,
 }
 
@@ -58,14 +60,15 @@ pub struct Drain {
 
 impl Edge {
     /// Serves until `leave` resolves, then drains. `unready` is called the moment leaving begins.
-    pub async fn run(self, leave: impl Future<Output = Leave>, unready: impl FnOnce()) {
+    /// The `workers` outlive it: what requests left to be done still goes on there.
+    pub async fn run(self, workers: &Workers, leave: impl Future<Output = Leave>, unready: impl FnOnce()) {
         let draining = Arc::new(AtomicBool::new(false));
         let (stop_accepting, stopped) = watch::channel(false);
         let (finish, finishing) = watch::channel(false);
-        let front = self.front(Arc::clone(&draining), finishing);
+        let fronts = self.fronts(workers, &draining, &finishing);
         let mut serving = JoinSet::new();
         for listener in self.listeners {
-            serving.spawn(serve(listener, Arc::clone(&front), stopped.clone()));
+            serving.spawn(serve(listener, Arc::clone(&fronts), stopped.clone()));
         }
         let leave = leave.await;
         let drain = self.snapshot.load().drain;
@@ -81,32 +84,43 @@ impl Edge {
             return;
         }
         finish.send_replace(true);
-        front.proxy.http_cleanup().await;
+        for front in fronts.iter() {
+            front.proxy.http_cleanup().await;
+        }
         if tokio::time::timeout(drain.max, all_done).await.is_err() {
             tracing::warn!("connections were still open at the end of the drain and are cut");
         }
     }
 
-    fn front(&self, draining: Arc<AtomicBool>, shutdown: watch::Receiver<bool>) -> Arc<Front> {
-        let snapshot = Arc::clone(&self.snapshot);
-        let proxy = Proxy {
-            snapshot: Arc::clone(&snapshot),
-            events: Arc::clone(&self.events),
-            registry: Arc::clone(&self.registry),
-            connector: TransportConnector::new(None),
-            draining,
-            shutdown: shutdown.clone(),
-            clock: self.clock,
+    /// One for each worker, with connections to backends of its own.
+    fn fronts(
+        &self,
+        workers: &Workers,
+        draining: &Arc<AtomicBool>,
+        shutdown: &watch::Receiver<bool>,
+    ) -> Arc<[Arc<Front>]> {
+        let front = |runtime: &Handle| {
+            let proxy = Proxy {
+                snapshot: Arc::clone(&self.snapshot),
+                events: Arc::clone(&self.events),
+                registry: Arc::clone(&self.registry),
+                connector: TransportConnector::new(None),
+                draining: Arc::clone(draining),
+                shutdown: shutdown.clone(),
+                clock: self.clock,
+            };
+            let proxy: HttpProxy<Proxy> = http_proxy(&Arc::new(pingora_conf()), proxy);
+            let (snapshot, events) = (Arc::clone(&self.snapshot), Arc::clone(&self.events));
+            let (runtime, shutdown) = (runtime.clone(), shutdown.clone());
+            Arc::new(Front { proxy: Arc::new(proxy), snapshot, events, shutdown, runtime, open: AtomicUsize::new(0) })
         };
-        let proxy: HttpProxy<Proxy> = http_proxy(&Arc::new(pingora_conf(self.threads)), proxy);
-        let front = Front { proxy: Arc::new(proxy), snapshot, events: Arc::clone(&self.events), shutdown };
-        Arc::new(front)
+        workers.runtimes().map(front).collect()
     }
 }
 
-fn pingora_conf(threads: usize) -> ServerConf {
+fn pingora_conf() -> ServerConf {
     ServerConf {
-        threads,
+        threads: 1,
         max_retries: MAX_RETRIES,
         upstream_keepalive_pool_size: UPSTREAM_POOL,
         ..ServerConf::default()

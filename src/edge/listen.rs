@@ -13,15 +13,16 @@ use super::snapshot::Snapshot;
 use crate::config::settings::Listen;
 use crate::ports::EdgeEvents;
 use arc_swap::ArcSwap;
-use pingora::apps::ServerApp;
 use pingora::protocols::{Ssl, Stream, ALPN};
 use pingora::proxy::HttpProxy;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpSocket, UnixListener};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -34,13 +35,16 @@ const WIRE_ROOM: usize = 128 << 10;
 /// After an accept that failed for want of file descriptors or memory.
 const BREATH: Duration = Duration::from_millis(50);
 
-/// Everything a new connection needs.
+/// Everything a new connection needs, on one of the workers.
 pub(super) struct Front {
     pub(super) proxy: Arc<HttpProxy<Proxy>>,
     pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
     pub(super) events: Arc<dyn EdgeEvents>,
     /// Turns true when open connections should finish.
     pub(super) shutdown: watch::Receiver<bool>,
+    pub(super) runtime: Handle,
+    /// How many connections are open.
+    pub(super) open: AtomicUsize,
 }
 
 /// A bound listener.
@@ -71,31 +75,42 @@ impl Listener {
         }
     }
 
-    async fn accept(&self) -> io::Result<(Socket, Option<IpAddr>)> {
+    async fn accept(&self) -> io::Result<Accepted> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
                 // A response head must not wait for the acknowledgement of the one before.
                 stream.set_nodelay(true)?;
-                Ok((stream.into(), Some(peer.ip().to_canonical())))
+                Ok(Accepted::Tcp(stream.into_std()?, peer.ip().to_canonical()))
             }
-            Self::Unix(listener) => {
-                let (stream, _) = listener.accept().await?;
-                Ok((stream.into(), None))
-            }
+            Self::Unix(listener) => Ok(Accepted::Unix(listener.accept().await?.0.into_std()?)),
+        }
+    }
+}
+
+/// A connection of no runtime yet.
+enum Accepted {
+    Tcp(std::net::TcpStream, IpAddr),
+    Unix(std::os::unix::net::UnixStream),
+}
+
+impl Accepted {
+    /// On the runtime that asks.
+    fn enter(self) -> io::Result<(Socket, Option<IpAddr>)> {
+        match self {
+            Self::Tcp(stream, ip) => Ok((TcpStream::from_std(stream)?.into(), Some(ip))),
+            Self::Unix(stream) => Ok((UnixStream::from_std(stream)?.into(), None)),
         }
     }
 }
 
 /// Accepts until told to stop, then waits for the connections it accepted.
-pub(super) async fn serve(listener: Listener, front: Arc<Front>, mut stop: watch::Receiver<bool>) {
+pub(super) async fn serve(listener: Listener, fronts: Arc<[Arc<Front>]>, mut stop: watch::Receiver<bool>) {
     let mut open = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((socket, ip)) => {
-                    open.spawn(Arc::clone(&front).connection(socket, ip));
-                }
+                Ok(accepted) => hand_over(accepted, &fronts, &mut open),
                 Err(_) => tokio::time::sleep(BREATH).await,
             },
             Some(_) = open.join_next() => {}
@@ -103,11 +118,19 @@ pub(super) async fn serve(listener: Listener, front: Arc<Front>, mut stop: watch
         }
     }
     // What the kernel has accepted for us already would be reset with the listener.
-    while let Ok(Ok((socket, ip))) = tokio::time::timeout(Duration::ZERO, listener.accept()).await {
-        open.spawn(Arc::clone(&front).connection(socket, ip));
+    while let Ok(Ok(accepted)) = tokio::time::timeout(Duration::ZERO, listener.accept()).await {
+        hand_over(accepted, &fronts, &mut open);
     }
     drop(listener);
     while open.join_next().await.is_some() {}
+}
+
+/// To the worker with the fewest connections: where it is served is settled for as long as it lives.
+fn hand_over(accepted: Accepted, fronts: &[Arc<Front>], open: &mut JoinSet<()>) {
+    let fewest = fronts.iter().min_by_key(|front| front.open.load(Ordering::Relaxed));
+    if let Some(front) = fewest {
+        open.spawn_on(Open::at(front).serve(accepted), &front.runtime);
+    }
 }
 
 /// Resolves once `stop` is true, or nobody is left to say so.
@@ -115,10 +138,20 @@ async fn told(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-impl Front {
-    async fn connection(self: Arc<Self>, socket: Socket, ip: Option<IpAddr>) {
-        let _open = Open::new(&self.events);
-        let snapshot = self.snapshot.load_full();
+/// An open connection, counted for as long as it lives.
+struct Open(Arc<Front>);
+
+impl Open {
+    fn at(front: &Arc<Front>) -> Self {
+        front.open.fetch_add(1, Ordering::Relaxed);
+        front.events.connection_opened();
+        Self(Arc::clone(front))
+    }
+
+    async fn serve(self, accepted: Accepted) {
+        let front = &self.0;
+        let Ok((socket, ip)) = accepted.enter() else { return };
+        let snapshot = front.snapshot.load_full();
         let limits = snapshot.limits;
         let guarded = Guarded::new(
             socket,
@@ -126,15 +159,21 @@ impl Front {
                 within: limits.header_timeout,
                 bytes: limits.max_header.saturating_mul(2).saturating_add(WIRE_ROOM),
             },
-            Arc::clone(&self.events),
+            Arc::clone(&front.events),
         );
         // Silence, a stalled PROXY header and a stalled handshake all end here.
         let opened = tokio::time::timeout(limits.header_timeout, open(&snapshot, guarded, ip)).await;
         drop(snapshot);
         if let Ok(Some((stream, connection))) = opened {
-            let requests = Requests::new(Arc::clone(&self.proxy), connection, limits);
-            requests.process_new(stream, &self.shutdown).await;
+            Requests::new(Arc::clone(&front.proxy), connection, limits).serve(stream, &front.shutdown).await;
         }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        self.0.events.connection_closed();
     }
 }
 
@@ -179,21 +218,5 @@ fn bind_unix(path: &Path) -> io::Result<UnixListener> {
             UnixListener::bind(path)
         }
         bound => bound,
-    }
-}
-
-/// An open connection, counted for as long as it lives.
-struct Open<'e>(&'e Arc<dyn EdgeEvents>);
-
-impl<'e> Open<'e> {
-    fn new(events: &'e Arc<dyn EdgeEvents>) -> Self {
-        events.connection_opened();
-        Self(events)
-    }
-}
-
-impl Drop for Open<'_> {
-    fn drop(&mut self) {
-        self.0.connection_closed();
     }
 }

@@ -1,6 +1,6 @@
 //! The only room that sees Pingora: sockets in front, backends behind, and nothing decided in between.
 //!
-//! `listen` accepts connections and hands each to `guarded`, a stream with deadlines; Pingora parses requests on it,
+//! `listen` accepts connections and hands each to one of the `workers`, on `guarded`, a stream with deadlines; Pingora parses requests on it,
 //! and each runs within its `exchange`; `proxy` is Pingora's phases, each handing on to the pipeline; `journey` keeps
 //! the books of one request. What goes on for long is cut by `kill` when its credential ends.
 
@@ -27,3 +27,4 @@ pub mod tls;
 mod tunnel;
 pub mod upstream;
 mod websocket;
+pub mod workers;

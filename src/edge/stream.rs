@@ -4,7 +4,8 @@
 //! What this stream says to Pingora is what an HTTP/1 connection (`guarded`) says: an error of the client's side, after
 //! which an answer can still be given. Everything but reading is Pingora's own session.
 
-use super::deadline::{Alarm, Deadline};
+use super::deadline::Alarm;
+use super::exchange::Bounds;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::Stream as Messages;
@@ -26,7 +27,7 @@ use tokio::time::{sleep, Sleep};
 pub(super) struct H2Stream {
     inner: HttpSession,
     /// The backend's.
-    deadline: Arc<Deadline>,
+    bounds: Arc<Bounds>,
     alarm: Alarm,
     /// Between two pieces of the request body, counted only while Pingora waits for one: a backend that takes nothing is
     /// not the client's fault.
@@ -35,13 +36,13 @@ pub(super) struct H2Stream {
 }
 
 impl H2Stream {
-    pub(super) fn new(inner: HttpSession, deadline: Arc<Deadline>) -> Self {
-        Self { inner, deadline, alarm: Alarm::default(), patience: None, silence: None }
+    pub(super) fn new(inner: HttpSession, bounds: Arc<Bounds>) -> Self {
+        Self { inner, bounds, alarm: Alarm::default(), patience: None, silence: None }
     }
 
     /// Reads with `read`, while nobody is overdue.
     async fn read(&mut self, end: bool) -> Result<Option<Bytes>> {
-        let Self { inner, deadline, alarm, patience, silence } = self;
+        let Self { inner, bounds, alarm, patience, silence } = self;
         let waits_for_body = !end && !inner.is_body_done();
         let silent = async {
             match patience.filter(|_| waits_for_body) {
@@ -52,7 +53,7 @@ impl H2Stream {
         let read = tokio::select! {
             biased;
             read = inner.read_body_or_idle(end) => read,
-            () = poll_fn(|cx| alarm.poll(deadline, cx)) => Error::e_explain(ErrorType::ReadError, "the backend is overdue"),
+            () = poll_fn(|cx| alarm.poll(&bounds.deadline, cx)) => Error::e_explain(ErrorType::ReadError, "the backend is overdue"),
             () = silent => return Error::e_explain(ErrorType::ReadTimedout, "the request body stopped"),
         };
         *silence = None;

@@ -158,7 +158,8 @@ fn a_backend_that_makes_no_sense_is_a_502() {
 #[test]
 fn on_a_connection_that_went_stale_only_what_is_safe_is_sent_again() {
     let backend = Played::start();
-    let gate = Gate::start(&[&backend.upstream("app", ""), PUBLIC].concat());
+    // each thread keeps connections of its own
+    let gate = Gate::setup().server("threads = 1").start(&[&backend.upstream("app", ""), PUBLIC].concat());
     let address = gate.http;
     let ask = move |request: &'static str| std::thread::spawn(move || super::support::client::raw(address, request));
     let get = "GET / HTTP/1.1\r\nHost: app.test\r\n\r\n";
