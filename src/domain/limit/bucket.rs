@@ -126,6 +126,12 @@ impl Bucket {
         u32::try_from(room / self.interval).unwrap_or(u32::MAX)
     }
 
+    /// Until there are `least` tokens in a bucket that is full again in `reset`.
+    #[must_use]
+    pub fn lacks(self, reset: Micros, least: u32) -> Micros {
+        reset.saturating_add(self.interval.saturating_mul(u64::from(least))).saturating_sub(self.fill())
+    }
+
     /// Takes up to `want` tokens, and none if there are fewer than `least`.
     #[must_use]
     pub fn take(self, tat: Micros, now: Micros, (want, least): (u32, u32)) -> Taken {
@@ -133,9 +139,7 @@ impl Bucket {
         let tat = tat.clamp(now, now.saturating_add(self.fill()));
         let available = self.available(tat, now);
         if available < least {
-            let needed = tat.saturating_add(self.interval.saturating_mul(u64::from(least)));
-            let retry = needed.saturating_sub(now.saturating_add(self.fill()));
-            return Taken { granted: 0, remaining: available, tat, retry };
+            return Taken { granted: 0, remaining: available, tat, retry: self.lacks(tat - now, least) };
         }
         let granted = want.min(available);
         let tat = tat.saturating_add(self.interval.saturating_mul(u64::from(granted)));

@@ -211,7 +211,7 @@ impl Lease {
     }
 
     /// What the store said to a question of `sent`.
-    pub fn learn(&mut self, told: &Told, (sent, now): (Micros, Micros)) {
+    pub fn learn(&mut self, bucket: Bucket, told: &Told, (sent, now): (Micros, Micros)) {
         self.tat = sent.saturating_add(told.reset);
         self.heard = sent;
         self.spent = 0;
@@ -219,8 +219,10 @@ impl Lease {
         // a question that was under way when the store was given up told it nothing of what was spent since
         self.local = self.local.filter(|local| local.at > sent);
         self.refused = Refused::default();
-        if told.granted == 0 {
-            let enough = now.saturating_add(told.retry);
+        // Who finds that others were quicker to spend the last it had need not ask, either.
+        let retry = if told.granted == 0 { told.retry } else { bucket.lacks(told.reset, told.least) };
+        if retry > 0 {
+            let enough = now.saturating_add(retry);
             self.refused = Refused { until: enough.min(now.saturating_add(BELIEVED)), enough, cost: told.least };
         }
     }
@@ -237,6 +239,12 @@ impl Lease {
         }
         // together with older ones they are dropped when those are
         into.tokens = into.tokens.saturating_add(granted);
+    }
+
+    /// Whether the store has answered a question of then, or of later.
+    #[must_use]
+    pub fn was_told_since(&self, then: Micros) -> bool {
+        self.heard >= then
     }
 
     /// Forgets reservations and refusals: somebody has reset the bucket.

@@ -15,7 +15,7 @@ fn told(bucket: Bucket, tat: &mut Micros, now: Micros, (want, least): (u32, u32)
 fn holding(tokens: u32) -> Lease {
     let mut lease = Lease::default();
     let granted = Told { granted: tokens, remaining: 0, reset: 0, retry: 0, least: 1 };
-    lease.learn(&granted, (START, START));
+    lease.learn(BUCKET, &granted, (START, START));
     lease.keep(tokens, (START, START));
     lease
 }
@@ -57,10 +57,21 @@ fn a_reservation_whose_answer_came_late_is_worth_nothing() {
 fn a_refusal_is_remembered_and_asked_about_again_within_a_second() {
     let mut lease = Lease::default();
     let none = Told { granted: 0, remaining: 2, reset: 5, retry: 7_000_000, least: 3 };
-    lease.learn(&none, (START, START));
+    lease.learn(BUCKET, &none, (START, START));
     assert_eq!(lease.step(BUCKET, 3, START), Step::Refused(Standing { remaining: 0, until: 7_000_000 }));
     assert_eq!(lease.step(BUCKET, 2, START), Step::Ask, "what costs less may pass");
     assert_eq!(lease.step(BUCKET, 3, START + BELIEVED), Step::Ask);
+}
+
+#[test]
+fn after_the_last_token_nobody_asks_until_there_is_another() {
+    let mut lease = Lease::default();
+    let last = Told { granted: 2, remaining: 0, reset: BUCKET.fill(), retry: 0, least: 1 };
+    lease.learn(BUCKET, &last, (START, START));
+    lease.keep(2, (START, START));
+    assert!((0..2).all(|_| granted(lease.step(BUCKET, 1, START))));
+    assert_eq!(lease.step(BUCKET, 1, START), Step::Refused(Standing { remaining: 0, until: BUCKET.interval }));
+    assert_eq!(lease.step(BUCKET, 1, START + BUCKET.interval), Step::Ask);
 }
 
 #[test]
@@ -79,7 +90,11 @@ fn what_is_reserved_follows_what_is_spent() {
 fn shares_begin_empty_for_whoever_had_spent_and_with_one_for_whoever_had_not() {
     let away = Away { since: START, replicas: 3 };
     let mut known = Lease::default();
-    known.learn(&Told { granted: 1, remaining: 10, reset: 6_000_000, retry: 0, least: 1 }, (START - 1, START - 1));
+    known.learn(
+        BUCKET,
+        &Told { granted: 1, remaining: 10, reset: 6_000_000, retry: 0, least: 1 },
+        (START - 1, START - 1),
+    );
     assert!(!granted(known.step_alone(BUCKET, 1, START, away)));
     assert!(!granted(known.step_alone(BUCKET, 1, START + 3 * BUCKET.interval - 1, away)));
     assert!(granted(known.step_alone(BUCKET, 1, START + 3 * BUCKET.interval, away)));
@@ -108,7 +123,7 @@ fn a_dear_request_is_paid_off_before_the_next() {
 fn a_late_answer_does_not_forgive_what_was_spent_since_it_was_asked_for() {
     let mut lease = Lease::default();
     assert!(granted(lease.step_alone(BUCKET, 1, START + 10, Away { since: START + 5, replicas: 3 })));
-    lease.learn(&Told { granted: 1, remaining: 19, reset: 0, retry: 0, least: 1 }, (START, START + 20));
+    lease.learn(BUCKET, &Told { granted: 1, remaining: 19, reset: 0, retry: 0, least: 1 }, (START, START + 20));
     let next = Away { since: START + 30, replicas: 3 };
     assert!(!granted(lease.step_alone(BUCKET, 1, START + 30, next)));
 }
@@ -117,7 +132,11 @@ fn a_late_answer_does_not_forgive_what_was_spent_since_it_was_asked_for() {
 fn a_replica_without_company_goes_on_as_the_store_would() {
     let away = Away { since: START, replicas: 1 };
     let mut lease = Lease::default();
-    lease.learn(&Told { granted: 1, remaining: 7, reset: 13 * BUCKET.interval, retry: 0, least: 1 }, (START, START));
+    lease.learn(
+        BUCKET,
+        &Told { granted: 1, remaining: 7, reset: 13 * BUCKET.interval, retry: 0, least: 1 },
+        (START, START),
+    );
     assert_eq!((0..20).filter(|_| granted(lease.step_alone(BUCKET, 1, START, away))).count(), 7);
     let outage = Outage { began: START, ended: START + 1 };
     assert_eq!(lease.ahead(outage, START + 1), BUCKET.fill() - 1, "and tells what was spent meanwhile");
@@ -133,18 +152,22 @@ fn who_has_heard_of_nobody_is_not_alone_and_has_a_sixteenth() {
     assert!(!next(&mut stranger, 159_999) && next(&mut stranger, 160_000));
     let mut known = Lease::default();
     let told = Told { granted: 1, remaining: 0, reset: 5_000_000, retry: 0, least: 1 };
-    known.learn(&told, (START - 10, START - 5));
+    known.learn(BUCKET, &told, (START - 10, START - 5));
     assert!(!next(&mut known, 0), "another replica may have given out the rest");
 }
 
 #[test]
 fn time_without_a_store_fills_no_bucket() {
     let mut lease = Lease::default();
-    lease.learn(&Told { granted: 1, remaining: 0, reset: BUCKET.fill(), retry: 0, least: 1 }, (START, START));
+    lease.learn(BUCKET, &Told { granted: 1, remaining: 0, reset: BUCKET.fill(), retry: 0, least: 1 }, (START, START));
     let outage = Outage { began: START, ended: START + 60_000_000 };
     assert_eq!(lease.ahead(outage, outage.ended), BUCKET.fill());
     assert_eq!(lease.ahead(outage, outage.ended + 1_000_000), BUCKET.fill() - 1_000_000, "but time since does");
-    lease.learn(&Told { granted: 0, remaining: 0, reset: 5, retry: 9, least: 1 }, (outage.ended + 1, outage.ended + 1));
+    lease.learn(
+        BUCKET,
+        &Told { granted: 0, remaining: 0, reset: 5, retry: 9, least: 1 },
+        (outage.ended + 1, outage.ended + 1),
+    );
     assert_eq!(lease.ahead(outage, outage.ended + 2), 0, "it is told once");
 }
 
@@ -176,7 +199,7 @@ impl World {
         let batch = (self.bucket.burst / (8 * count)).max(1);
         let replica = &mut self.replicas[at];
         if let Some((sent, _, told)) = replica.answer.filter(|(_, arrives, _)| *arrives <= now) {
-            replica.lease.learn(&told, (sent, now));
+            replica.lease.learn(self.bucket, &told, (sent, now));
             replica.lease.keep(told.granted, (sent, now));
             replica.answer = None;
         }

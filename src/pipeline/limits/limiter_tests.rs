@@ -137,6 +137,17 @@ async fn two_thousand_at_once_on_three_replicas_get_the_burst_and_cost_few_quest
     assert!(rig.calls() < 200, "{} calls", rig.calls());
 }
 
+#[tokio::test]
+async fn a_crowd_does_not_wait_for_a_bucket_that_fills_quickly() {
+    let rig = Rig::new();
+    let quick = limit(Rate::per_second(1_000), 20);
+    let began = rig.clock.steady();
+    let got = rig.storm(3_000, &quick, "alice").await;
+    let most = 20.0 + (rig.clock.steady() - began).as_secs_f64() * 1_000.0;
+    assert!(got >= 20 && got as f64 <= most, "{got} of {most}");
+    assert!(rig.calls() <= 12, "two questions of each replica, and what it reserves ahead: {}", rig.calls());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_exact_none_is_over_and_none_is_lost() {
     let rig = Rig::new();
