@@ -1,20 +1,21 @@
 #!/usr/bin/env python3
 """What the gate costs: CPU, latency and memory of Doorward beside proxies that check nothing, and others that do.
 
-    make bench                          # builds, then runs this; seven rounds of five seconds for each contestant
+    make bench                          # builds, then runs this; seven rounds, five seconds of each for each contestant
     make bench ARGS='--quick'           # three rounds of two seconds
     make bench ARGS='--assert 1.10'     # fails when the bearer route costs more than that against bare Pingora
     make bench ARGS='--only Doorward --revocations 100000'   # the same routes with so much on the list of revocations
 
-One machine is never the same for two minutes, so absolute figures of two runs must not be compared. What can be
-compared is the ratio to bare Pingora *of the same round, forwarding the same request*: contestants take turns, each
-round yields one ratio a contestant, and the table shows the median ratio with its least and greatest. Whoever is sent a
-token or cookies is compared with bare Pingora that is sent them too; what the longer request costs alone, its row
-shows.
+One machine is never the same for two seconds, so absolute figures of two runs must not be compared. What can be
+compared is the ratio to bare Pingora *of the same round, forwarding the same request*: within a round contestants take
+turns of a tenth of a second, each round yields one ratio a contestant, and the table shows the median ratio with its least
+and greatest. Whoever is sent a token or cookies is compared with bare Pingora that is sent them too; what the longer
+request costs alone, its row shows.
 
 CPU per request is user plus system time of the whole process tree, as the kernel counts it, divided by the requests
 answered meanwhile. Everybody forwards to the same backend with the same number of threads, keeps connections alive on
-both sides, and, bare Pingora apart, writes one access log line a request to a file.
+both sides, and, bare Pingora apart, writes one access log line a request to a file. Requests a second and latencies are
+those of one load before the rounds, under which a contestant has the machine to itself.
 """
 
 import argparse
@@ -29,7 +30,7 @@ import tempfile
 import time
 
 import contestants
-from load import Failure, Machine, stolen, wrk
+from load import Failure, Load, Machine, in_turns, stolen
 
 BEARER = "Doorward bearer"
 
@@ -62,14 +63,15 @@ def compare(args, machine):
         one.prove()
         time.sleep(1)
         one.idle_kib = one.process.memory_kib()
-        wrk(one.url, args.connections, args.warm_up, one.headers, machine)
+        one.alone = load(one, args, machine, args.alone).result()
 
     stolen_before, ticks_before = stolen()
     for number in range(args.rounds):
         print(f"round {number + 1} of {args.rounds}", file=sys.stderr, flush=True)
-        # There and back: neighbours stay neighbours, and nobody is always first.
-        for one in field if number % 2 == 0 else reversed(field):
-            one.rounds.append(measure(one, args, machine))
+        loads = [(one.process, load(one, args, machine, args.seconds * len(field))) for one in field]
+        for one, cost in zip(field, in_turns(loads)):
+            one.rounds.append(cost)
+            one.process.forget_output()
     for one in field:
         one.loaded_kib = one.process.memory_kib()
     stolen_after, ticks_after = stolen()
@@ -77,12 +79,8 @@ def compare(args, machine):
     return summary(args, field, left_out) | {"stolen": lost}
 
 
-def measure(one, args, machine):
-    before = one.process.cpu_seconds()
-    answered = wrk(one.url, args.connections, args.seconds, one.headers, machine)
-    spent = one.process.cpu_seconds() - before
-    one.process.forget_output()
-    return answered | {"cpu_us": spent / answered["requests"] * 1e6}
+def load(one, args, machine, seconds):
+    return Load(machine, one.url, one.headers, args.connections, seconds)
 
 
 def summary(args, field, left_out):
@@ -94,11 +92,10 @@ def summary(args, field, left_out):
         row = {"name": one.name, "ratio": statistics.median(ratios), "ratio_min": min(ratios), "ratio_max": max(ratios)}
         # Others on the machine can only add to what a request costs: the least is the least disturbed.
         row["best"] = min(each["cpu_us"] for each in one.rounds) / min(each["cpu_us"] for each in baseline.rounds)
-        for key in ("cpu_us", "requests_per_second", "p50_ms", "p99_ms"):
-            row[key] = statistics.median(each[key] for each in one.rounds)
-        row |= {"start_ms": one.start_ms, "idle_mib": one.idle_kib / 1024, "loaded_mib": one.loaded_kib / 1024}
+        row["cpu_us"] = statistics.median(each["cpu_us"] for each in one.rounds)
+        row |= one.alone | {"start_ms": one.start_ms, "idle_mib": one.idle_kib / 1024, "loaded_mib": one.loaded_kib / 1024}
         rows.append(row | {"rounds": one.rounds})
-    settings = {key: getattr(args, key) for key in ("rounds", "seconds", "connections", "threads", "pin")}
+    settings = {key: getattr(args, key) for key in ("rounds", "seconds", "alone", "connections", "threads", "pin")}
     return {"settings": settings, "profile": args.bin_dir.name, "left_out": left_out, "contestants": rows}
 
 
@@ -112,8 +109,8 @@ def print_table(report):
         print(f"{row['name']:{wide}} {row['cpu_us']:8.2f} us {ratio:>26} {row['best']:6.3f} "
               f"{row['requests_per_second']:7.0f} {row['p50_ms']:6.2f} ms {row['p99_ms']:6.2f} ms "
               f"{row['idle_mib']:5.1f} MiB {row['loaded_mib']:5.1f} MiB {row['start_ms']:4.0f} ms")
-    print("\nMedians over the rounds; a ratio is taken within a round. best: least CPU per request of any round, against "
-          "bare's least.\nidle: resident memory before the first load; start: spawned until the first answer arrived, "
+    print("\nCPU: medians over the rounds; a ratio is taken within a round. best: least CPU per request of any round, against "
+          "bare's least.\nreq/s, p50, p99: with the machine to itself. idle: resident memory before the first load; start: spawned until the first answer arrived, "
           "median of three.")
     if report["stolen"] > 0.05:
         print(f"The hypervisor gave {report['stolen']:.0%} of this machine's time to others meanwhile: expect spread.")
@@ -141,8 +138,8 @@ def arguments():
     parser.add_argument("--bin-dir", type=pathlib.Path, default=pathlib.Path("target/release"), metavar="DIR",
                         help="where doorward and examples/ were built (%(default)s)")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=int, default=5, help="of load for each contestant in each round")
-    parser.add_argument("--warm-up", type=int, default=2, metavar="SECONDS")
+    parser.add_argument("--seconds", type=int, default=5, help="of load for each contestant in each round, in turns")
+    parser.add_argument("--alone", type=int, default=5, metavar="SECONDS", help="of load for each before the rounds")
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--threads", type=int, default=1, help="of every proxy")
     parser.add_argument("--only", nargs="+", metavar="WORD", help="contestants whose name has one of these words")
@@ -156,7 +153,7 @@ def arguments():
     parser.add_argument("--json", type=pathlib.Path, default=pathlib.Path("target/bench.json"), metavar="FILE")
     args = parser.parse_args()
     if args.quick:
-        args.rounds, args.seconds, args.warm_up = 3, 2, 1
+        args.rounds, args.seconds, args.alone = 3, 2, 2
     return args
 
 

@@ -1,19 +1,18 @@
 #!/usr/bin/env python3
 """What a limit costs a request, what it asks of Redis, and whether it holds over three replicas.
 
-    make bench-limits                           # nine pairs of rounds, then five floods of 2000 requests; fails when a
+    make bench-limits                           # nine rounds, then five floods of 2000 requests; fails when a
                                                 # limit costs more than 3 % of CPU or 0.02 scripts a request
     make bench-limits ARGS='--assert 1.05'      # the same with another ratio of CPU
     make bench-limits ARGS='--quick --no-assert'        # three short pairs, two floods: too few to judge by
     make bench-limits ARGS='--users 100 --no-assert'    # the same load from fewer, so each of them comes more often
 
-First part. A thousand callers ask one replica after the other, first on a route with a limit that nobody reaches, then
-on the same route without one, or the other way round. Each pair of rounds yields one ratio of CPU per request; the
-median counts. Commands are those that Redis has counted during the limited round less those of the other one: what
-replicas ask of it for other reasons is in both. What is asserted is scripts: each is one command that a replica sends, and
-several callers' questions share one. With what scripts call there are more, which is printed beside it and asserted
-nowhere: it is work for Redis, and no round trip. How often the store is asked depends on how often a caller comes, so that
-is printed, too.
+First part. A thousand callers ask one replica after the other on a route with a limit that nobody reaches, and on the same
+route without one, in turns of a tenth of a second. Each round yields one ratio of CPU per request; the median counts.
+Commands are all that Redis has counted meanwhile, what replicas ask of it for other reasons included. What is asserted is
+scripts: each is one command that a replica sends, and several callers' questions share one. With what scripts call there
+are more, which is printed beside it and asserted nowhere: it is work for Redis, and no round trip. How often the store is
+asked depends on how often a caller comes, so that is printed, too.
 
 Second part. One user sends 2000 requests at once over 2000 open connections to three replicas. At most
 `burst + time x rate + max(2, rate x 1 s)` may be let through, the time from the first request until the last answer;
@@ -32,7 +31,7 @@ import tempfile
 import time
 
 from fleet import HOST, REPLICAS, Fleet, Line, command_counts, token
-from load import Failure, Machine, first_answer, free_port, stolen, wrk
+from load import Failure, Load, Machine, first_answer, free_port, in_turns, stolen
 from sockets import raise_limits
 
 FREE, LIMITED, STRICT = "/free/item", "/limited/item", "/strict/item"
@@ -124,39 +123,30 @@ def measured(args, machine):
 
 def cost(args, machine, fleet):
     """CPU per request with a limit against without, and what the limit asked of Redis."""
-    rounds = Rounds(args, machine, fleet)
-    print(f"{args.pairs} pairs of {args.seconds} s each, {args.users} callers, {args.connections} connections, "
+    script = callers(machine, args.users)
+    print(f"{args.rounds} rounds of {args.seconds} s for each route, {args.users} callers, {args.connections} connections, "
           f"{REPLICAS} replicas with {args.threads} thread(s), {'pinned' if machine.pinned else 'not pinned'}")
     for gate in fleet.gates:
         for path in (FREE, LIMITED):
             prove(gate, path)
-            rounds.load(gate, path, args.warm_up)
-    pairs = []
-    for number in range(args.pairs):
-        print(f"pair {number + 1} of {args.pairs}", file=sys.stderr, flush=True)
+            load(args, machine, gate, path, args.warm_up, script).result()
+    rounds = []
+    for number in range(args.rounds):
+        print(f"round {number + 1} of {args.rounds}", file=sys.stderr, flush=True)
         gate = fleet.gates[number % REPLICAS]
+        counted = asyncio.run(command_counts(fleet.redis))
         # Nobody is always first.
-        order = (FREE, LIMITED) if number % 2 == 0 else (LIMITED, FREE)
-        pairs.append({path: rounds.load(gate, path, args.seconds) for path in order})
-    return summary(args, pairs)
-
-
-class Rounds:
-    """Load on one replica at a time, and what it cost there and in Redis."""
-
-    def __init__(self, args, machine, fleet):
-        self.machine, self.redis, self.connections = machine, fleet.redis, args.connections
-        self.script = callers(machine, args.users)
-
-    def load(self, gate, path, seconds):
-        counted, spent = asyncio.run(command_counts(self.redis)), gate.process.cpu_seconds()
-        url = f"http://127.0.0.1:{gate.port}{path}"
-        answered = wrk(url, self.connections, seconds, {"Host": HOST}, self.machine, self.script)
-        spent = gate.process.cpu_seconds() - spent
-        commands = asyncio.run(command_counts(self.redis))
+        paths = (FREE, LIMITED) if number % 2 == 0 else (LIMITED, FREE)
+        loads = [(gate.process, load(args, machine, gate, path, 2 * args.seconds, script)) for path in paths]
+        costs = dict(zip(paths, in_turns(loads)))
+        commands = asyncio.run(command_counts(fleet.redis))
         gate.process.forget_output()
-        more = {name: count - counted.get(name, 0) for name, count in commands.items()}
-        return answered | {"cpu_us": spent / answered["requests"] * 1e6, "commands": more}
+        rounds.append(costs | {"commands": {name: count - counted.get(name, 0) for name, count in commands.items()}})
+    return summary(args, rounds)
+
+
+def load(args, machine, gate, path, seconds, script):
+    return Load(machine, f"http://127.0.0.1:{gate.port}{path}", {"Host": HOST}, args.connections, seconds, script)
 
 
 def callers(machine, users):
@@ -195,29 +185,23 @@ async def ask_once(gate, path, headers):
     return status, line.head
 
 
-def summary(args, pairs):
-    ratios = [pair[LIMITED]["cpu_us"] / pair[FREE]["cpu_us"] for pair in pairs]
-    requests = sum(pair[LIMITED]["requests"] for pair in pairs)
-    asked = {}
-    for pair in pairs:
-        for name in pair[LIMITED]["commands"]:
-            more = pair[LIMITED]["commands"][name] - pair[FREE]["commands"].get(name, 0)
-            asked[name] = asked.get(name, 0) + more
+def summary(args, rounds):
+    ratios = [each[LIMITED]["cpu_us"] / each[FREE]["cpu_us"] for each in rounds]
+    requests = sum(each[LIMITED]["requests"] for each in rounds)
+    scripts = sum(each["commands"].get("evalsha", 0) for each in rounds)
     figures = {"ratio": statistics.median(ratios), "ratio_min": min(ratios), "ratio_max": max(ratios),
-               "scripts_per_request": asked.get("evalsha", 0) / requests,
-               "commands_per_request": sum(asked.values()) / requests}
-    print(f"\n{'':15} {'CPU/request':>11} {'req/s':>7} {'p50':>9} {'p99':>9}")
+               "scripts_per_request": scripts / requests,
+               "commands_per_request": sum(sum(each["commands"].values()) for each in rounds) / requests,
+               # while it is their turn
+               "caller_requests_per_second": requests / (len(rounds) * args.seconds) / args.users}
     for name, path in (("without a limit", FREE), ("with one", LIMITED)):
-        row = {key: statistics.median(pair[path][key] for pair in pairs)
-               for key in ("cpu_us", "requests_per_second", "p50_ms", "p99_ms")}
-        print(f"{name:15} {row['cpu_us']:8.2f} us {row['requests_per_second']:7.0f} {row['p50_ms']:6.2f} ms "
-              f"{row['p99_ms']:6.2f} ms")
-        figures[name] = row
-    each = figures["with one"]["requests_per_second"] / args.users
+        figures[name] = statistics.median(each[path]["cpu_us"] for each in rounds)
+        print(f"{name:15} {figures[name]:8.2f} us of CPU a request")
     print(f"ratio {figures['ratio']:.3f} ({figures['ratio_min']:.3f}..{figures['ratio_max']:.3f}); Redis ran "
           f"{figures['scripts_per_request']:.4f} scripts a request (less than {MOST_SCRIPTS} is asserted), counted with the "
-          f"commands they call {figures['commands_per_request']:.4f}; a caller came {each:.1f} times a second")
-    return figures | {"caller_requests_per_second": each, "pairs": pairs}
+          f"commands they call {figures['commands_per_request']:.4f}; a caller came "
+          f"{figures['caller_requests_per_second']:.1f} times a second")
+    return figures | {"rounds": rounds}
 
 
 async def flood(args, fleet, number):
@@ -252,15 +236,15 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bin-dir", type=pathlib.Path, default=pathlib.Path("target/release"), metavar="DIR",
                         help="where doorward and examples/ were built (%(default)s)")
-    parser.add_argument("--pairs", type=int, default=9, help="of rounds, with and without a limit (%(default)s)")
-    parser.add_argument("--seconds", type=int, default=5, help="of each round (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=9, help="each with and without a limit, in turns (%(default)s)")
+    parser.add_argument("--seconds", type=int, default=5, help="of load on each route in a round (%(default)s)")
     parser.add_argument("--warm-up", type=int, default=2, metavar="SECONDS")
     parser.add_argument("--users", type=int, default=1000, help="who ask in turn (%(default)s)")
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--threads", type=int, default=1, help="of every gate")
     parser.add_argument("--floods", type=int, default=5, help="each of another user (%(default)s)")
     parser.add_argument("--requests", type=int, default=2000, help="of one flood (%(default)s)")
-    parser.add_argument("--quick", action="store_true", help="three pairs of two seconds, two floods")
+    parser.add_argument("--quick", action="store_true", help="three rounds of two seconds, two floods")
     parser.add_argument("--no-pin", dest="pin", action="store_false",
                         help="let gates, Redis, backend and load generator share all CPUs")
     parser.add_argument("--assert", type=float, dest="limit", metavar="RATIO", nargs="?", const=MOST_RATIO,
@@ -270,7 +254,7 @@ def arguments():
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", default=pathlib.Path("target/bench-limits.json"))
     args = parser.parse_args()
     if args.quick:
-        args.pairs, args.seconds, args.floods = 3, 2, 2
+        args.rounds, args.seconds, args.floods = 3, 2, 2
     return args
 
 

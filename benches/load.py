@@ -11,6 +11,8 @@ import time
 
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
+# Of a load among others, and until what it left under way is done, in seconds.
+TURN, SETTLE = 0.1, 0.005
 
 
 class Failure(Exception):
@@ -83,15 +85,15 @@ class Process:
             raise Failure("\n".join([f"{self.name} ended with exit code {self.child.returncode}:", *last]))
 
     def cpu_seconds(self):
-        """User and system time so far, of all threads and of all children."""
+        """User and system time so far, of all threads and of all children; to the microsecond, where ticks are ten
+        milliseconds."""
         self.must_live()
-        ticks = 0
+        nanoseconds = 0
         for pid in self._tree():
-            with open(f"/proc/{pid}/stat") as stat:
-                # The name, in parentheses, may hold spaces; utime and stime are fields 14 and 15.
-                fields = stat.read().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-        return ticks / os.sysconf("SC_CLK_TCK")
+            for thread in os.listdir(f"/proc/{pid}/task"):
+                with open(f"/proc/{pid}/task/{thread}/schedstat") as ran:
+                    nanoseconds += int(ran.read().split()[0])
+        return nanoseconds / 1e9
 
     def memory_kib(self):
         """Resident memory of the whole tree; pages that processes share count in each."""
@@ -113,30 +115,72 @@ class Process:
         return found
 
 
-def wrk(url, connections, seconds, headers, machine, script=None):
-    """One round of load: requests answered, their rate and latencies. An answer that is no 2xx voids the round.
+class Load:
+    """wrk on one URL: it begins at once, and ends by itself after so many seconds. An answer that is no 2xx voids it.
 
     `script`, in Lua, decides what each request is."""
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "10s"]
-    for name, value in headers.items():
-        command += ["-H", f"{name}: {value}"]
-    if script:
-        command += ["-s", str(script)]
-    ran = subprocess.run([*command, url], capture_output=True, text=True,
-                         preexec_fn=lambda: os.sched_setaffinity(0, machine.load_cpus))
-    printed = ran.stdout
-    requests = re.search(r"(\d+) requests in", printed)
-    if ran.returncode != 0 or not requests or int(requests[1]) == 0:
-        raise Failure(f"wrk {url} failed:\n{printed}{ran.stderr}")
-    for trouble in ("Non-2xx", "Socket errors"):
-        if trouble in printed:
-            raise Failure(f"{url}: {next(line for line in printed.splitlines() if trouble in line).strip()}")
-    return {
-        "requests": int(requests[1]),
-        "requests_per_second": float(re.search(r"Requests/sec:\s+([\d.]+)", printed)[1]),
-        "p50_ms": milliseconds(re.search(r"^ +50% +(\S+)", printed, re.M)[1]),
-        "p99_ms": milliseconds(re.search(r"^ +99% +(\S+)", printed, re.M)[1]),
-    }
+
+    def __init__(self, machine, url, headers, connections, seconds, script=None):
+        self.url = url
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "10s"]
+        for name, value in headers.items():
+            command += ["-H", f"{name}: {value}"]
+        if script:
+            command += ["-s", str(script)]
+
+        def before_exec():
+            os.sched_setaffinity(0, machine.load_cpus)
+            # One that is held would wait for ever for a bench that was killed.
+            LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+        self.child = subprocess.Popen([*command, url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                      preexec_fn=before_exec)
+
+    def runs(self):
+        return self.child.poll() is None
+
+    def hold(self):
+        self.child.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        self.child.send_signal(signal.SIGCONT)
+
+    def result(self):
+        """Requests answered, their rate and latencies; those say nothing of a load that was held."""
+        printed, complaints = self.child.communicate()
+        requests = re.search(r"(\d+) requests in", printed)
+        if self.child.returncode != 0 or not requests or int(requests[1]) == 0:
+            raise Failure(f"wrk {self.url} failed:\n{printed}{complaints}")
+        for trouble in ("Non-2xx", "Socket errors"):
+            if trouble in printed:
+                raise Failure(f"{self.url}: {next(line for line in printed.splitlines() if trouble in line).strip()}")
+        return {
+            "requests": int(requests[1]),
+            "requests_per_second": float(re.search(r"Requests/sec:\s+([\d.]+)", printed)[1]),
+            "p50_ms": milliseconds(re.search(r"^ +50% +(\S+)", printed, re.M)[1]),
+            "p99_ms": milliseconds(re.search(r"^ +99% +(\S+)", printed, re.M)[1]),
+        }
+
+
+def in_turns(loads):
+    """Pairs of a process and the load on it, one of them at a time for a tenth of a second, until all have ended. For each
+    the requests answered, and the microseconds of CPU that each cost its process.
+
+    A shared machine is faster in one second and slower in the next: what is compared has to happen in the same."""
+    spent = [0.0] * len(loads)
+    for _, load in loads:
+        load.hold()
+    while any(load.runs() for _, load in loads):
+        for at, (process, load) in enumerate(loads):
+            if load.runs():
+                before = process.cpu_seconds()
+                load.go_on()
+                time.sleep(TURN)
+                load.hold()
+                time.sleep(SETTLE)
+                spent[at] += process.cpu_seconds() - before
+    answered = [load.result()["requests"] for _, load in loads]
+    return [{"requests": count, "cpu_us": cpu / count * 1e6} for count, cpu in zip(answered, spent)]
 
 
 def milliseconds(typed):
