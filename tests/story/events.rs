@@ -8,7 +8,7 @@ use super::support::{h2, people, PATIENCE};
 use http::Request;
 use std::time::Instant;
 
-const SHORT: &str = "[session]\nidle_timeout = \"4s\"\nwarn_before = \"2s\"\n[tokens]\naccess_ttl = \"4s\"\n";
+const SHORT: &str = "[session]\nidle_timeout = \"8s\"\nwarn_before = \"4s\"\n[tokens]\naccess_ttl = \"8s\"\n";
 const OPEN: &str = "doorward_streams_open{kind=\"sse\"}";
 
 /// A page that waits.
@@ -71,7 +71,7 @@ fn a_page_is_warned_before_the_end_and_its_waiting_puts_nothing_off() {
     let warning = page.event().unwrap();
     let data = warning.strip_prefix("session_expiring\ndata: ").unwrap_or_else(|| panic!("{warning}"));
     let left: serde_json::Value = serde_json::from_str(data.trim()).unwrap();
-    assert!(left["idle_in"].as_u64().unwrap() <= 2 && left["expires_in"].as_u64().unwrap() > 3600, "{left}");
+    assert!(left["idle_in"].as_u64().unwrap() <= 4 && left["expires_in"].as_u64().unwrap() > 3600, "{left}");
     assert_eq!(page.event().as_deref(), Some("session_ended\ndata: {\"code\":\"session_expired\"}\n\n"));
     assert_eq!(page.event(), None);
     becomes(&gate, "doorward_streams_cut_total{reason=\"session_expired\"}", 1.0);

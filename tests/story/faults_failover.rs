@@ -6,7 +6,7 @@ use super::support::browser::Browser;
 use super::support::eventually;
 use super::support::gate::Gate;
 use super::support::issuer::{self, HS256};
-use super::support::operator::{api, succeed, TOKEN};
+use super::support::operator::{api, insist, TOKEN};
 use super::support::people::{Fleet, LOCAL, ROUTES};
 use super::support::redis::Redis;
 use super::support::redis_many::{Cluster, Watched};
@@ -37,7 +37,7 @@ fn a_failover<'s>(store: &str, primary: impl FnOnce() -> &'s mut Redis) {
     let banned = issuer::token(&issuer::claims(ISSUER, "banned"), HS256);
     let is_shut_out =
         |gate: &Gate| assert_eq!(gate.get_as("/app/x", &banned).verdict(), "403 user_blocked", "accepted again");
-    let said = succeed(one, &["user", "block", "banned"]);
+    let said = insist(one, &["user", "block", "banned"]);
     assert!(said.starts_with("in force at 2 of 2 replicas"), "{said}");
     let primary = primary();
     let (written, _) = primary.replicated();

@@ -4,7 +4,7 @@ use super::support::backend::{bytes, held, text, Backend};
 use super::support::gate::Gate;
 use super::support::issuer::{self, HS256, SECRET};
 use super::support::played::Played;
-use super::support::{tls, PATIENCE};
+use super::support::{eventually, tls, PATIENCE};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use std::io::{Read, Write};
@@ -85,7 +85,7 @@ fn a_backend_that_hangs_is_left_alone_while_another_serves() {
     let hung = Backend::answering(held(wait, text("", "late")));
     let backend = Backend::answering(text("", "ok"));
     let urls = format!("urls = [\"http://{}\", \"http://{}\"]", hung.address, backend.address);
-    let table = format!("[[upstream]]\nname = \"app\"\n{urls}\nread_timeout = \"200ms\"\n\n");
+    let table = format!("[[upstream]]\nname = \"app\"\n{urls}\nread_timeout = \"2s\"\n\n");
     let gate = Gate::start(&[table.as_str(), PUBLIC].concat());
     let mut late = 0;
     while gate.metric(EJECTED) < 1.0 {
@@ -98,6 +98,7 @@ fn a_backend_that_hangs_is_left_alone_while_another_serves() {
     for _ in 0..10 {
         assert_eq!(gate.get("/", "").text(), "ok");
     }
+    eventually("it reads what it was sent", || hung.seen().len() >= 3);
     assert_eq!(hung.seen().len(), 3);
 }
 
@@ -141,6 +142,7 @@ fn a_backend_that_takes_too_long_is_a_504() {
     let url = format!("http://{}", backend.address);
     let gate = Gate::start(&[upstream(&url, "read_timeout = \"300ms\"").as_str(), PUBLIC].concat());
     assert_eq!(gate.get("/", "").verdict(), "504 upstream_timeout");
+    eventually("it reads what it was sent", || !backend.seen().is_empty());
     assert_eq!(backend.seen().len(), 1);
 }
 

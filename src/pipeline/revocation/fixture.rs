@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 pub(crate) const LONGEST_TOKEN: Duration = Duration::from_hours(12);
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The real clock, set forward on demand.
 #[derive(Debug)]

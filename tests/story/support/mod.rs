@@ -21,7 +21,7 @@ pub(crate) mod tls;
 use std::time::{Duration, Instant};
 
 /// After this long whatever is waited for does not come. Far beyond what anything takes, even on a starved machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Asks again until it is so.
 pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
