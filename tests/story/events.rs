@@ -4,9 +4,8 @@ use super::support::backend::Backend;
 use super::support::browser::{json, Browser, SCRIPT};
 use super::support::client::Client;
 use super::support::gate::Gate;
-use super::support::{h2, people, PATIENCE};
+use super::support::{eventually, h2, people};
 use http::Request;
-use std::time::Instant;
 
 const SHORT: &str = "[session]\nidle_timeout = \"8s\"\nwarn_before = \"4s\"\n[tokens]\naccess_ttl = \"8s\"\n";
 const OPEN: &str = "doorward_streams_open{kind=\"sse\"}";
@@ -36,11 +35,7 @@ impl Page {
 }
 
 fn becomes(gate: &Gate, series: &str, value: f64) {
-    let until = Instant::now() + PATIENCE;
-    while (gate.metric(series) - value).abs() > 0.5 {
-        assert!(Instant::now() < until, "{series} never became {value}");
-        std::thread::yield_now();
-    }
+    eventually(series, || (gate.metric(series) - value).abs() < 0.5);
 }
 
 #[test]

@@ -4,11 +4,10 @@ use super::support::backend::{bytes, held, text, Backend};
 use super::support::gate::Gate;
 use super::support::issuer::{self, HS256, SECRET};
 use super::support::played::Played;
-use super::support::{eventually, tls, PATIENCE};
+use super::support::{eventually, nowhere, tls, PATIENCE};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
 use std::sync::mpsc::channel;
 
@@ -20,11 +19,6 @@ const POST: &str = "POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: 4\r\n\r
 
 fn upstream(url: &str, keys: &str) -> String {
     format!("[[upstream]]\nname = \"app\"\nurl = {url:?}\n{keys}\n\n")
-}
-
-/// An address nobody listens at.
-fn nowhere() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 #[test]
