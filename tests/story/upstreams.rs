@@ -1,6 +1,7 @@
 //! Backends of every kind, and what becomes of a request when one is slow, gone, or not who it should be.
 
 use super::support::backend::{bytes, held, text, Backend};
+use super::support::client::Client;
 use super::support::gate::Gate;
 use super::support::issuer::{self, HS256, SECRET};
 use super::support::played::Played;
@@ -102,10 +103,11 @@ fn what_is_known_of_backends_outlives_a_reload() {
     let urls = format!("urls = [\"http://{}\", \"http://{}\"]", nowhere(), backend.address);
     let table = format!("[[upstream]]\nname = \"app\"\n{urls}\n\n");
     let gate = Gate::start(&[table.as_str(), PUBLIC].concat());
-    let mut asked = 0;
-    // once a request is accounted for, its connection is idle again
+    let (mut client, mut asked) = (Client::connect(gate.http), 0);
+    // once a request is accounted for, its connection is idle again; a client that has gone by then may end both
     let mut ask = |path: &str| {
-        assert_eq!(gate.get(path, "").status, 200);
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: app.test\r\n\r\n"));
+        assert_eq!(client.receive().unwrap().status, 200);
         asked += 1;
         gate.accounted(asked);
         backend.last().connection
@@ -155,25 +157,27 @@ fn a_backend_that_makes_no_sense_is_a_502() {
 fn on_a_connection_that_went_stale_only_what_is_safe_is_sent_again() {
     let backend = Played::start();
     let gate = Gate::start(&[&backend.upstream("app", ""), PUBLIC].concat());
-    let address = gate.http;
-    let ask = move |request: &'static str| std::thread::spawn(move || super::support::client::raw(address, request));
+    let mut client = Client::connect(gate.http);
     let get = "GET / HTTP/1.1\r\nHost: app.test\r\n\r\n";
-    let first = ask(get);
+    client.send(get);
     let mut kept = backend.next();
     kept.head();
     kept.say(OK);
-    assert_eq!(first.join().unwrap().status, 200);
-    let again = ask(get);
+    assert_eq!(client.receive().unwrap().status, 200);
+    // by then its connection is idle
+    gate.accounted(1);
+    client.send(get);
     kept.head();
     drop(kept);
     let mut fresh = backend.next();
     fresh.head();
     fresh.say(OK);
-    assert_eq!(again.join().unwrap().status, 200);
-    let post = ask(POST);
+    assert_eq!(client.receive().unwrap().status, 200);
+    gate.accounted(2);
+    client.send(POST);
     fresh.until("body");
     drop(fresh);
-    assert_eq!(post.join().unwrap().verdict(), "502 upstream_error");
+    assert_eq!(client.receive().unwrap().verdict(), "502 upstream_error");
     assert!(backend.is_unknown(), "a POST that may have been done was sent again");
 }
 
