@@ -13,9 +13,12 @@ use super::support::redis_many::{Cluster, Watched};
 
 const ISSUER: &str = "https://issuer.test";
 
+/// A session asks for a renewal again and again until there is a store, which is more than one may.
 fn fleet(store: &str) -> Fleet {
     let issuer = issuer::table("main", ISSUER, "secret = \"env:SECRET\"");
-    let fleet = Fleet::start(2, &[LOCAL, &issuer, store, &Backend::echo().upstream("app"), ROUTES]);
+    let flood = ["refresh.family", "refresh.user"].map(|name| format!("[[limit]]\nname = {name:?}\nshadow = true\n\n"));
+    let flood = flood.concat();
+    let fleet = Fleet::start(2, &[LOCAL, &issuer, store, &Backend::echo().upstream("app"), ROUTES, &flood]);
     fleet.gates.iter().for_each(is_ready);
     fleet
 }

@@ -26,7 +26,7 @@ impl Watched {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("sentinel.conf");
         let watch = format!(
-            "sentinel monitor main 127.0.0.1 {} 1\nsentinel down-after-milliseconds main 2000\n\
+            "sentinel monitor main 127.0.0.1 {} 1\nsentinel down-after-milliseconds main 500\n\
              sentinel failover-timeout main 2000\n",
             primary.port()
         );
@@ -45,7 +45,7 @@ impl Watched {
 impl Cluster {
     pub(crate) fn start() -> Self {
         let arguments =
-            ["--cluster-enabled", "yes", "--cluster-node-timeout", "5000", "--repl-diskless-sync-delay", "0"];
+            ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0"];
         let nodes: Vec<Redis> = (0..6).map(|_| Redis::start_with(&arguments)).collect();
         let made = Command::new("redis-cli")
             .args(["--cluster", "create"])
@@ -80,5 +80,5 @@ impl Cluster {
 }
 
 fn store(url: &str) -> String {
-    format!("[store]\nurl = {url:?}\ntimeout = \"2s\"\n\n")
+    format!("[store]\nurl = {url:?}\ntimeout = \"500ms\"\n\n")
 }
