@@ -146,7 +146,7 @@ mod tests {
 
     /// A change that is not seen hangs the test, so it is cut.
     async fn is_noticed(watch: &mut Watch) -> bool {
-        tokio::time::timeout(Duration::from_secs(20), watch.changed()).await.is_ok()
+        tokio::time::timeout(Duration::from_secs(60), watch.changed()).await.is_ok()
     }
 
     #[tokio::test]

@@ -106,7 +106,10 @@ async fn a_key_set_in_clear_text_elsewhere_is_refused() {
 async fn an_error_shows_where_it_happened_and_no_query() {
     let server = Server::start().await;
     let client = client(&server.url, Remote::default()).await;
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // taken, so that nobody else is given it, and nobody listens there
+    let taken = tokio::net::TcpSocket::new_v4().unwrap();
+    taken.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let closed = taken.local_addr().unwrap();
     let nobody = Url::parse(&format!("http://{closed}/judge?key=hush#hush")).unwrap();
     for (at, path) in [(url(&server, "/judge?key=hush"), "/judge answered"), (nobody, "/judge:")] {
         let error = client.get(&at).await.unwrap_err();

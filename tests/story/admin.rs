@@ -78,7 +78,7 @@ fn everything_of_a_user_ends_and_they_may_sign_in_again() {
     let gate = house();
     let (mut here, mut there) = (alice(&gate), alice(&gate));
     let body = json!({ "kind": "user", "value": "alice", "source": "local", "reason": "left her laptop" }).to_string();
-    let answer = api(&gate, TOKEN, "POST /api/v1/revocations?wait=all&timeout=2s", &body);
+    let answer = api(&gate, TOKEN, "POST /api/v1/revocations?wait=all&timeout=30s", &body);
     assert_eq!((answer.status, &json_of(&answer)["sessions_ended"]), (201, &json!(2)));
     for browser in [&mut here, &mut there] {
         assert_eq!(browser.get("/app").verdict().split(' ').next(), Some("401"));

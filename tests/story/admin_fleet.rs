@@ -5,7 +5,7 @@ use super::support::browser::{json as json_of, Browser};
 use super::support::eventually;
 use super::support::gate::Gate;
 use super::support::issuer::{self, HS256, SECRET};
-use super::support::operator::{api, command, succeed, TOKEN};
+use super::support::operator::{api, command, insist, succeed, TOKEN};
 use super::support::people::{self, LOCAL, ROUTES};
 use super::support::redis::Redis;
 use serde_json::json;
@@ -33,7 +33,7 @@ fn a_receipt_means_every_replica_and_without_a_store_it_says_so() {
     let (one, other) = (replica(&redis), replica(&redis));
     let (bob, carol) = (token("bob"), token("carol"));
     assert_eq!([&one, &other].map(|gate| gate.get_as("/", &bob).status), [200, 200]);
-    let said = succeed(&one, &["user", "block", "bob"]);
+    let said = insist(&one, &["user", "block", "bob"]);
     assert!(said.starts_with("in force at 2 of 2 replicas"), "{said}");
     assert_eq!(other.get_as("/", &bob).verdict(), "403 user_blocked");
 
@@ -113,7 +113,7 @@ fn a_replica_that_has_left_is_waited_for_by_nobody() {
     let (one, other) = (replica(&redis), replica(&redis));
     let order = json!({ "kind": "user", "value": "bob" }).to_string();
     let replicas = |gate: &Gate| {
-        let answer = api(gate, TOKEN, "POST /api/v1/revocations?wait=all&timeout=5s", &order);
+        let answer = api(gate, TOKEN, "POST /api/v1/revocations?wait=all&timeout=30s", &order);
         (answer.status, json_of(&answer)["replicas"].clone())
     };
     assert_eq!(replicas(&one), (201, json!({ "live": 2, "enforcing": 2, "pending": 0 })));

@@ -39,7 +39,8 @@ fn endless(gate: &Gate, backend: &Played) -> (Client, Scene) {
 #[test]
 fn no_request_fails_while_the_gate_leaves() {
     let backend = Backend::answering(text("", "ok"));
-    let gate = Gate::setup().drain("1s", NEVER).start(&[&backend.upstream("app"), PUBLIC].concat());
+    // in this time each client comes at least once more, and is told
+    let gate = Gate::setup().drain("5s", NEVER).start(&[&backend.upstream("app"), PUBLIC].concat());
     let clients: Vec<_> = (0..4)
         .map(|_| {
             let mut client = Client::connect(gate.http);

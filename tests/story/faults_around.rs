@@ -2,11 +2,11 @@
 
 use super::support::backend::{text, Backend};
 use super::support::browser::Browser;
-use super::support::eventually;
 use super::support::gate::Gate;
 use super::support::people::{self, LOCAL, ROUTES};
 use super::support::played::Played;
 use super::support::provider::Provider;
+use super::support::{eventually, nowhere};
 use std::time::Duration;
 
 /// A gate with both kinds of provider.
@@ -89,7 +89,7 @@ fn a_provider_that_changed_its_keys_is_asked_for_them_once() {
 fn a_backend_that_is_down_is_no_reason_to_sign_in_again() {
     let provider = Provider::start();
     let played = Played::start();
-    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nowhere = nowhere();
     let fine = Backend::answering(text("", "fine"));
     let gate = house(&provider, &format!("[[upstream]]\nname = \"app\"\nurl = \"http://{nowhere}\"\n\n"));
     let mut alice = Browser::signed_in(&gate, "alice");

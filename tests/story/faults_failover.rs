@@ -6,16 +6,19 @@ use super::support::browser::Browser;
 use super::support::eventually;
 use super::support::gate::Gate;
 use super::support::issuer::{self, HS256};
-use super::support::operator::{api, succeed, TOKEN};
+use super::support::operator::{api, insist, TOKEN};
 use super::support::people::{Fleet, LOCAL, ROUTES};
 use super::support::redis::Redis;
 use super::support::redis_many::{Cluster, Watched};
 
 const ISSUER: &str = "https://issuer.test";
 
+/// A session asks for a renewal again and again until there is a store, which is more than one may.
 fn fleet(store: &str) -> Fleet {
     let issuer = issuer::table("main", ISSUER, "secret = \"env:SECRET\"");
-    let fleet = Fleet::start(2, &[LOCAL, &issuer, store, &Backend::echo().upstream("app"), ROUTES]);
+    let flood = ["refresh.family", "refresh.user"].map(|name| format!("[[limit]]\nname = {name:?}\nshadow = true\n\n"));
+    let flood = flood.concat();
+    let fleet = Fleet::start(2, &[LOCAL, &issuer, store, &Backend::echo().upstream("app"), ROUTES, &flood]);
     fleet.gates.iter().for_each(is_ready);
     fleet
 }
@@ -37,7 +40,7 @@ fn a_failover<'s>(store: &str, primary: impl FnOnce() -> &'s mut Redis) {
     let banned = issuer::token(&issuer::claims(ISSUER, "banned"), HS256);
     let is_shut_out =
         |gate: &Gate| assert_eq!(gate.get_as("/app/x", &banned).verdict(), "403 user_blocked", "accepted again");
-    let said = succeed(one, &["user", "block", "banned"]);
+    let said = insist(one, &["user", "block", "banned"]);
     assert!(said.starts_with("in force at 2 of 2 replicas"), "{said}");
     let primary = primary();
     let (written, _) = primary.replicated();

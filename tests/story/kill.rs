@@ -20,6 +20,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{client, Message, WebSocket};
 
 const ROUTE: &str = "[[route]]\npath = \"/**\"\naccess = \"authenticated\"\n\n";
+/// Seconds that a token lives which is to end while somebody looks on: enough to be admitted on a starved machine.
+const SHORT: u64 = 6;
 const EVENTS: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 /// With these users; tokens of an issuer count too, up to the second they expire.
@@ -145,7 +147,7 @@ fn a_socket_that_is_cut_within_a_frame_just_ends() {
 fn a_bearer_socket_ends_when_its_token_does() {
     let gate = start(&["alice"], &Backend::echo().upstream("app"), "");
     let lasting = issuer::claims("https://issuer.test", "machine");
-    let short = issuer::with(&lasting, json!({ "exp": issuer::now() + 2 }));
+    let short = issuer::with(&lasting, json!({ "exp": issuer::now() + SHORT }));
     let as_bearer = |claims| format!("Bearer {}", issuer::token(claims, HS256));
     let mut long = socket(&gate, "authorization", &as_bearer(&lasting));
     let mut socket = socket(&gate, "authorization", &as_bearer(&short));
@@ -174,7 +176,7 @@ fn a_socket_outlives_the_access_token_it_came_with_as_long_as_the_session_lives(
 
 #[test]
 fn a_session_that_nobody_uses_takes_its_socket_with_it() {
-    let short = "[tokens]\naccess_ttl = \"1s\"\n\n[session]\nidle_timeout = \"3s\"\n\n";
+    let short = "[tokens]\naccess_ttl = \"1s\"\n\n[session]\nidle_timeout = \"6s\"\n\n";
     let gate = start(&["alice"], &Backend::echo().upstream("app"), short);
     let mut socket = socket_of(&signed_in(&gate, "alice"), &gate);
     assert_eq!(closed(&mut socket), (CloseCode::Policy, "session_expired".to_owned()));
@@ -182,7 +184,7 @@ fn a_session_that_nobody_uses_takes_its_socket_with_it() {
 
 #[test]
 fn an_opaque_session_that_nobody_uses_takes_its_socket_with_it_too() {
-    let short = "[tokens]\naccess_ttl = \"1s\"\n\n[session]\nmode = \"opaque\"\nidle_timeout = \"3s\"\n\n";
+    let short = "[tokens]\naccess_ttl = \"1s\"\n\n[session]\nmode = \"opaque\"\nidle_timeout = \"6s\"\n\n";
     let gate = start(&["alice"], &Backend::echo().upstream("app"), short);
     let mut socket = socket_of(&signed_in(&gate, "alice"), &gate);
     assert_eq!(closed(&mut socket), (CloseCode::Policy, "session_expired".to_owned()));
@@ -192,7 +194,8 @@ fn an_opaque_session_that_nobody_uses_takes_its_socket_with_it_too() {
 fn an_event_stream_ends_when_its_token_does() {
     let backend = Played::start();
     let gate = start(&["alice"], &backend.upstream("app", ""), "");
-    let short = issuer::with(&issuer::claims("https://issuer.test", "machine"), json!({ "exp": issuer::now() + 2 }));
+    let short =
+        issuer::with(&issuer::claims("https://issuer.test", "machine"), json!({ "exp": issuer::now() + SHORT }));
     let mut client = Client::connect(gate.http);
     let token = issuer::token(&short, HS256);
     client.send(format!("GET /events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"));
@@ -208,13 +211,13 @@ fn an_event_stream_ends_when_its_token_does() {
 
 #[test]
 fn whoever_speaks_on_a_socket_uses_the_session() {
-    let short = "[tokens]\naccess_ttl = \"1s\"\n\n[session]\nidle_timeout = \"3s\"\n\n";
+    let short = "[tokens]\naccess_ttl = \"1s\"\n\n[session]\nidle_timeout = \"6s\"\n\n";
     let gate = start(&["alice"], &Backend::echo().upstream("app"), short);
     let mut socket = socket_of(&signed_in(&gate, "alice"), &gate);
     // Well beyond the time that a silent socket has.
-    for _ in 0..16 {
+    for _ in 0..10 {
         echoes(&mut socket);
-        std::thread::sleep(Duration::from_millis(500));
+        std::thread::sleep(Duration::from_secs(1));
     }
     assert_eq!(closed(&mut socket), (CloseCode::Policy, "session_expired".to_owned()));
 }
@@ -390,6 +393,7 @@ fn a_thousand_sockets_and_a_hundred_users_thrown_out() {
         at(99),
         at(100)
     );
-    assert!(at(100) < Duration::from_secs(1));
+    // the look that finds a sign-out by itself comes once a minute
+    assert!(at(100) < Duration::from_secs(20), "rung, and not found");
     kept.iter_mut().flatten().for_each(echoes);
 }

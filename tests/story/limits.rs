@@ -351,11 +351,12 @@ fn a_thousand_requests_cost_the_store_a_handful_of_commands() {
     redis.forget_counts();
     let began = Instant::now();
     let admitted = fleet.flood(&callers, 6_000);
-    let counts = redis.counts();
+    let (counts, seconds) = (redis.counts(), began.elapsed().as_secs());
     assert_eq!(admitted, 6_000);
     let asked = counts.get("evalsha").unwrap_or(&0) + counts.get("eval").unwrap_or(&0);
     eprintln!("{asked} scripts for 6000 requests in {:?}: {counts:?}", began.elapsed());
-    assert!(asked < 240, "{asked} for 6000: {counts:?}");
+    // what was reserved lives for a second: each replica asks for each caller again, however slow they are
+    assert!(asked < 180 + 3 * 5 * seconds, "{asked} for 6000 in {seconds} s: {counts:?}");
 }
 
 const USAGE: &str = "doorward_rate_limited_total{limit=\"token_usage\"}";

@@ -3,7 +3,7 @@
 use super::support::backend::Backend;
 use super::support::gate::Gate;
 use super::support::issuer::{self, HS256, SECRET};
-use super::support::{client, h2};
+use super::support::{client, h2, nowhere};
 use http::Request;
 use serde_json::Value;
 
@@ -105,7 +105,7 @@ fn a_refusal_behind_a_trusted_proxy_is_written_down_under_the_client_s_address()
 
 #[test]
 fn an_admitted_request_that_comes_to_nothing_is_a_failure_in_both_logs() {
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gone = nowhere();
     let upstream = format!("[[upstream]]\nname = \"app\"\nurl = \"http://{gone}\"\n\n");
     let gate = Gate::start(&[&upstream, "[[route]]\npath = \"/**\"\naccess = \"public\"\n\n"].concat());
     let problem: Value = serde_json::from_slice(&gate.get("/", "").body).unwrap();

@@ -20,7 +20,7 @@ const SIGN_IN: &str = "doorward_degraded{feature=\"sign_in\"}";
 #[test]
 fn without_a_store_people_get_in_for_minutes_and_nothing_is_written_later() {
     let (mut redis, backend, provider) = (Redis::start(), Backend::echo(), Provider::start());
-    let gate = gate(&backend, &[&redis.impatient_table(), &provider.table("id")]);
+    let gate = gate(&backend, &[&redis.table(), &provider.table("id")]);
     let mut blocked = Browser::new(&gate);
     assert_eq!(blocked.sign_in("bob").status, 303);
     assert_eq!(api(&gate, TOKEN, "POST /api/v1/users/bob/block", "").status, 200);
@@ -65,7 +65,7 @@ fn without_a_store_people_get_in_for_minutes_and_nothing_is_written_later() {
 #[test]
 fn a_former_session_renews_nothing_for_whoever_signs_in_without_a_store() {
     let (mut redis, backend) = (Redis::start(), Backend::echo());
-    let gate = gate(&backend, &[&redis.impatient_table()]);
+    let gate = gate(&backend, &[&redis.table()]);
     let mut browser = Browser::signed_in(&gate, "bob");
     redis.kill();
     assert_eq!(browser.sign_in("alice").status, 303);
@@ -78,7 +78,7 @@ fn a_former_session_renews_nothing_for_whoever_signs_in_without_a_store() {
 fn an_opaque_session_goes_on_where_it_is_known_and_what_is_revoked_is_not_let_in() {
     let (redis, backend) = (Redis::start(), Backend::echo());
     let opaque = "[session]\nmode = \"opaque\"\n\n";
-    let tables = [redis.impatient_table(), opaque.to_owned()];
+    let tables = [redis.table_within("2s"), opaque.to_owned()];
     let tables: Vec<&str> = tables.iter().map(String::as_str).collect();
     let (here, there) = (gate(&backend, &tables), gate(&backend, &tables));
     let (mut alice, mut bob) = (Browser::signed_in(&here, "alice"), Browser::signed_in(&here, "bob"));

@@ -103,7 +103,7 @@ fn a_browser_pays_as_often_as_it_likes_and_a_copied_request_never() {
 #[test]
 fn nobody_gets_in_while_the_list_may_lack_something() {
     let (redis, backend) = (Redis::start(), Backend::echo());
-    let gate = bank(&backend, &redis.impatient_table());
+    let gate = bank(&backend, &redis.table_within("2s"));
     let mut browser = Browser::signed_in(&gate, "alice");
     let forged = "X-Doorward-Degraded: everything\r\n";
     assert!(!browser.ask("GET", "/app/x", forged, "").text().to_lowercase().contains("x-doorward-degraded"));

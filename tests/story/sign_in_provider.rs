@@ -9,8 +9,9 @@ use super::support::redis::Redis;
 use serde_json::json;
 use std::time::Duration;
 
-const TTL: Duration = Duration::from_secs(2);
-const TERMS: &str = "[tokens]\naccess_ttl = \"2s\"\nreuse_grace = \"1s\"\n\n";
+/// In its fourth second a token is due, and what the provider said is old: before, all that is asked of a young one is.
+const TTL: Duration = Duration::from_secs(4);
+const TERMS: &str = "[tokens]\naccess_ttl = \"4s\"\nreuse_grace = \"1s\"\n\n";
 
 struct House {
     backend: Backend,
@@ -101,11 +102,10 @@ fn nobody_waits_long_for_a_slow_provider_and_its_answer_counts_all_the_same() {
     let house = house(1);
     let mut browser = house.signed_in();
     house.provider.claims(json!({ "name": "Alice, renamed" }));
-    house.provider.delays(Duration::from_secs(8));
+    let held = house.provider.holds();
     browser.until_due(TTL);
-    let begun = std::time::Instant::now();
-    assert_eq!(browser.get("/app/x").status, 200);
-    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    assert_eq!(browser.get("/app/x").status, 200, "although the provider has not answered yet");
+    drop(held);
     eventually("the answer is taken", || json(&browser.get("/.auth/me"))["name"] == "Alice, renamed");
     assert_eq!(house.provider.counts().refused, 0);
 }
@@ -115,14 +115,14 @@ fn a_replica_that_dies_while_it_asks_the_provider_ends_no_session() {
     let mut house = house(2);
     let mut browser = house.signed_in();
     let session = browser.session();
-    house.provider.delays(Duration::from_secs(2));
+    let held = house.provider.holds();
     browser.until_due(TTL);
     let mut tab = browser.clone();
     let waiting = std::thread::spawn(move || tab.attempt("/app/x"));
     eventually("the provider is asked", || house.provider.counts().refreshes == 1);
     house.fleet.gates[0].kill();
     waiting.join().unwrap();
-    house.provider.delays(Duration::ZERO);
+    drop(held);
     // it would end by itself after half a minute
     let locks = house.redis.keys("*provider:*");
     assert_eq!(locks.len(), 1, "{:?}", house.redis.keys("*"));

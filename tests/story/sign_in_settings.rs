@@ -81,7 +81,7 @@ fn tokens_are_signed_with_the_algorithm_of_the_file() {
 #[test]
 fn encrypted_claims_are_for_the_gate_alone_and_everything_else_goes_on() {
     let backend = Backend::echo();
-    let head = "[tokens]\naccess_ttl = \"2s\"\nreuse_grace = \"1s\"\n";
+    let head = "[tokens]\nreuse_grace = \"1s\"\n";
     let tables = |nesting: &str| [LOCAL, &backend.upstream("app"), ROUTES, head, nesting].concat();
     let gate = people::setup().start(&tables(""));
     let mut before = Browser::signed_in(&gate, "alice");

@@ -3,10 +3,10 @@
 use super::support::backend::Backend;
 use super::support::browser::{json, Browser};
 use super::support::eventually;
-use super::support::operator::{api, succeed, TOKEN};
+use super::support::operator::{api, insist, succeed, TOKEN};
 use super::support::people::{self, LOCAL, ROUTES};
 use super::support::provider::Provider;
-use super::support::redis::Redis;
+use super::support::redis::{free_port, Redis};
 use super::support::tls::{Authority, Pair};
 use serde_json::Value;
 use std::time::Instant;
@@ -44,11 +44,11 @@ fn a_live_token_needs_no_store_and_a_dead_one_waits_for_it() {
 #[test]
 fn a_token_that_is_due_serves_on_while_the_store_is_away() {
     let (mut redis, backend) = (Redis::start(), Backend::echo());
-    let gate = people::house(&backend, &(redis.table() + "[tokens]\naccess_ttl = \"2s\"\nreuse_grace = \"1s\"\n"));
+    let gate = people::house(&backend, &(redis.table() + "[tokens]\naccess_ttl = \"5s\"\nreuse_grace = \"1s\"\n"));
     let mut browser = Browser::signed_in(&gate, "alice");
     let token = browser.cookie("doorward").unwrap().to_owned();
     redis.kill();
-    browser.until_due(std::time::Duration::from_secs(2));
+    browser.until_due(std::time::Duration::from_secs(5));
     let answer = browser.get("/app/x");
     assert_eq!((answer.status, answer.all("set-cookie").len()), (200, 0));
     assert_eq!(browser.cookie("doorward"), Some(token.as_str()));
@@ -106,11 +106,11 @@ fn a_store_behind_tls_is_held_to_the_authority_of_the_file() {
         path.to_str().unwrap().to_owned()
     };
     let (cert, key) = (file("cert.pem", &cert), file("key.pem", &key));
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let port = free_port().to_string();
     let files = ["--tls-cert-file", &cert, "--tls-key-file", &key, "--tls-auth-clients", "no"];
     let _redis = Redis::start_with(&[&["--tls-port", &port], &files[..]].concat());
     let house = |ca: &str| {
-        let store = format!("[store]\nurl = \"rediss://localhost:{port}\"\ntimeout = \"2s\"\nca = {ca:?}\n\n");
+        let store = format!("[store]\nurl = \"rediss://localhost:{port}\"\ntimeout = \"30s\"\nca = {ca:?}\n\n");
         people::house(&backend, &store)
     };
     let known = house(&file("ca.pem", &authority.pem()));
@@ -162,26 +162,29 @@ fn known_callers_cost_the_store_nothing_and_a_renewal_a_handful_of_scripts() {
         assert_eq!(browser.get("/app/x").status, 200);
     }
     // keys and activity are looked after once a second, whoever comes
-    let upkeep = 8 * (begun.elapsed().as_secs() + 2);
-    assert!(all(&redis) <= upkeep, "300 requests: {:?}", redis.counts());
+    let upkeep = |begun: Instant| 8 * begun.elapsed().as_secs();
+    let counted = all(&redis);
+    assert!(counted <= upkeep(begun) + 16, "300 requests: {:?}", redis.counts());
 
     let mut renewed = |what: &str, most: u64| {
         redis.forget_counts();
+        let begun = Instant::now();
         browser.forget_access();
         assert_eq!(browser.get("/app/x").status, 200);
         let counted = scripts(&redis);
         eprintln!("{what}: {counted} scripts");
-        assert!((1..=most).contains(&counted), "{what}: {:?}", redis.counts());
+        assert!((1..=most + upkeep(begun)).contains(&counted), "{what}: {:?}", redis.counts());
     };
     // one of them for the limit of renewals
     renewed("a renewal", 4);
     renewed("another", 4);
     redis.forget_counts();
+    let begun = Instant::now();
     let mut second = Browser::signed_in(&gate, "alice");
     let counted = scripts(&redis);
     eprintln!("a sign-in: {counted} scripts");
     // two counters of failures are charged, and one is given its charge back; the form and its answer count their address
-    assert!((1..=3 + 3 + 2).contains(&counted), "{:?}", redis.counts());
+    assert!((1..=3 + 3 + 2 + upkeep(begun)).contains(&counted), "{:?}", redis.counts());
     assert_eq!(json(&second.get("/.auth/sessions"))["sessions"].as_array().unwrap().len(), 2);
 }
 
@@ -209,7 +212,7 @@ fn a_replica_with_another_secret_says_so_and_hides_no_session() {
     );
     assert!(succeed(&other, &["session", "list", "--user", "alice"]).contains("cannot be opened"));
 
-    succeed(&one, &["user", "block", "bob"]);
+    insist(&one, &["user", "block", "bob"]);
     let told = other.messages.wait(|line| line["message"].as_str().unwrap_or_default().contains("cannot be read here"));
     assert_eq!((&told["level"], &told["entries"]), (&"ERROR".into(), &1.into()));
     assert!(other.metric("doorward_revocations_ignored_total") >= 1.0);

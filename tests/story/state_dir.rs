@@ -43,7 +43,7 @@ fn ready(gate: &Gate) {
 
 fn revoke(gate: &Gate, kind: &str, value: &str) -> u16 {
     let body = json!({ "kind": kind, "value": value }).to_string();
-    api(gate, TOKEN, "POST /api/v1/revocations", &body).status
+    api(gate, TOKEN, "POST /api/v1/revocations?timeout=30s", &body).status
 }
 
 fn token(sub: &str) -> String {
@@ -200,7 +200,7 @@ fn every_revocation_is_counted_once_and_those_of_others_with_the_time_they_took(
     for user in ["alice", "bob"] {
         assert_eq!(revoke(&one, "user", user), 201);
     }
-    assert_eq!(api(&one, TOKEN, "POST /api/v1/users/carol/block", "").status, 200);
+    assert_eq!(api(&one, TOKEN, "POST /api/v1/users/carol/block?timeout=30s", "").status, 200);
     for gate in [&one, &other] {
         assert_eq!(gate.metric("doorward_revocations_total{kind=\"user\"}"), 2.0);
         assert_eq!(gate.metric("doorward_revocations_total{kind=\"block\"}"), 1.0);
@@ -231,7 +231,7 @@ fn a_reload_that_fails_leaves_the_keys_as_they_were() {
 
 /// A replica of a house whose people sign in.
 fn replica_with_people(redis: &Redis, backend: &Backend, state: &Path) -> Gate {
-    let store = redis.impatient_table().replace("[store]\n", &format!("[store]\nstate_dir = {state:?}\n"));
+    let store = redis.table().replace("[store]\n", &format!("[store]\nstate_dir = {state:?}\n"));
     let setup = people::setup().variable("DOORWARD_ADMIN_TOKEN", TOKEN);
     setup.start(&[LOCAL, &store, &backend.upstream("app"), ROUTES].concat())
 }

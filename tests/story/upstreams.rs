@@ -1,14 +1,14 @@
 //! Backends of every kind, and what becomes of a request when one is slow, gone, or not who it should be.
 
 use super::support::backend::{bytes, held, text, Backend};
+use super::support::client::Client;
 use super::support::gate::Gate;
 use super::support::issuer::{self, HS256, SECRET};
 use super::support::played::Played;
-use super::support::{tls, PATIENCE};
+use super::support::{eventually, nowhere, tls, PATIENCE};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
 use std::sync::mpsc::channel;
 
@@ -20,11 +20,6 @@ const POST: &str = "POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: 4\r\n\r
 
 fn upstream(url: &str, keys: &str) -> String {
     format!("[[upstream]]\nname = \"app\"\nurl = {url:?}\n{keys}\n\n")
-}
-
-/// An address nobody listens at.
-fn nowhere() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 #[test]
@@ -85,7 +80,7 @@ fn a_backend_that_hangs_is_left_alone_while_another_serves() {
     let hung = Backend::answering(held(wait, text("", "late")));
     let backend = Backend::answering(text("", "ok"));
     let urls = format!("urls = [\"http://{}\", \"http://{}\"]", hung.address, backend.address);
-    let table = format!("[[upstream]]\nname = \"app\"\n{urls}\nread_timeout = \"200ms\"\n\n");
+    let table = format!("[[upstream]]\nname = \"app\"\n{urls}\nread_timeout = \"2s\"\n\n");
     let gate = Gate::start(&[table.as_str(), PUBLIC].concat());
     let mut late = 0;
     while gate.metric(EJECTED) < 1.0 {
@@ -98,6 +93,7 @@ fn a_backend_that_hangs_is_left_alone_while_another_serves() {
     for _ in 0..10 {
         assert_eq!(gate.get("/", "").text(), "ok");
     }
+    eventually("it reads what it was sent", || hung.seen().len() >= 3);
     assert_eq!(hung.seen().len(), 3);
 }
 
@@ -107,10 +103,11 @@ fn what_is_known_of_backends_outlives_a_reload() {
     let urls = format!("urls = [\"http://{}\", \"http://{}\"]", nowhere(), backend.address);
     let table = format!("[[upstream]]\nname = \"app\"\n{urls}\n\n");
     let gate = Gate::start(&[table.as_str(), PUBLIC].concat());
-    let mut asked = 0;
-    // once a request is accounted for, its connection is idle again
+    let (mut client, mut asked) = (Client::connect(gate.http), 0);
+    // once a request is accounted for, its connection is idle again; a client that has gone by then may end both
     let mut ask = |path: &str| {
-        assert_eq!(gate.get(path, "").status, 200);
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: app.test\r\n\r\n"));
+        assert_eq!(client.receive().unwrap().status, 200);
         asked += 1;
         gate.accounted(asked);
         backend.last().connection
@@ -141,6 +138,7 @@ fn a_backend_that_takes_too_long_is_a_504() {
     let url = format!("http://{}", backend.address);
     let gate = Gate::start(&[upstream(&url, "read_timeout = \"300ms\"").as_str(), PUBLIC].concat());
     assert_eq!(gate.get("/", "").verdict(), "504 upstream_timeout");
+    eventually("it reads what it was sent", || !backend.seen().is_empty());
     assert_eq!(backend.seen().len(), 1);
 }
 
@@ -158,27 +156,28 @@ fn a_backend_that_makes_no_sense_is_a_502() {
 #[test]
 fn on_a_connection_that_went_stale_only_what_is_safe_is_sent_again() {
     let backend = Played::start();
-    // each thread keeps connections of its own
-    let gate = Gate::setup().server("threads = 1").start(&[&backend.upstream("app", ""), PUBLIC].concat());
-    let address = gate.http;
-    let ask = move |request: &'static str| std::thread::spawn(move || super::support::client::raw(address, request));
+    let gate = Gate::start(&[&backend.upstream("app", ""), PUBLIC].concat());
+    let mut client = Client::connect(gate.http);
     let get = "GET / HTTP/1.1\r\nHost: app.test\r\n\r\n";
-    let first = ask(get);
+    client.send(get);
     let mut kept = backend.next();
     kept.head();
     kept.say(OK);
-    assert_eq!(first.join().unwrap().status, 200);
-    let again = ask(get);
+    assert_eq!(client.receive().unwrap().status, 200);
+    // by then its connection is idle
+    gate.accounted(1);
+    client.send(get);
     kept.head();
     drop(kept);
     let mut fresh = backend.next();
     fresh.head();
     fresh.say(OK);
-    assert_eq!(again.join().unwrap().status, 200);
-    let post = ask(POST);
+    assert_eq!(client.receive().unwrap().status, 200);
+    gate.accounted(2);
+    client.send(POST);
     fresh.until("body");
     drop(fresh);
-    assert_eq!(post.join().unwrap().verdict(), "502 upstream_error");
+    assert_eq!(client.receive().unwrap().verdict(), "502 upstream_error");
     assert!(backend.is_unknown(), "a POST that may have been done was sent again");
 }
 

@@ -4,6 +4,7 @@ use super::support::backend::{After, Backend};
 use super::support::client::{Client, Response};
 use super::support::gate::Gate;
 use super::support::issuer::{self, HS256, SECRET};
+use super::support::nowhere;
 use super::support::played::{Played, Scene};
 use std::io::Write;
 use std::net::TcpStream;
@@ -156,7 +157,7 @@ fn a_backend_that_declines_is_heard_to_the_end() {
 
 #[test]
 fn a_backend_that_is_not_there_is_told_in_http() {
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gone = nowhere();
     let upstream = format!("[[upstream]]\nname = \"app\"\nurl = \"http://{gone}\"\n\n");
     let gate = Gate::start(&[upstream.as_str(), PUBLIC].concat());
     assert_eq!(handshake(&gate, HANDSHAKE).verdict(), "503 upstream_unavailable");
@@ -201,7 +202,7 @@ fn a_goodbye_never_lands_inside_a_frame() {
 #[test]
 fn an_address_that_refuses_the_connection_is_not_the_last_word() {
     let backend = Backend::echo();
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gone = nowhere();
     let table = format!("[[upstream]]\nname = \"app\"\nurls = [\"http://{gone}\", \"http://{}\"]\n\n", backend.address);
     let gate = Gate::start(&[table.as_str(), PUBLIC].concat());
     for turn in 0..10 {

@@ -66,7 +66,7 @@ struct Rig {
 
 impl Rig {
     fn new() -> Self {
-        let clock = TestClock::new();
+        let clock = TestClock::still();
         let steady = Arc::clone(&clock);
         let time = StoreClock::new(move || Millis(whole(steady.steady())));
         let shelf = Arc::new(Shelf {

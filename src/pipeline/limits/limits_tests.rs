@@ -37,7 +37,7 @@ fn guard(limits: &[Limit]) -> (Arc<Guard>, Arc<Count>) {
     let limiter = Limiter::new(
         Arc::new(MemoryBuckets::new(Clock::new(|| Millis(1_000_000)))),
         Arc::new(Single),
-        TestClock::new(),
+        TestClock::still(),
     );
     let count = Arc::new(Count::default());
     let plan = Plan { limiter, limits, routes: &[], prefixes: Prefixes::default() };

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// The longest anything here may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-/// The deadline of a store whose server is broken on purpose.
-const SOON: Duration = Duration::from_secs(1);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// The deadline of a store whose server is broken on purpose. Before that it answers, on a starved machine too.
+const SOON: Duration = Duration::from_secs(2);
 
 pub(crate) struct Server {
     pub(crate) port: u16,
@@ -22,8 +22,16 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// Somebody else may be quicker at a port that was free: then another one is taken.
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        Self::start_at(free_port(), arguments)
+        let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        let attempt = || {
+            let (port, folder) = (free_port(), tempfile::tempdir().unwrap());
+            let child = spawn(port, &arguments, &folder);
+            let mut server = Self { port, arguments: arguments.clone(), child, folder };
+            server.is_up().then_some(server)
+        };
+        std::iter::repeat_with(attempt).take(5).flatten().next().expect("redis-server starts")
     }
 
     /// Listens with TLS too.
@@ -37,17 +45,11 @@ impl Server {
         self.arguments[1].parse().unwrap()
     }
 
-    fn start_at(port: u16, arguments: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        let child = spawn(port, &arguments, &folder);
-        let server = Self { port, arguments, child, folder };
-        server.wait();
-        server
-    }
-
-    fn wait(&self) {
-        poll(|| ping(self.port));
+    /// Waits until it listens; false when it has ended instead.
+    fn is_up(&mut self) -> bool {
+        let port = self.port;
+        poll(|| ping(port) || self.child.try_wait().unwrap().is_some());
+        self.child.try_wait().unwrap().is_none()
     }
 
     pub(crate) fn kill(&mut self) {
@@ -57,7 +59,7 @@ impl Server {
 
     pub(crate) fn restart(&mut self) {
         self.child = spawn(self.port, &self.arguments, &self.folder);
-        self.wait();
+        assert!(self.is_up(), "its port was taken meanwhile");
     }
 
     /// Freezes the process, or lets it go on.
@@ -81,12 +83,12 @@ impl Server {
     }
 
     pub(crate) async fn connect(&self) -> Redis {
-        Redis::connect(self.plan()).await.unwrap()
+        connected(self.plan()).await
     }
 
     /// For a test in which no answer comes.
     pub(crate) async fn connect_in_a_hurry(&self) -> Redis {
-        Redis::connect(in_a_hurry(self.plan())).await.unwrap()
+        connected(in_a_hurry(self.plan())).await
     }
 }
 
@@ -95,6 +97,13 @@ impl Drop for Server {
         self.child.kill().ok();
         self.child.wait().ok();
     }
+}
+
+/// Connected: the first attempt may come to nothing on a starved machine, and the next ones are made unasked.
+pub(crate) async fn connected(plan: RedisPlan) -> Redis {
+    let store = Redis::connect(plan).await.unwrap();
+    eventually(|| async { store.ping().await.is_ok() }).await;
+    store
 }
 
 /// With a deadline that a starved machine keeps too.
@@ -113,10 +122,11 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
+    /// After five seconds of silence a node is taken to be dead: a starved one is silent for a while, too.
     pub(crate) fn start() -> Self {
         let arguments =
-            ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0"];
-        let nodes: Vec<Server> = (0..6).map(|_| Server::start_at(free_bus_port(), &arguments)).collect();
+            ["--cluster-enabled", "yes", "--cluster-node-timeout", "5000", "--repl-diskless-sync-delay", "0"];
+        let nodes: Vec<Server> = (0..6).map(|_| Server::start(&arguments)).collect();
         let addresses = nodes.iter().map(|node| format!("127.0.0.1:{}", node.port));
         let made = Command::new("redis-cli")
             .args(["--cluster", "create"])
@@ -145,7 +155,7 @@ impl Cluster {
     }
 
     pub(crate) async fn connect(&self) -> Redis {
-        Redis::connect(self.plan()).await.unwrap()
+        connected(self.plan()).await
     }
 }
 
@@ -159,14 +169,11 @@ fn spawn(port: u16, arguments: &[String], folder: &TempDir) -> Child {
     command.spawn().expect("redis-server is installed")
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-/// A node of a cluster also listens ten thousand ports higher.
-fn free_bus_port() -> u16 {
+/// Below the ports that the system gives to whoever asks for any: one of those could be somebody's while a server is
+/// down. A node of a cluster also listens ten thousand ports higher.
+pub(crate) fn free_port() -> u16 {
     let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    std::iter::repeat_with(|| fastrand::u16(20_000..30_000)).find(|port| free(port) && free(&(port + 10_000))).unwrap()
+    std::iter::repeat_with(|| fastrand::u16(10_000..22_000)).find(|port| free(port) && free(&(port + 10_000))).unwrap()
 }
 
 fn ping(port: u16) -> bool {

@@ -4,10 +4,11 @@ use super::memory::MemoryLog;
 use super::redis::RedisLog;
 use crate::pipeline::revocation::fixture::TestClock;
 use crate::ports::revocation::RevocationLog;
+use crate::store::redis::server::{free_port, PATIENCE};
 use crate::store::redis::Address;
 use crate::store::{Redis, RedisKind, RedisPlan};
 use redis::Client;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,6 +18,9 @@ pub(super) enum Bench {
     Memory(Arc<MemoryLog>),
     Redis(Server),
 }
+
+/// The deadline of a log that waits in vain while one server takes over from another.
+const FAILOVER: Duration = Duration::from_secs(2);
 
 /// A redis-server on a port of its own, killed with its owner.
 pub(super) struct Server {
@@ -66,8 +70,7 @@ impl Bench {
 
 impl Server {
     pub(super) fn start(cluster: bool) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let folder = tempfile::tempdir().unwrap();
+        let (port, folder) = (free_port(), tempfile::tempdir().unwrap());
         let child = spawn(port, &folder, cluster);
         let server = Self { port, folder, cluster, child };
         server.wait_until_it_answers();
@@ -79,8 +82,7 @@ impl Server {
     }
 
     fn sentinel(watch: &str) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let folder = tempfile::tempdir().unwrap();
+        let (port, folder) = (free_port(), tempfile::tempdir().unwrap());
         let file = folder.path().join("sentinel.conf");
         std::fs::write(&file, format!("bind 127.0.0.1\nport {port}\n{watch}")).unwrap();
         let mut command = Command::new("redis-server");
@@ -92,7 +94,7 @@ impl Server {
     }
 
     pub(super) async fn log(&self) -> Arc<dyn RevocationLog> {
-        self.log_within(Duration::from_secs(2)).await
+        self.log_within(PATIENCE).await
     }
 
     pub(super) async fn log_within(&self, timeout: Duration) -> Arc<dyn RevocationLog> {
@@ -143,7 +145,7 @@ impl Server {
     fn until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
         let began = Instant::now();
         while !is_so(self) {
-            assert!(began.elapsed() < Duration::from_secs(20), "never came true: {what}");
+            assert!(began.elapsed() < PATIENCE, "never came true: {what}");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -162,7 +164,7 @@ impl Watched {
         secondary.command(&["REPLICAOF", "127.0.0.1", &primary.port.to_string()]);
         secondary.until("it replicates", |server| server.says(&["INFO", "replication"], "master_link_status:up"));
         let watch = format!(
-            "sentinel monitor main 127.0.0.1 {} 1\nsentinel down-after-milliseconds main 500\n\
+            "sentinel monitor main 127.0.0.1 {} 1\nsentinel down-after-milliseconds main 2000\n\
              sentinel failover-timeout main 2000\n",
             primary.port
         );
@@ -173,7 +175,7 @@ impl Watched {
 
     pub(super) async fn log(&self) -> Arc<dyn RevocationLog> {
         let (sentinels, master) = (vec![self.sentinel.address()], "main".to_owned());
-        log(RedisKind::Sentinel { sentinels, master, username: None, password: None }, Duration::from_secs(2)).await
+        log(RedisKind::Sentinel { sentinels, master, username: None, password: None }, FAILOVER).await
     }
 }
 

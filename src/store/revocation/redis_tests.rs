@@ -5,7 +5,9 @@ use crate::domain::revocation::Position;
 use crate::pipeline::revocation::fixture::{eventually, session, token, Replica};
 use crate::pipeline::revocation::Freshness;
 use crate::ports::revocation::Epoch;
+use crate::store::redis::server::PATIENCE;
 use std::time::{Duration, Instant};
+use tokio::time::timeout;
 
 fn server() -> Server {
     match Bench::redis() {
@@ -17,18 +19,17 @@ fn server() -> Server {
 #[tokio::test]
 async fn a_server_that_hangs_is_given_up_within_the_deadline() {
     let server = server();
-    let log = server.log_within(Duration::from_millis(100)).await;
+    let log = server.log_within(Duration::from_secs(2)).await;
     log.open(Epoch(1)).await.unwrap();
     server.signal("-STOP");
     for _ in 0..3 {
-        let began = Instant::now();
-        assert!(log.pull(Position::ZERO, 1).await.is_err());
-        assert!(began.elapsed() < Duration::from_secs(5), "a whole second of dialling, and a busy machine");
+        let pulled = timeout(PATIENCE, log.pull(Position::ZERO, 1)).await;
+        assert!(pulled.expect("nobody waits for ever").is_err());
     }
     server.signal("-CONT");
     let mut opened = log.open(Epoch(2)).await;
     let began = Instant::now();
-    while opened.is_err() && began.elapsed() < Duration::from_secs(20) {
+    while opened.is_err() && began.elapsed() < PATIENCE {
         tokio::time::sleep(Duration::from_millis(20)).await;
         opened = log.open(Epoch(2)).await;
     }

@@ -1,6 +1,7 @@
 //! Operators: what they ask the admin API, and the commands they type.
 
 use super::client::{self, Response};
+use super::eventually;
 use super::gate::Gate;
 use std::process::{Command, Output};
 
@@ -30,5 +31,18 @@ pub(crate) fn command(gate: &Gate, arguments: &[&str]) -> Output {
 pub(crate) fn succeed(gate: &Gate, arguments: &[&str]) -> String {
     let output = command(gate, arguments);
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// [`succeed`] for an order that other replicas have to hear of: repeated until it is in force at all of them, for the half
+/// second that a command waits is nothing on a starved machine.
+pub(crate) fn insist(gate: &Gate, arguments: &[&str]) -> String {
+    let mut output = command(gate, arguments);
+    eventually("the order is in force everywhere", || {
+        output.status.success() || {
+            output = command(gate, arguments);
+            false
+        }
+    });
     String::from_utf8(output.stdout).unwrap()
 }

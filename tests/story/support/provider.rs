@@ -12,6 +12,7 @@ use serde_json::{json, Value};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::io::{ErrorKind, Write};
+use std::sync::mpsc::{channel, Receiver, Sender};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ struct State {
     /// What it signs with, of `tests/keys`.
     key: &'static str,
     delay: Duration,
+    /// Says when its token endpoint may answer.
+    held: Option<Arc<Mutex<Receiver<()>>>>,
     counts: Counts,
 }
 
@@ -147,6 +150,13 @@ impl Provider {
         self.state.lock().delay = delay;
     }
 
+    /// Its token endpoint answers nobody before the sender is gone, after it has spent what it was given.
+    pub(crate) fn holds(&self) -> Sender<()> {
+        let (sender, receiver) = channel();
+        self.state.lock().held = Some(Arc::new(Mutex::new(receiver)));
+        sender
+    }
+
     /// Further members of every ID token from now on.
     pub(crate) fn claims(&self, claims: Value) {
         self.state.lock().claims = claims;
@@ -183,13 +193,19 @@ impl State {
             "/jwks" => (200, issuer::key_set(&[state.lock().key])),
             "/token" => {
                 let form = form(seen);
-                let (status, body, delay) = {
+                let (status, body, delay, held) = {
                     let mut state = state.lock();
                     let granted = if is_client(seen) { state.grant(&url, &form) } else { None };
                     state.counts.refused += u32::from(granted.is_none());
                     let refused = json!({ "error": "invalid_grant" });
-                    (if granted.is_some() { 200 } else { 400 }, granted.unwrap_or(refused), state.delay)
+                    (
+                        if granted.is_some() { 200 } else { 400 },
+                        granted.unwrap_or(refused),
+                        state.delay,
+                        state.held.clone(),
+                    )
                 };
+                held.map(|held| held.lock().recv());
                 std::thread::sleep(delay);
                 (status, body.to_string())
             }

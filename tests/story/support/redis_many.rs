@@ -2,7 +2,6 @@
 
 use super::eventually;
 use super::redis::Redis;
-use std::net::TcpListener;
 use std::process::Command;
 use tempfile::TempDir;
 
@@ -47,7 +46,7 @@ impl Cluster {
     pub(crate) fn start() -> Self {
         let arguments =
             ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0"];
-        let nodes: Vec<Redis> = (0..6).map(|_| Redis::start_at(free_bus_port(), &arguments)).collect();
+        let nodes: Vec<Redis> = (0..6).map(|_| Redis::start_with(&arguments)).collect();
         let made = Command::new("redis-cli")
             .args(["--cluster", "create"])
             .args(nodes.iter().map(|node| format!("127.0.0.1:{}", node.port())))
@@ -82,10 +81,4 @@ impl Cluster {
 
 fn store(url: &str) -> String {
     format!("[store]\nurl = {url:?}\ntimeout = \"500ms\"\n\n")
-}
-
-/// A node of a cluster also listens ten thousand ports higher.
-fn free_bus_port() -> u16 {
-    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    std::iter::repeat_with(|| fastrand::u16(20_000..30_000)).find(|port| free(port) && free(&(port + 10_000))).unwrap()
 }
