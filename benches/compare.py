@@ -7,15 +7,14 @@
     make bench ARGS='--only Doorward --revocations 100000'   # the same routes with so much on the list of revocations
 
 One machine is never the same for two seconds, so absolute figures of two runs must not be compared. What can be
-compared is the ratio to bare Pingora *of the same round, forwarding the same request*: within a round contestants take
-turns of a tenth of a second, each round yields one ratio a contestant, and the table shows the median ratio with its least
-and greatest. Whoever is sent a token or cookies is compared with bare Pingora that is sent them too; what the longer
-request costs alone, its row shows.
+compared is the ratio to bare Pingora *of the same second, forwarding the same request*: contestants take turns of a tenth
+of a second, each turn yields one ratio, and the table shows their median and quartiles. Whoever is sent a token or cookies
+is compared with bare Pingora that is sent them too; what the longer request costs alone, its row shows.
 
 CPU per request is user plus system time of the whole process tree, as the kernel counts it, divided by the requests
 answered meanwhile. Everybody forwards to the same backend with the same number of threads, keeps connections alive on
-both sides, and, bare Pingora apart, writes one access log line a request to a file. Requests a second and latencies are
-those of one load before the rounds, under which a contestant has the machine to itself.
+both sides, and, bare Pingora apart, writes one access log line a request to a pipe, as in a container. Requests a second
+and latencies are those of one load before the rounds, under which a contestant has the machine to itself.
 """
 
 import argparse
@@ -30,7 +29,7 @@ import tempfile
 import time
 
 import contestants
-from load import Failure, Load, Machine, in_turns, stolen
+from load import Failure, Load, Machine, in_turns, middle, ratios, stolen
 
 BEARER = "Doorward bearer"
 
@@ -52,7 +51,7 @@ def main():
 
 
 def compare(args, machine):
-    field, left_out = contestants.line_up(machine, args.bin_dir, args.threads, args.only, args.revocations)
+    field, backend, left_out = contestants.line_up(machine, args.bin_dir, args.threads, args.only, args.revocations)
     print(f"{args.rounds} rounds of {args.seconds} s each, {args.connections} connections, {args.threads} thread(s) "
           f"a proxy, {os.cpu_count()} CPUs, {'pinned' if machine.pinned else 'not pinned'}")
     for reason in left_out:
@@ -69,9 +68,8 @@ def compare(args, machine):
     for number in range(args.rounds):
         print(f"round {number + 1} of {args.rounds}", file=sys.stderr, flush=True)
         loads = [(one.process, load(one, args, machine, args.seconds * len(field))) for one in field]
-        for one, cost in zip(field, in_turns(loads)):
-            one.rounds.append(cost)
-            one.process.forget_output()
+        for one, cost in zip(field, in_turns(loads, backend)):
+            one.turns += cost["turns"]
     for one in field:
         one.loaded_kib = one.process.memory_kib()
     stolen_after, ticks_after = stolen()
@@ -88,13 +86,11 @@ def summary(args, field, left_out):
     rows = []
     for one in field:
         baseline = by_name[one.baseline]
-        ratios = [own["cpu_us"] / bare["cpu_us"] for own, bare in zip(one.rounds, baseline.rounds)]
-        row = {"name": one.name, "ratio": statistics.median(ratios), "ratio_min": min(ratios), "ratio_max": max(ratios)}
-        # Others on the machine can only add to what a request costs: the least is the least disturbed.
-        row["best"] = min(each["cpu_us"] for each in one.rounds) / min(each["cpu_us"] for each in baseline.rounds)
-        row["cpu_us"] = statistics.median(each["cpu_us"] for each in one.rounds)
+        ratio = middle(ratios(one.turns, baseline.turns))
+        cpu_us = statistics.median(turn for turn in one.turns if turn is not None)
+        row = {"name": one.name, "ratio": ratio, "cpu_us": cpu_us}
         row |= one.alone | {"start_ms": one.start_ms, "idle_mib": one.idle_kib / 1024, "loaded_mib": one.loaded_kib / 1024}
-        rows.append(row | {"rounds": one.rounds})
+        rows.append(row | {"turns": one.turns})
     settings = {key: getattr(args, key) for key in ("rounds", "seconds", "alone", "connections", "threads", "pin")}
     return {"settings": settings, "profile": args.bin_dir.name, "left_out": left_out, "contestants": rows}
 
@@ -102,16 +98,15 @@ def summary(args, field, left_out):
 def print_table(report):
     print()
     wide = max(len(row["name"]) for row in report["contestants"])
-    print(f"{'':{wide}} {'CPU/request':>11} {'ratio to bare (min..max)':>26} {'best':>6} {'req/s':>7} {'p50':>9} {'p99':>9} "
+    print(f"{'':{wide}} {'CPU/request':>11} {'ratio to bare (quartiles)':>26} {'req/s':>7} {'p50':>9} {'p99':>9} "
           f"{'idle':>9} {'loaded':>9} {'start':>7}")
     for row in report["contestants"]:
-        ratio = f"{row['ratio']:.3f} ({row['ratio_min']:.3f}..{row['ratio_max']:.3f})"
-        print(f"{row['name']:{wide}} {row['cpu_us']:8.2f} us {ratio:>26} {row['best']:6.3f} "
+        ratio = "{median:.3f} ({first:.3f}..{third:.3f})".format(**row["ratio"])
+        print(f"{row['name']:{wide}} {row['cpu_us']:8.2f} us {ratio:>26} "
               f"{row['requests_per_second']:7.0f} {row['p50_ms']:6.2f} ms {row['p99_ms']:6.2f} ms "
               f"{row['idle_mib']:5.1f} MiB {row['loaded_mib']:5.1f} MiB {row['start_ms']:4.0f} ms")
-    print("\nCPU: medians over the rounds; a ratio is taken within a round. best: least CPU per request of any round, against "
-          "bare's least.\nreq/s, p50, p99: with the machine to itself. idle: resident memory before the first load; start: spawned until the first answer arrived, "
-          "median of three.")
+    print("\nCPU and ratio: medians over the turns. req/s, p50, p99: with the machine to itself. idle: resident memory before "
+          "the first load;\nstart: spawned until the first answer arrived, median of three.")
     if report["stolen"] > 0.05:
         print(f"The hypervisor gave {report['stolen']:.0%} of this machine's time to others meanwhile: expect spread.")
 
@@ -125,7 +120,7 @@ def save(report, path):
 def judge(report, limit):
     if limit is None:
         return
-    ratio = next((row["ratio"] for row in report["contestants"] if row["name"] == BEARER), None)
+    ratio = next((row["ratio"]["median"] for row in report["contestants"] if row["name"] == BEARER), None)
     if ratio is None:
         sys.exit(f"bench: --assert needs the contestant '{BEARER}'")
     if ratio > limit:

@@ -1,7 +1,7 @@
 """Who takes part in the comparison, and how each is configured.
 
 Each forwards to the same backend over kept-alive connections, and all but bare Pingora write a line a request to their
-standard output, which is a file. Who checks tokens checks the same one: RS256, issuer, audience and expiry. The
+standard output, which is a pipe. Who checks tokens checks the same one: RS256, issuer, audience and expiry. The
 cookies are those of a local user who signed in.
 """
 
@@ -25,7 +25,7 @@ BARE_COOKIES = "bare, with cookies"
 
 
 class Contestant:
-    """One proxy, on a port of its own; rounds collects what was measured.
+    """One proxy, on a port of its own; turns collects what was measured.
 
     `prepare` is called when it runs for good, and may give it the headers it is then asked with. `baseline` names bare
     Pingora asked the same way.
@@ -42,7 +42,7 @@ class Contestant:
         self.checks = checks
         self.baseline = baseline or (BARE_TOKEN if headers and checks else BARE)
         self.prepare = prepare
-        self.rounds = []
+        self.turns = []
 
     @property
     def url(self):
@@ -113,7 +113,7 @@ def line_up(machine, bin_dir, threads, only, revocations=0):
         same = bare(machine, BARE_COOKIES, bin_dir, backend, threads)
         same.prepare = lambda one: one.headers.update(signed_in.headers)
         field.insert(field.index(signed_in) + 1, same)
-    return field, left_out
+    return field, backend, left_out
 
 
 def chosen(name, only):

@@ -1,16 +1,20 @@
 """Processes that are measured, and the load they are measured under."""
 
 import ctypes
+import http.client
 import os
 import re
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import time
 
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
+# Bytes of what a program printed last.
+KEPT = 64 << 10
 # Of a load among others, and until what it left under way is done, in seconds.
 TURN, SETTLE = 0.1, 0.005
 
@@ -40,30 +44,32 @@ class Machine:
             process.end()
 
     def start(self, name, command, cpus=None):
-        process = Process(name, command, self.scratch, cpus or self.proxy_cpus)
+        process = Process(name, command, self.scratch, self, cpus or self.proxy_cpus)
         self.processes.append(process)
         return process
 
 
 class Process:
-    """One program with its children; what it prints goes to a file."""
+    """One program with its children. What it prints is read by another, as a container runtime does; the last of it is
+    kept."""
 
-    def __init__(self, name, command, scratch, cpus):
+    def __init__(self, name, command, scratch, machine, cpus):
         self.name = name
         self.output = scratch / f"{name.replace(' ', '-')}.log"
 
-        def before_exec():
+        def before_exec(cpus):
             os.sched_setaffinity(0, cpus)
             # Even a bench that is killed outright leaves nothing behind.
             LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
-        # Appending, so that the file can be emptied between rounds while the program goes on writing.
-        with open(self.output, "ab") as output:
-            self.child = subprocess.Popen([str(word) for word in command], cwd=scratch, stdin=subprocess.DEVNULL,
-                                          stdout=output, stderr=output, start_new_session=True, preexec_fn=before_exec)
-
-    def forget_output(self):
-        os.truncate(self.output, 0)
+        with open(self.output, "wb") as output:
+            self.reader = subprocess.Popen(["tail", "-c", str(KEPT)], stdin=subprocess.PIPE, stdout=output,
+                                           preexec_fn=lambda: before_exec(machine.load_cpus))
+        self.child = subprocess.Popen([str(word) for word in command], cwd=scratch, stdin=subprocess.DEVNULL,
+                                      stdout=self.reader.stdin, stderr=self.reader.stdin, start_new_session=True,
+                                      preexec_fn=lambda: before_exec(cpus))
+        # It ends with the last who can write to it.
+        self.reader.stdin.close()
 
     def end(self):
         if self.child.poll() is None:
@@ -81,6 +87,7 @@ class Process:
 
     def must_live(self):
         if self.child.poll() is not None:
+            self.reader.wait(3)
             last = self.output.read_text(errors="replace").splitlines()[-15:]
             raise Failure("\n".join([f"{self.name} ended with exit code {self.child.returncode}:", *last]))
 
@@ -162,25 +169,48 @@ class Load:
         }
 
 
-def in_turns(loads):
+def in_turns(loads, backend):
     """Pairs of a process and the load on it, one of them at a time for a tenth of a second, until all have ended. For each
-    the requests answered, and the microseconds of CPU that each cost its process.
+    the microseconds of CPU that a request cost its process in each turn, and all requests that `backend`, on that port,
+    has answered for it.
 
     A shared machine is faster in one second and slower in the next: what is compared has to happen in the same."""
-    spent = [0.0] * len(loads)
+    counter = http.client.HTTPConnection("127.0.0.1", backend)
+    costs = [{"requests": 0, "turns": []} for _ in loads]
     for _, load in loads:
         load.hold()
-    while any(load.runs() for _, load in loads):
-        for at, (process, load) in enumerate(loads):
-            if load.runs():
-                before = process.cpu_seconds()
-                load.go_on()
-                time.sleep(TURN)
-                load.hold()
-                time.sleep(SETTLE)
-                spent[at] += process.cpu_seconds() - before
-    answered = [load.result()["requests"] for _, load in loads]
-    return [{"requests": count, "cpu_us": cpu / count * 1e6} for count, cpu in zip(answered, spent)]
+    while all(load.runs() for _, load in loads):
+        for cost, (process, load) in zip(costs, loads):
+            spent, answered = process.cpu_seconds(), served(counter)
+            load.go_on()
+            time.sleep(TURN)
+            load.hold()
+            time.sleep(SETTLE)
+            spent, answered = process.cpu_seconds() - spent, served(counter) - answered
+            cost["requests"] += answered
+            # Nothing is answered in the turn in which the load ends.
+            cost["turns"].append(spent / answered * 1e6 if answered else None)
+    for _, load in loads:
+        load.go_on()
+        load.result()
+    return costs
+
+
+def served(counter):
+    counter.request("GET", "/served")
+    return int(counter.getresponse().read())
+
+
+def ratios(costs, baseline):
+    """What each turn cost against the turn of `baseline` beside it."""
+    pairs = zip(costs["turns"], baseline["turns"])
+    return [own / bare for own, bare in pairs if own is not None and bare is not None]
+
+
+def middle(figures):
+    """Median and quartiles."""
+    first, median, third = statistics.quantiles(figures, n=4)
+    return {"median": median, "first": first, "third": third}
 
 
 def milliseconds(typed):

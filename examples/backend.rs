@@ -1,7 +1,7 @@
 //! The backend of `make bench`: answers every request with the same 128 bytes, as fast as it can.
 //!
 //! It must never be what a measurement waits for, and must never differ from one round to the next: HTTP/1.1 with
-//! keep-alive, one prepared body, no look at the request.
+//! keep-alive, one prepared body. Of a request it looks at the path only: `/served` is how many it has answered.
 //!
 //!     backend LISTEN [THREADS]
 
@@ -16,6 +16,7 @@ use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::error::Error;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::net::{TcpListener, TcpStream};
 
 /// 128 bytes, about what a small JSON answer weighs.
@@ -48,7 +49,13 @@ async fn talk(stream: TcpStream) {
     }
 }
 
-async fn answer(_request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+static SERVED: AtomicU64 = AtomicU64::new(0);
+
+async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    if request.uri().path() == "/served" {
+        return Ok(Response::new(Full::new(SERVED.load(Ordering::Relaxed).to_string().into())));
+    }
+    SERVED.fetch_add(1, Ordering::Relaxed);
     let mut response = Response::new(Full::new(Bytes::from_static(BODY)));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(response)

@@ -64,6 +64,10 @@ impl Origin {
         &self.text
     }
 
+    fn authority(&self) -> &str {
+        self.text.get(self.host.start..).unwrap_or_default()
+    }
+
     /// Whether a browser keeps `Secure` cookies for it.
     #[must_use]
     pub fn is_https(&self) -> bool {
@@ -121,6 +125,10 @@ impl PublicOrigins {
     /// The scheme decides only between two that differ in nothing else.
     #[must_use]
     pub fn named(&self, authority: &str, proto: Proto) -> Option<&Origin> {
+        // As browsers write the only one there is: every request asks, and there is nothing to take apart.
+        if self.others.is_empty() && self.issuer.authority() == authority {
+            return Some(&self.issuer);
+        }
         let (host, port) = split(authority);
         let same_scheme = |origin: &&Origin| origin.is_https() == (proto == Proto::Https);
         let mut fitting = self.iter().filter(|origin| origin.answers_to(host, port));
