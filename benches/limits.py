@@ -185,7 +185,7 @@ async def ask_once(gate, path, headers):
 
 
 def summary(args, rounds):
-    ratio = middle([ratio for each in rounds for ratio in ratios(each[LIMITED], each[FREE])])
+    ratio = middle([ratio for each in rounds for ratio in ratios(each[LIMITED]["turns"], each[FREE]["turns"])])
     requests = sum(each[LIMITED]["requests"] for each in rounds)
     scripts = sum(each["commands"].get("evalsha", 0) for each in rounds)
     figures = {"ratio": ratio,

@@ -201,10 +201,9 @@ def served(counter):
     return int(counter.getresponse().read())
 
 
-def ratios(costs, baseline):
-    """What each turn cost against the turn of `baseline` beside it."""
-    pairs = zip(costs["turns"], baseline["turns"])
-    return [own / bare for own, bare in pairs if own is not None and bare is not None]
+def ratios(turns, baseline):
+    """What each turn cost against the one of `baseline` beside it."""
+    return [own / bare for own, bare in zip(turns, baseline) if own is not None and bare is not None]
 
 
 def middle(figures):
