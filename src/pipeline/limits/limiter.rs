@@ -28,8 +28,6 @@ use tokio::sync::{oneshot, watch};
 /// Nobody waits longer for an answer, however patient the store's own deadline is: what was reserved is worth nothing
 /// by then.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// That a request waits for: the first may be to a question of before it came.
-const ANSWERS: usize = 2;
 /// Calls under way at the same time.
 const LANES: usize = 4;
 /// For what is reserved ahead: others may want something, too.
@@ -128,7 +126,8 @@ impl Limiter {
     /// The verdict. Waits for the store where nothing is in memory, and never while the store is away.
     pub(super) async fn spend(self: &Arc<Self>, spend: Spend<'_>) -> Verdict {
         let came = self.now();
-        for _ in 0..ANSWERS {
+        let given_up = came.saturating_add(micros(PATIENCE));
+        while self.now() < given_up {
             let mut answer = match self.next(spend) {
                 Next::Done(verdict) => return verdict,
                 Next::AskAlone => return self.ask_alone(spend).await,
@@ -137,18 +136,18 @@ impl Limiter {
             // ends when the question does: nothing is ever sent
             let _ = tokio::time::timeout(PATIENCE, answer.changed()).await;
         }
-        let verdict = self.spend_now(spend).or_else(|| self.outrun(spend, came));
-        verdict.unwrap_or_else(|| self.spend_alone(spend, self.now()))
+        // The store is there, and others were quicker each time: what it says to this request alone nobody takes away.
+        if self.was_told_since(spend, came) {
+            return self.ask_alone(spend).await;
+        }
+        self.spend_alone(spend, self.now())
     }
 
-    /// The store has answered, and others were quicker to spend what it gave: who waits in a crowd for a bucket that fills
-    /// quickly would ask for ever.
-    fn outrun(&self, spend: Spend<'_>, came: Micros) -> Option<Verdict> {
+    fn was_told_since(&self, spend: Spend<'_>, then: Micros) -> bool {
         let key = spend.key.as_bytes();
-        let mut shard = self.book.shard(key)?;
-        let told = shard.find(key)?.lease.was_told_since(came);
-        let until = spend.limit.bucket.interval.saturating_mul(u64::from(spend.cost));
-        told.then_some(Verdict::Refused(Standing { remaining: 0, until }))
+        let mut shard = self.book.shard(key);
+        let entry = shard.as_mut().and_then(|shard| shard.find(key));
+        entry.is_some_and(|entry| entry.lease.was_told_since(then))
     }
 
     fn next(self: &Arc<Self>, spend: Spend<'_>) -> Next {

@@ -137,6 +137,14 @@ async fn two_thousand_at_once_on_three_replicas_get_the_burst_and_cost_few_quest
     assert!(rig.calls() < 200, "{} calls", rig.calls());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_in_a_crowd_is_refused_while_there_are_tokens() {
+    for turn in 0..10 {
+        let rig = Rig::new();
+        assert_eq!(rig.storm(500, &limit(Rate::per_second(1_000), 1_000), "alice").await, 500, "turn {turn}");
+    }
+}
+
 #[tokio::test]
 async fn a_crowd_does_not_wait_for_a_bucket_that_fills_quickly() {
     let rig = Rig::new();
