@@ -26,7 +26,7 @@ use tokio::time::{sleep, Sleep};
 
 pub(super) struct H2Stream {
     inner: HttpSession,
-    /// The backend's.
+    /// Of this request. The deadline is the backend's.
     bounds: Arc<Bounds>,
     alarm: Alarm,
     /// Between two pieces of the request body, counted only while Pingora waits for one: a backend that takes nothing is
