@@ -99,12 +99,13 @@ impl Edge {
         draining: &Arc<AtomicBool>,
         shutdown: &watch::Receiver<bool>,
     ) -> Arc<[Arc<Front>]> {
+        let connector = Arc::new(TransportConnector::new(None));
         let front = |runtime: &Handle| {
             let proxy = Proxy {
                 snapshot: Arc::clone(&self.snapshot),
                 events: Arc::clone(&self.events),
                 registry: Arc::clone(&self.registry),
-                connector: TransportConnector::new(None),
+                connector: Arc::clone(&connector),
                 draining: Arc::clone(draining),
                 shutdown: shutdown.clone(),
                 clock: self.clock,

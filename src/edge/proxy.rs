@@ -42,7 +42,9 @@ pub(super) struct Proxy {
     pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
     pub(super) events: Arc<dyn EdgeEvents>,
     pub(super) registry: Arc<Registry>,
-    pub(super) connector: TransportConnector,
+    /// For tunnels. All workers share it: it keeps no connections, and reading the system's certificates takes time and
+    /// memory.
+    pub(super) connector: Arc<TransportConnector>,
     /// Set from the first sign of shutdown: connections are told to close after their answer.
     pub(super) draining: Arc<AtomicBool>,
     pub(super) shutdown: tokio::sync::watch::Receiver<bool>,
