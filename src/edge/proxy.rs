@@ -222,9 +222,8 @@ impl ProxyHttp for Proxy {
         if let (Some(pool), Some(target)) = (snapshot.upstreams.get(onward.permit.upstream()), &onward.target) {
             pool.answered(target);
         }
-        edit_response(head, |parts| {
-            backward::rewrite(&mut parts.headers, snapshot.gate.managed(), &onward.permit.backward());
-        });
+        let backward = onward.permit.backward(!head.status.is_informational());
+        edit_response(head, |parts| backward::rewrite(&mut parts.headers, snapshot.gate.managed(), backward));
         Ok(())
     }
 
@@ -344,8 +343,9 @@ pub(super) async fn fail(session: &mut Session, journey: &mut Journey, denial: D
             onward.failure = Some(denial.clone());
             match snapshot.gate.route(&onward.permit) {
                 // A renewal on the way here is done, whatever became of the rest.
-                Some(route) => Answer::refused(denial, route, &headers)
-                    .with_cookies(onward.permit.backward().cookies.iter().cloned()),
+                Some(route) => {
+                    Answer::refused(denial, route, &headers).with_cookies(onward.permit.cookies().iter().cloned())
+                }
                 None => Answer::from(denial),
             }
         }

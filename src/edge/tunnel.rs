@@ -143,9 +143,8 @@ async fn handshake(stream: Stream, mut head: RequestHeader, patience: Duration) 
 /// Takes off what a backend has no business to say; returns how long the socket may be silent.
 fn rewrite_answer(answer: &mut ResponseHeader, journey: &mut Journey) -> Duration {
     let (snapshot, Some(onward)) = journey.parts() else { return Duration::ZERO };
-    edit_response(answer, |parts| {
-        backward::rewrite(&mut parts.headers, snapshot.gate.managed(), &onward.permit.backward());
-    });
+    let backward = onward.permit.backward(true);
+    edit_response(answer, |parts| backward::rewrite(&mut parts.headers, snapshot.gate.managed(), backward));
     let pool = snapshot.upstreams.get(onward.permit.upstream());
     pool.map(|pool| pool.settings().stream_idle).unwrap_or_default()
 }

@@ -5,6 +5,7 @@
 //! what an insider can fill is bounded in slots and in bytes.
 
 pub use super::facts::SessionFacts;
+use super::limits::Bookmark;
 use super::usage::Uses;
 use crate::domain::principal::Principal;
 use crate::domain::time::UnixTime;
@@ -45,6 +46,7 @@ pub struct Verified {
     /// The revocations it was last checked against.
     cleared: AtomicU64,
     uses: Uses,
+    bookmark: Bookmark,
     /// Set by a hit, cleared by the clock hand.
     used: AtomicBool,
 }
@@ -73,6 +75,7 @@ impl Verified {
             claims: 0,
             cleared: AtomicU64::new(NEVER),
             uses: Uses::default(),
+            bookmark: Bookmark::default(),
             used: AtomicBool::new(false),
         }
     }
@@ -114,6 +117,11 @@ impl Verified {
 
     pub(super) fn uses(&self) -> &Uses {
         &self.uses
+    }
+
+    /// Where it is counted.
+    pub(super) fn bookmark(&self) -> &Bookmark {
+        &self.bookmark
     }
 
     /// What the token says, not how long clocks that differ let it count.

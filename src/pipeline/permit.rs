@@ -129,14 +129,21 @@ impl Permit {
         self.target.as_ref()
     }
 
-    /// What the response needs to know of the request.
+    /// For the browser, whatever the answer is.
     #[must_use]
-    pub fn backward(&self) -> Backward<'_> {
+    pub fn cookies(&self) -> &[HeaderValue] {
+        &self.cookies
+    }
+
+    /// What a response needs to know of the request. `last`: no other one comes. It alone says how the request stands with
+    /// limits, and takes that along.
+    pub fn backward(&mut self, last: bool) -> Backward<'_> {
+        let counted = self.counted.as_mut().filter(|_| last);
         Backward {
             authenticated: self.caller.principal().is_some(),
             grant: self.cors.as_ref(),
             cookies: &self.cookies,
-            limits: self.counted.as_ref().and_then(|counted| counted.fields.as_ref()),
+            limits: counted.and_then(|counted| counted.fields.take()),
         }
     }
 }

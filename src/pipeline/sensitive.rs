@@ -37,7 +37,7 @@ impl Gate {
                 Unused::Refused(denial, cookies) => self.turned_away(denial, &visit).with_cookies(cookies),
                 Unused::Back(cookies) => back(route, request, arrival).with_cookies(cookies),
             };
-            let handed = permit.backward().cookies.iter().cloned();
+            let handed = permit.cookies().iter().cloned();
             Answer { caller: Some(permit.caller().clone()), ..answer }.with_cookies(handed)
         })
     }

@@ -9,7 +9,7 @@ use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, SET_COOKIE, TRANSF
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// What is known of the request a response answers.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Backward<'a> {
     /// Somebody was identified: what is for them is not for a shared cache.
     pub authenticated: bool,
@@ -18,11 +18,11 @@ pub struct Backward<'a> {
     /// Of ours, for the browser.
     pub cookies: &'a [HeaderValue],
     /// How the request stands with our limits.
-    pub limits: Option<&'a RateFields>,
+    pub limits: Option<RateFields>,
 }
 
 /// Makes a response head what the client may see.
-pub fn rewrite(head: &mut HeaderMap, managed: &Managed, backward: &Backward<'_>) {
+pub fn rewrite(head: &mut HeaderMap, managed: &Managed, backward: Backward<'_>) {
     let mut found = Found::of(head, managed);
     if found.connection {
         erase_nominated(head);
@@ -30,6 +30,10 @@ pub fn rewrite(head: &mut HeaderMap, managed: &Managed, backward: &Backward<'_>)
     }
     if found.suspect {
         erase_from_response(head, managed);
+    }
+    if backward.limits.is_some() {
+        // what we add: growing step by step costs more than all the rest in here
+        head.reserve(3 + backward.cookies.len());
     }
     if backward.authenticated && !found.cache_control {
         head.insert(&CACHE_CONTROL, HeaderValue::from_static("private"));
@@ -39,8 +43,8 @@ pub fn rewrite(head: &mut HeaderMap, managed: &Managed, backward: &Backward<'_>)
     }
     if let Some(limits) = backward.limits {
         // Beside the backend's own: both are lists, and its word is not ours to change.
-        head.append(&RATE_LIMIT_POLICY, limits.policy.clone());
-        head.append(&RATE_LIMIT, limits.state.clone());
+        head.append(&RATE_LIMIT_POLICY, limits.policy);
+        head.append(&RATE_LIMIT, limits.state);
     }
     attach(head, backward.cookies.iter().cloned());
 }
@@ -100,7 +104,7 @@ mod tests {
     use crate::domain::policy::cors::{Cors, Origins};
     use std::time::Duration;
 
-    fn rewritten(list: &[(&'static str, &'static str)], backward: &Backward<'_>) -> HeaderMap {
+    fn rewritten(list: &[(&'static str, &'static str)], backward: Backward<'_>) -> HeaderMap {
         let mut head = HeaderMap::new();
         for (name, value) in list {
             head.append(*name, HeaderValue::from_static(value));
@@ -117,16 +121,16 @@ mod tests {
             ("keep-alive", "timeout=5"),
             ("x-kept", "1"),
         ];
-        let head = rewritten(&list, &Backward { authenticated: false, grant: None, cookies: &[], limits: None });
+        let head = rewritten(&list, Backward { authenticated: false, grant: None, cookies: &[], limits: None });
         assert_eq!(head.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-kept"]);
     }
 
     #[test]
     fn what_is_for_somebody_is_not_for_a_shared_cache() {
         let known = Backward { authenticated: true, grant: None, cookies: &[], limits: None };
-        assert_eq!(rewritten(&[], &known)["cache-control"], "private");
-        assert_eq!(rewritten(&[("cache-control", "max-age=5")], &known)["cache-control"], "max-age=5");
-        assert!(rewritten(&[], &Backward { authenticated: false, grant: None, cookies: &[], limits: None }).is_empty());
+        assert_eq!(rewritten(&[], known.clone())["cache-control"], "private");
+        assert_eq!(rewritten(&[("cache-control", "max-age=5")], known)["cache-control"], "max-age=5");
+        assert!(rewritten(&[], Backward { authenticated: false, grant: None, cookies: &[], limits: None }).is_empty());
     }
 
     #[test]
@@ -145,13 +149,13 @@ mod tests {
             [("access-control-allow-origin", "*"), ("access-control-expose-headers", "x"), ("vary", "Accept")];
         let grant = cors.grant(&from("https://a.test"));
         let head =
-            rewritten(&backend, &Backward { authenticated: false, grant: Some(&grant), cookies: &[], limits: None });
+            rewritten(&backend, Backward { authenticated: false, grant: Some(&grant), cookies: &[], limits: None });
         assert_eq!(head["access-control-allow-origin"], "https://a.test");
         assert!(!head.contains_key("access-control-expose-headers"));
         assert_eq!(head.get_all("vary").iter().collect::<Vec<_>>(), ["Accept", "Origin"]);
         let grant = cors.grant(&from("https://evil.test"));
         let head =
-            rewritten(&backend, &Backward { authenticated: false, grant: Some(&grant), cookies: &[], limits: None });
+            rewritten(&backend, Backward { authenticated: false, grant: Some(&grant), cookies: &[], limits: None });
         assert!(!head.contains_key("access-control-allow-origin"));
     }
 
@@ -161,8 +165,8 @@ mod tests {
             policy: HeaderValue::from_static("\"ours\";q=5;w=1"),
             state: HeaderValue::from_static("\"ours\";r=4;t=1"),
         };
-        let backward = Backward { authenticated: false, grant: None, cookies: &[], limits: Some(&limits) };
-        let head = rewritten(&[("ratelimit", "\"theirs\";r=1")], &backward);
+        let backward = Backward { authenticated: false, grant: None, cookies: &[], limits: Some(limits) };
+        let head = rewritten(&[("ratelimit", "\"theirs\";r=1")], backward);
         assert_eq!(head.get_all("ratelimit").iter().collect::<Vec<_>>(), ["\"theirs\";r=1", "\"ours\";r=4;t=1"]);
         assert_eq!(head["ratelimit-policy"], "\"ours\";q=5;w=1");
     }

@@ -20,7 +20,7 @@ const HASHED: u8 = 0xFF;
 const ROOM: usize = MOST_PARTS * (PLAIN + 1) + 8;
 
 /// One thing a limit counts by.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Part {
     Ip,
     /// Source and subject.
@@ -153,12 +153,6 @@ impl KeyText {
         self.bytes.get(..self.length).unwrap_or_default()
     }
 
-    /// What tells the limit from others: a key without any part, as no request has it.
-    #[must_use]
-    pub fn limit(&self) -> &[u8] {
-        self.bytes.get(..size_of::<u64>()).unwrap_or_default()
-    }
-
     fn put(&mut self, bytes: &[u8]) {
         let end = self.length + bytes.len();
         if let Some(room) = self.bytes.get_mut(self.length..end) {
@@ -179,6 +173,12 @@ impl BucketId {
         hash.update(key.get(8..).unwrap_or_default());
         Self(first_half(hash.finalize().into()))
     }
+}
+
+/// What tells the limit of `key` from others: a key without any part, as no request has it.
+#[must_use]
+pub fn of_limit(key: &[u8]) -> &[u8] {
+    key.get(..size_of::<u64>()).unwrap_or_default()
 }
 
 fn masked(bits: u128, prefix: u8, width: u8) -> u128 {

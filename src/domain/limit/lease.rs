@@ -15,6 +15,9 @@ const BELIEVED: Micros = 1_000_000;
 /// Replicas that are taken to be there by one that has heard of nobody. More than most fleets have: to take oneself to be
 /// alone would give out each bucket once for every replica that starts.
 pub const UNHEARD: u32 = 16;
+/// More is asked for this part of [`LIFE`] before there is none: many times as long as a store takes, and no longer, for
+/// each question costs more than a request spares.
+const EARLY: u64 = 8;
 /// Callers slower than this many a second are not worth reserving for.
 const WORTH_IT: u64 = 4;
 
@@ -189,9 +192,10 @@ impl Lease {
         if batch < 2 || self.visits < 2 || pace < WORTH_IT || now < self.refused.until {
             return false;
         }
-        let lasting = now.saturating_add(LIFE / 4);
+        let lasting = now.saturating_add(LIFE / EARLY);
         let left: u32 = self.parcels.iter().filter(|parcel| parcel.until > lasting).map(|parcel| parcel.tokens).sum();
-        u64::from(left) < pace.min(u64::from(batch)).div_ceil(4)
+        // a small batch is gone in less time than that, so a larger part of it has to be there
+        u64::from(left) < pace.div_ceil(EARLY).min(u64::from(batch).div_ceil(4))
     }
 
     /// How far from full the bucket is as far as this replica knows, and the store may not: it can have lost its memory,

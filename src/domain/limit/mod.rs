@@ -76,6 +76,12 @@ impl Limit {
     pub fn needs_no_caller(&self) -> bool {
         self.key.iter().all(|part| matches!(part, Part::Ip | Part::Route | Part::Header(_)))
     }
+
+    /// Whether all requests with one credential are counted together, wherever they come from and go.
+    #[must_use]
+    pub fn is_of_caller(&self) -> bool {
+        !self.key.iter().any(|part| matches!(part, Part::Ip | Part::Route | Part::Header(_)))
+    }
 }
 
 /// The limits that exist without being configured. A `[[limit]]` of one of these names takes its place.

@@ -1,7 +1,8 @@
 //! The buckets this replica knows, by their keys: bounded, and in many shards, so that threads rarely meet.
 //!
-//! A lock is held for one look-up and some arithmetic. What is forgotten for want of room costs a question to the store:
-//! the truth is there.
+//! Each bucket has a page with a lock of its own, held for some arithmetic. Whoever was here before has a bookmark and
+//! needs neither key nor shard, which is most of what a limit costs. What is forgotten for want of room costs a question to
+//! the store: the truth is there.
 
 use crate::domain::limit::bucket::Micros;
 use crate::domain::limit::lease::Lease;
@@ -10,6 +11,8 @@ use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 
 const SHARDS: usize = 256;
@@ -25,6 +28,20 @@ pub(super) struct Book {
 }
 
 /// One bucket.
+pub(super) struct Page {
+    key: Box<[u8]>,
+    /// The book has forgotten it, and may have another of the same key.
+    torn_out: AtomicBool,
+    /// Taken behind the lock of a shard, where both are, and never before it.
+    entry: Mutex<Entry>,
+}
+
+/// Where a caller's page is, kept beside a credential that is remembered. It is put once: whatever else the caller is
+/// counted by is looked up.
+#[derive(Default)]
+pub struct Bookmark(OnceLock<(u64, Arc<Page>)>);
+
+/// What stands on a page.
 #[derive(Debug, Default)]
 pub(super) struct Entry {
     pub(super) lease: Lease,
@@ -42,8 +59,8 @@ pub(super) struct Missed {
 }
 
 #[derive(Default)]
-pub(super) struct Shard {
-    entries: HashMap<Box<[u8]>, Entry, RandomState>,
+struct Shard {
+    pages: HashMap<Box<[u8]>, Arc<Page>, RandomState>,
     swept: Micros,
 }
 
@@ -52,21 +69,80 @@ impl Book {
         Self { hasher: RandomState::default(), shards: (0..SHARDS).map(|_| Mutex::default()).collect() }
     }
 
-    /// The shard of `key`, locked. Not to be held across anything that waits.
-    pub(super) fn shard(&self, key: &[u8]) -> Option<MutexGuard<'_, Shard>> {
+    pub(super) fn find(&self, key: &[u8]) -> Option<Arc<Page>> {
+        self.shard(key)?.pages.get(key).map(Arc::clone)
+    }
+
+    /// The page of `key`, made if need be; `None` when everybody beside it waits for an answer.
+    pub(super) fn open(&self, key: &[u8], now: Micros) -> Option<Arc<Page>> {
+        let mut shard = self.shard(key)?;
+        let has_room = shard.pages.contains_key(key) || shard.make_room(now);
+        has_room.then(|| shard.page(key))
+    }
+
+    /// The same while the store is away, when what is forgotten is known to nobody: nobody makes room by it. Those who
+    /// find none share one page with everybody else of their limit, called `crowd`, which is in another shard maybe.
+    pub(super) fn open_alone(&self, key: &[u8], crowd: &[u8], now: Micros) -> Option<Arc<Page>> {
+        let mut shard = self.shard(key)?;
+        if !shard.pages.contains_key(key) && shard.is_full() {
+            shard.sweep(now);
+            if shard.is_full() {
+                drop(shard);
+                // there are as many of them as limits, so they need no room
+                return Some(self.shard(crowd)?.page(crowd));
+            }
+        }
+        Some(shard.page(key))
+    }
+
+    pub(super) fn forget(&self, key: &[u8]) {
+        if let Some(page) = self.find(key) {
+            page.entry().lease.forget();
+        }
+    }
+
+    /// The shard of `key`, locked.
+    fn shard(&self, key: &[u8]) -> Option<MutexGuard<'_, Shard>> {
         let at = usize::try_from(self.hasher.hash_one(key) % SHARDS as u64).unwrap_or(0);
         self.shards.get(at).map(Mutex::lock)
     }
 
-    pub(super) fn forget(&self, key: &[u8]) {
-        if let Some(entry) = self.shard(key).as_mut().and_then(|shard| shard.find(key)) {
-            entry.lease.forget();
-        }
-    }
-
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.shards.iter().map(|shard| shard.lock().entries.len()).sum()
+        self.shards.iter().map(|shard| shard.lock().pages.len()).sum()
+    }
+}
+
+impl Page {
+    pub(super) fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    /// What stands on it, locked. Not to be held across anything that waits.
+    pub(super) fn entry(&self) -> MutexGuard<'_, Entry> {
+        self.entry.lock()
+    }
+
+    /// Whether whoever looks for its key finds this one. It may be torn out a moment later, and is still good for what
+    /// was reserved on it.
+    pub(super) fn is_in_the_book(&self) -> bool {
+        !self.torn_out.load(Ordering::Relaxed)
+    }
+}
+
+impl Bookmark {
+    /// The page of the limit of this number.
+    pub(super) fn page(&self, number: u64) -> Option<&Arc<Page>> {
+        self.0.get().filter(|(of, page)| *of == number && page.is_in_the_book()).map(|(_, page)| page)
+    }
+
+    pub(super) fn put(&self, number: u64, page: impl FnOnce() -> Option<Arc<Page>>) {
+        if self.0.get().is_none() {
+            if let Some(page) = page() {
+                // another request of the same caller may have been quicker
+                let _ = self.0.set((number, page));
+            }
+        }
     }
 }
 
@@ -88,60 +164,60 @@ impl Entry {
 }
 
 impl Shard {
-    pub(super) fn find(&mut self, key: &[u8]) -> Option<&mut Entry> {
-        self.entries.get_mut(key)
-    }
-
-    /// The entry of `key`, made if need be; `None` when everybody in here waits for an answer.
-    pub(super) fn open(&mut self, key: &[u8], now: Micros) -> Option<&mut Entry> {
-        if !self.entries.contains_key(key) {
-            if !self.has_room(now) {
-                return None;
-            }
-            self.entries.insert(key.into(), Entry::default());
+    fn page(&mut self, key: &[u8]) -> Arc<Page> {
+        if let Some(page) = self.pages.get(key) {
+            return Arc::clone(page);
         }
-        self.entries.get_mut(key)
+        let page = Arc::new(Page { key: key.into(), torn_out: AtomicBool::new(false), entry: Mutex::default() });
+        self.pages.insert(key.into(), Arc::clone(&page));
+        page
     }
 
-    /// The same while the store is away, when what is forgotten is known to nobody: nobody makes room by it. Those who
-    /// find none share one entry with everybody else of their limit, called `crowd`, which is in another shard maybe.
-    pub(super) fn open_alone(&mut self, key: &[u8], now: Micros) -> Option<&mut Entry> {
-        if !self.entries.contains_key(key) && self.entries.len() >= PER_SHARD {
-            self.sweep(now);
-            if self.entries.len() >= PER_SHARD {
-                return None;
-            }
-        }
-        Some(self.entries.entry(key.into()).or_default())
-    }
-
-    /// There are as many of them as limits, so they need no room.
-    pub(super) fn open_crowd(&mut self, crowd: &[u8]) -> &mut Entry {
-        self.entries.entry(crowd.into()).or_default()
+    fn is_full(&self) -> bool {
+        self.pages.len() >= PER_SHARD
     }
 
     fn sweep(&mut self, now: Micros) {
         if now >= self.swept.saturating_add(SWEEP_EVERY) {
             self.swept = now;
-            self.entries.retain(|_, entry| entry.is_asked() || !entry.lease.is_idle(now));
+            self.pages.retain(|_, page| {
+                let entry = page.entry();
+                let needed = entry.is_asked() || !entry.lease.is_idle(now);
+                page.torn_out.store(!needed, Ordering::Relaxed);
+                needed
+            });
         }
     }
 
-    fn has_room(&mut self, now: Micros) -> bool {
-        if self.entries.len() < PER_SHARD {
+    fn make_room(&mut self, now: Micros) -> bool {
+        if !self.is_full() {
             return true;
         }
         self.sweep(now);
-        if self.entries.len() >= PER_SHARD {
-            let victim = self.entries.iter().find(|(_, entry)| !entry.is_asked()).map(|(key, _)| key.clone());
-            victim.and_then(|key| self.entries.remove(&key));
+        if self.is_full() {
+            let victim = self.pages.iter().find(|(_, page)| !page.entry().is_asked()).map(|(key, _)| key.clone());
+            if let Some(page) = victim.and_then(|key| self.pages.remove(&key)) {
+                page.torn_out.store(true, Ordering::Relaxed);
+            }
         }
-        self.entries.len() < PER_SHARD
+        !self.is_full()
     }
 }
 
 impl fmt::Debug for Book {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Book(..)")
+    }
+}
+
+impl fmt::Debug for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Page(..)")
+    }
+}
+
+impl fmt::Debug for Bookmark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Bookmark(..)")
     }
 }

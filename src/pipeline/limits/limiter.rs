@@ -9,12 +9,12 @@ mod queue;
 
 pub(super) use gather::Foreseen;
 
-use super::book::{Book, Entry, Missed};
+use super::book::{Book, Entry, Missed, Page};
 use super::weather::{Weather, LOOK_EVERY};
 use crate::domain::limit::bucket::{micros, Micros};
 use crate::domain::limit::fields::Standing;
 use crate::domain::limit::lease::{Away, Step, Told};
-use crate::domain::limit::{Bucket, BucketId, KeyText, Limit, OnStoreDown};
+use crate::domain::limit::{key, Bucket, BucketId, KeyText, Limit, OnStoreDown};
 use crate::ports::limits::{Ask, Buckets, Fleet, Group};
 use crate::ports::revocation::Clock;
 use crate::ports::store::StoreError;
@@ -63,7 +63,10 @@ pub enum Verdict {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Spend<'a> {
     pub(super) limit: &'a Limit,
-    pub(super) key: &'a KeyText,
+    /// As a [`KeyText`] writes it.
+    pub(super) key: &'a [u8],
+    /// Where it is counted, if that is known.
+    pub(super) page: Option<&'a Arc<Page>>,
     pub(super) cost: u32,
 }
 
@@ -86,17 +89,29 @@ impl Limiter {
         self.weather.away().is_some()
     }
 
+    /// Where requests of `key` are counted, once the store was asked about them.
+    pub(super) fn page(&self, key: &KeyText) -> Option<Arc<Page>> {
+        self.book.find(key.as_bytes())
+    }
+
     /// The verdict, if it is in memory.
     pub(super) fn spend_now(self: &Arc<Self>, spend: Spend<'_>) -> Option<Verdict> {
-        let (key, now) = (spend.key.as_bytes(), self.now());
+        let now = self.now();
         if self.weather.away().is_some() {
             return Some(self.spend_alone(spend, now));
         }
-        let mut shard = self.book.shard(key)?;
-        let entry = shard.find(key)?;
+        let found;
+        let page = match spend.page {
+            Some(page) => page,
+            None => {
+                found = self.book.find(spend.key)?;
+                &found
+            }
+        };
+        let mut entry = page.entry();
         if let Some(missed) = entry.missed.filter(|missed| now < missed.until) {
             let away = Away { since: missed.since, replicas: self.weather.replicas() };
-            return Some(share_out(entry, spend, now, away));
+            return Some(share_out(&mut entry, spend, now, away));
         }
         let step = if spend.limit.exact {
             entry.lease.recall(spend.cost, now)
@@ -113,10 +128,10 @@ impl Limiter {
                     entry.question = Some(told);
                     tell
                 });
-                drop(shard);
+                drop(entry);
                 if let Some(tell) = ahead {
                     // where there is no room for it, nobody waits for it either
-                    let _ = self.enqueue(vec![asked(spend, Reply::Shared(tell))], GATHER);
+                    let _ = self.enqueue(vec![asked(spend, Some(page), Reply::Shared(tell))], GATHER);
                 }
                 Some(Verdict::Granted(standing))
             }
@@ -144,26 +159,26 @@ impl Limiter {
     }
 
     fn was_told_since(&self, spend: Spend<'_>, then: Micros) -> bool {
-        let key = spend.key.as_bytes();
-        let mut shard = self.book.shard(key);
-        let entry = shard.as_mut().and_then(|shard| shard.find(key));
-        entry.is_some_and(|entry| entry.lease.was_told_since(then))
+        self.book.find(spend.key).is_some_and(|page| page.entry().lease.was_told_since(then))
     }
 
     fn next(self: &Arc<Self>, spend: Spend<'_>) -> Next {
         if let Some(verdict) = self.spend_now(spend) {
             return Next::Done(verdict);
         }
-        let (key, now) = (spend.key.as_bytes(), self.now());
-        let Some(mut shard) = self.book.shard(key).filter(|_| !spend.limit.exact) else { return Next::AskAlone };
-        let Some(entry) = shard.open(key, now) else { return Next::AskAlone };
+        if spend.limit.exact {
+            return Next::AskAlone;
+        }
+        let now = self.now();
+        let Some(page) = self.book.open(spend.key, now) else { return Next::AskAlone };
+        let mut entry = page.entry();
         if let Some(question) = entry.question.as_ref().filter(|question| question.has_changed().is_ok()) {
             return Next::Wait(question.clone());
         }
         let (tell, told) = watch::channel(());
         entry.question = Some(told.clone());
-        drop(shard);
-        match self.enqueue(vec![asked(spend, Reply::Shared(tell))], Duration::ZERO) {
+        drop(entry);
+        match self.enqueue(vec![asked(spend, Some(&page), Reply::Shared(tell))], Duration::ZERO) {
             Ok(()) => Next::Wait(told),
             Err(Full) => Next::Done(self.spend_alone(spend, now)),
         }
@@ -174,7 +189,8 @@ impl Limiter {
         // one failure says little
         for _ in 0..2 {
             let (tell, told) = oneshot::channel();
-            if self.enqueue(vec![asked(spend, Reply::Exact(tell))], Duration::ZERO).is_err() {
+            let page = self.book.open(spend.key, self.now());
+            if self.enqueue(vec![asked(spend, page.as_ref(), Reply::Exact(tell))], Duration::ZERO).is_err() {
                 break;
             }
             match tokio::time::timeout(PATIENCE, told).await {
@@ -196,12 +212,8 @@ impl Limiter {
         // neither away nor answering in time: away for this request
         let unanswered = || Away { since: now.saturating_sub(micros(PATIENCE)), replicas: self.fleet.replicas() };
         let away = self.weather.away().unwrap_or_else(unanswered);
-        let (key, crowd) = (spend.key.as_bytes(), spend.key.limit());
-        if let Some(entry) = self.book.shard(key).as_mut().and_then(|shard| shard.open_alone(key, now)) {
-            return share_out(entry, spend, now, away);
-        }
-        let mut shard = self.book.shard(crowd);
-        shard.as_mut().map_or(Verdict::CannotTell, |shard| share_out(shard.open_crowd(crowd), spend, now, away))
+        let page = self.book.open_alone(spend.key, key::of_limit(spend.key), now);
+        page.map_or(Verdict::CannotTell, |page| share_out(&mut page.entry(), spend, now, away))
     }
 
     /// How a bucket stands, over all replicas. What they have reserved counts as spent.
@@ -265,8 +277,8 @@ impl Limiter {
     }
 
     fn ask(&self, asked: &Asked, now: Micros) -> Ask {
-        let mut shard = self.book.shard(&asked.key);
-        let lease = shard.as_mut().and_then(|shard| shard.find(&asked.key)).map(|entry| &entry.lease);
+        let entry = asked.page.as_ref().map(|page| page.entry());
+        let lease = entry.as_ref().map(|entry| &entry.lease);
         let ahead = lease.map_or(0, |lease| lease.ahead(self.weather.last(), now));
         let want = match (&asked.reply, lease) {
             (Reply::Shared(tell), Some(lease)) => {
@@ -317,19 +329,15 @@ impl Limiter {
     /// `None`: nothing was answered; `Some(None)`: other questions of the call were.
     fn settle(&self, asked: Asked, told: Option<Option<Told>>, times: (Micros, Micros)) {
         let (missed, told) = (told == Some(None), told.flatten());
-        if let Some(mut shard) = self.book.shard(&asked.key) {
-            let known = told.is_none() && !missed;
-            let entry = if known { shard.find(&asked.key) } else { shard.open(&asked.key, times.1) };
-            if let Some(entry) = entry {
-                if let Some(told) = &told {
-                    entry.lease.learn(asked.limit, told, times);
-                }
-                let since = entry.missed.map_or(times.1, |missed| missed.since);
-                entry.missed = missed.then_some(Missed { since, until: times.1.saturating_add(LOOK_EVERY) });
-                if let Reply::Shared(_) = &asked.reply {
-                    entry.question = None;
-                    entry.lease.keep(told.map_or(0, |told| told.granted), times);
-                }
+        if let Some(mut entry) = asked.page.as_ref().map(|page| page.entry()) {
+            if let Some(told) = &told {
+                entry.lease.learn(asked.limit, told, times);
+            }
+            let since = entry.missed.map_or(times.1, |missed| missed.since);
+            entry.missed = missed.then_some(Missed { since, until: times.1.saturating_add(LOOK_EVERY) });
+            if let Reply::Shared(_) = &asked.reply {
+                entry.question = None;
+                entry.lease.keep(told.map_or(0, |told| told.granted), times);
             }
         }
         if let Reply::Exact(tell) = asked.reply {
@@ -390,12 +398,11 @@ fn without_counting(limit: &Limit) -> Option<Verdict> {
     }
 }
 
-fn asked(spend: Spend<'_>, reply: Reply) -> Asked {
-    let (limit, key) = (spend.limit, spend.key.as_bytes());
+fn asked(spend: Spend<'_>, page: Option<&Arc<Page>>, reply: Reply) -> Asked {
     Asked {
-        id: BucketId::of(&limit.name, key),
-        limit: limit.bucket,
-        key: key.into(),
+        id: BucketId::of(&spend.limit.name, spend.key),
+        limit: spend.limit.bucket,
+        page: page.map(Arc::clone),
         least: spend.cost,
         group: Group::NONE,
         reply,

@@ -84,7 +84,7 @@ impl Rig {
 
     async fn spend(&self, at: usize, limit: &Limit, who: &str) -> Verdict {
         let key = key(who);
-        self.replicas[at % 3].spend(Spend { limit, key: &key, cost: limit.cost }).await
+        self.replicas[at % 3].spend(Spend { cost: limit.cost, ..spend(limit, &key) }).await
     }
 
     /// How many of so many at once get through.
@@ -94,7 +94,7 @@ impl Rig {
             let (limiter, limit) = (Arc::clone(&self.replicas[at % 3]), limit.clone());
             running.spawn(async move {
                 let key = key(who);
-                limiter.spend(Spend { limit: &limit, key: &key, cost: 1 }).await
+                limiter.spend(spend(&limit, &key)).await
             });
         }
         running.join_all().await.into_iter().filter(|verdict| matches!(verdict, Verdict::Granted(_))).count()
@@ -123,6 +123,10 @@ fn limit(rate: Rate, burst: u32) -> Limit {
         shadow: false,
         headers: true,
     }
+}
+
+fn spend<'s>(limit: &'s Limit, key: &'s KeyText) -> Spend<'s> {
+    Spend { limit, key: key.as_bytes(), page: None, cost: 1 }
 }
 
 fn granted(verdict: Verdict) -> bool {
@@ -215,7 +219,7 @@ async fn without_the_store_shares_hold_the_bound_and_nobody_waits_for_it() {
     rig.shelf.down.store(false, Ordering::SeqCst);
     rig.clock.travel(Duration::from_millis(250));
     for limiter in &rig.replicas {
-        let _ = limiter.spend(Spend { limit: &limit, key: &key("alice"), cost: 1 }).await;
+        let _ = limiter.spend(spend(&limit, &key("alice"))).await;
         while limiter.is_alone() {
             tokio::task::yield_now().await;
         }
@@ -264,7 +268,7 @@ async fn several_limits_of_a_request_are_asked_about_in_one_call() {
     let rig = Rig::new();
     let (narrow, wide) = (limit(Rate::per_minute(1), 1), limit(Rate::per_minute(1), 20));
     let (one, other) = (key("alice"), key("192.0.2.7"));
-    let spends = [Spend { limit: &narrow, key: &one, cost: 1 }, Spend { limit: &wide, key: &other, cost: 1 }];
+    let spends = [(&narrow, &one), (&wide, &other)].map(|(limit, key)| spend(limit, key));
     rig.replicas[0].gather(&spends).await;
     assert_eq!((rig.calls(), rig.shelf.questions.load(Ordering::SeqCst)), (1, 2));
     for spend in spends {
@@ -303,7 +307,7 @@ async fn questions_of_many_callers_travel_together() {
     let mut running = JoinSet::new();
     for n in 0..400 {
         let (limiter, wide) = (Arc::clone(&rig.replicas[0]), wide.clone());
-        running.spawn(async move { limiter.spend(Spend { limit: &wide, key: &key(&n.to_string()), cost: 1 }).await });
+        running.spawn(async move { limiter.spend(spend(&wide, &key(&n.to_string()))).await });
     }
     assert!(running.join_all().await.into_iter().all(granted));
     assert_eq!(rig.shelf.questions.load(Ordering::SeqCst), 400);
@@ -316,13 +320,13 @@ async fn however_many_strangers_come_memory_is_bounded() {
     let narrow = limit(Rate::per_minute(1), 1);
     rig.replicas[0].weather.lost(1, 3);
     for n in 0..100_000_u32 {
-        let _ = rig.replicas[0].spend_now(Spend { limit: &narrow, key: &key(&n.to_string()), cost: 1 });
+        let _ = rig.replicas[0].spend_now(spend(&narrow, &key(&n.to_string())));
     }
     assert!(rig.replicas[0].book.len() <= 256 * 256 + 1);
-    let late = ["x", "y", "z"].map(|who| rig.replicas[0].spend_now(Spend { limit: &narrow, key: &key(who), cost: 1 }));
+    let late = ["x", "y", "z"].map(|who| rig.replicas[0].spend_now(spend(&narrow, &key(who))));
     let late = late.into_iter().flatten().filter(|verdict| granted(*verdict)).count();
     assert_eq!(late, 0, "those without room have one share together");
-    let known = rig.replicas[0].spend_now(Spend { limit: &narrow, key: &key("0"), cost: 1 });
+    let known = rig.replicas[0].spend_now(spend(&narrow, &key("0")));
     assert!(!known.is_some_and(granted), "and nobody's was forgotten for them");
 }
 
@@ -362,13 +366,8 @@ async fn when_more_is_asked_than_a_store_can_answer_it_counts_as_away() {
     assert_eq!(at_once(std::pin::pin!(rig.spend(0, &allow, "bob"))), Some(Verdict::Unlimited));
     let shared = limit(Rate::per_minute(1), 1);
     assert!(at_once(std::pin::pin!(rig.spend(0, &shared, "carol"))).is_some_and(granted), "its share");
-    assert!(!rig.replicas[0]
-        .book
-        .shard(key("carol").as_bytes())
-        .unwrap()
-        .find(key("carol").as_bytes())
-        .unwrap()
-        .is_asked());
+    let page = rig.replicas[0].book.find(key("carol").as_bytes()).unwrap();
+    assert!(!page.entry().is_asked());
     drop(waiting);
     assert!(granted(rig.spend(1, &deny, "alice").await), "others are not concerned");
 }
@@ -378,7 +377,7 @@ async fn a_client_who_hangs_up_leaves_the_answer_to_the_others() {
     let rig = Rig::new();
     let narrow = limit(Rate::per_minute(1), 1);
     let key = key("alice");
-    let spend = Spend { limit: &narrow, key: &key, cost: 1 };
+    let spend = spend(&narrow, &key);
     tokio::select! {
         biased;
         _ = rig.replicas[0].spend(spend) => panic!("the store takes its time"),

@@ -10,6 +10,7 @@ mod together;
 mod under_way;
 mod weather;
 
+pub use book::Bookmark;
 pub use limiter::{Limiter, Verdict};
 pub use named::{Looked, Named};
 pub use under_way::{OnRoute, UnderWay};
@@ -58,6 +59,8 @@ struct Kept {
     limit: Limit,
     /// Tells its buckets in this process from those of a limit of another shape.
     number: u64,
+    /// A credential has one bucket here.
+    of_caller: bool,
     over: Arc<dyn Tally>,
     /// The second in which the log last heard of it.
     said: AtomicU64,
@@ -127,6 +130,7 @@ impl Guard {
         let Plan { limiter, limits, routes, prefixes } = plan;
         let kept = |limit: &Limit| Kept {
             number: number(limit),
+            of_caller: limit.is_of_caller(),
             over: over(&limit.name),
             said: AtomicU64::new(0),
             limit: limit.clone(),
@@ -153,9 +157,7 @@ impl Guard {
         }
         while let Some(charge) = charges.get(met.done) {
             if let Some(kept) = self.kept.get(charge.limit) {
-                let key = self.key(kept, facts);
-                let spend = Spend { limit: &kept.limit, key: &key, cost: charge.cost };
-                let Some(verdict) = self.limiter.spend_now(spend) else { return Ok(Paid::InPart) };
+                let Some(verdict) = self.spend_now(kept, charge.cost, facts) else { return Ok(Paid::InPart) };
                 self.take(kept, verdict, met)?;
             }
             met.done += 1;
@@ -244,8 +246,22 @@ impl Guard {
         Some(RateFields { policy, state: fields::value(met.state)? })
     }
 
+    /// The verdict of one limit, if it is in memory.
+    fn spend_now(&self, kept: &Kept, cost: u32, facts: &Facts<'_>) -> Option<Verdict> {
+        let spend = |key, page| Spend { limit: &kept.limit, key, page, cost };
+        let bookmark = facts.verified.filter(|_| kept.of_caller).map(Verified::bookmark);
+        if let Some(page) = bookmark.and_then(|bookmark| bookmark.page(kept.number)) {
+            return self.limiter.spend_now(spend(page.key(), Some(page)));
+        }
+        let key = self.key(kept, facts);
+        if let Some(bookmark) = bookmark {
+            bookmark.put(kept.number, || self.limiter.page(&key));
+        }
+        self.limiter.spend_now(spend(key.as_bytes(), None))
+    }
+
     async fn spend(&self, kept: &Kept, key: &KeyText, cost: u32, met: &mut Met) -> Result<(), Over> {
-        let verdict = self.limiter.spend(Spend { limit: &kept.limit, key, cost }).await;
+        let verdict = self.limiter.spend(Spend { limit: &kept.limit, key: key.as_bytes(), page: None, cost }).await;
         self.take(kept, verdict, met)
     }
 
@@ -369,6 +385,7 @@ fn is_shown(limit: &Limit) -> bool {
 fn number(limit: &Limit) -> u64 {
     let mut hasher = FixedState::default().build_hasher();
     limit.name.hash(&mut hasher);
+    limit.key.hash(&mut hasher);
     limit.bucket.hash(&mut hasher);
     limit.exact.hash(&mut hasher);
     hasher.finish()

@@ -18,7 +18,7 @@ pub(super) struct Due<'g> {
 
 impl Due<'_> {
     fn spend(&self) -> Spend<'_> {
-        Spend { limit: &self.kept.limit, key: &self.key, cost: self.cost }
+        Spend { limit: &self.kept.limit, key: self.key.as_bytes(), page: None, cost: self.cost }
     }
 }
 

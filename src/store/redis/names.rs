@@ -35,7 +35,7 @@ impl Reach for Redis {
 #[async_trait]
 impl Once for Redis {
     async fn first(&self, name: &str, until: Millis) -> Result<bool, StoreError> {
-        let call = self.of_key(&script::FIRST, 'o', name).number(fastrand::u128(..));
+        let call = self.of_key(&script::FIRST, 'o', name).arg(fastrand::u128(..).to_string());
         self.agree(call.number(until.0).number(whole(REMEMBERED_LONGER))).await
     }
 }

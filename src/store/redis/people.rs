@@ -168,7 +168,7 @@ impl Redis {
         let call = self.of_user(&script::PRESENT, user).arg(family.to_string()).number(shown.generation);
         let call = call.number(whole(rules.grace)).number(whole(rules.idle)).arg(rotation);
         let call = call.number(rules.max_grace_streak).arg(flag(shown.same_device)).arg(flag(shown.bounced));
-        call.arg(transport).number(fastrand::u128(..))
+        call.arg(transport).arg(fastrand::u128(..).to_string())
     }
 }
 

@@ -74,8 +74,9 @@ impl Call {
         self
     }
 
-    pub(super) fn number(self, number: impl Into<u128>) -> Self {
-        self.arg(number.into().to_string())
+    pub(super) fn number(mut self, number: impl Into<u64>) -> Self {
+        self.arguments.push(number.into().to_string().into_bytes());
+        self
     }
 
     pub(super) fn by_hash(&self) -> Cmd {

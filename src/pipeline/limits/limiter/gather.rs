@@ -33,9 +33,9 @@ impl Limiter {
         if self.is_alone() {
             return Foreseen::Passes;
         }
-        let (key, now) = (spend.key.as_bytes(), self.now());
-        let mut shard = self.book.shard(key);
-        let Some(entry) = shard.as_mut().and_then(|shard| shard.find(key)) else { return Foreseen::Unknown };
+        let now = self.now();
+        let Some(page) = self.book.find(spend.key) else { return Foreseen::Unknown };
+        let entry = page.entry();
         let reserved = !spend.limit.exact && entry.lease.holds(spend.cost, now);
         if reserved || entry.is_missed(now) {
             return Foreseen::Passes;
@@ -75,14 +75,21 @@ impl Limiter {
         if spend.limit.exact {
             let (tell, told) = oneshot::channel();
             let unknown = self.foresee(spend) == Foreseen::Unknown;
-            return unknown.then(|| (asked(spend, Reply::Exact(tell)), Answer::Exact(told)));
+            let page = self.book.open(spend.key, self.now());
+            return unknown.then(|| (asked(spend, page.as_ref(), Reply::Exact(tell)), Answer::Exact(told)));
         }
-        let (key, now) = (spend.key.as_bytes(), self.now());
-        let mut shard = self.book.shard(key).filter(|_| !self.is_alone())?;
-        let entry = shard.open(key, now).filter(|entry| entry.asks(spend.cost, now))?;
+        if self.is_alone() {
+            return None;
+        }
+        let now = self.now();
+        let page = self.book.open(spend.key, now)?;
+        let mut entry = page.entry();
+        if !entry.asks(spend.cost, now) {
+            return None;
+        }
         let (tell, told) = watch::channel(());
         entry.question = Some(told.clone());
-        Some((asked(spend, Reply::Shared(tell)), Answer::Shared(told)))
+        Some((asked(spend, Some(&page), Reply::Shared(tell)), Answer::Shared(told)))
     }
 }
 

@@ -1,10 +1,12 @@
 //! Questions on their way to the store: many travel together, those of one request side by side, and there is an end to
 //! how many wait.
 
+use super::super::book::Page;
 use crate::domain::limit::lease::Told;
 use crate::domain::limit::{Bucket, BucketId};
 use crate::ports::limits::Group;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use tokio::sync::{oneshot, watch};
 
 /// Questions of one call; a group more, where one would be cut in two.
@@ -24,7 +26,8 @@ pub(super) struct Queue {
 pub(super) struct Asked {
     pub(super) id: BucketId,
     pub(super) limit: Bucket,
-    pub(super) key: Box<[u8]>,
+    /// Where the answer is written down, if there is room for it.
+    pub(super) page: Option<Arc<Page>>,
     pub(super) least: u32,
     pub(super) group: Group,
     pub(super) reply: Reply,
@@ -87,7 +90,7 @@ mod tests {
     fn asked(group: u32) -> Asked {
         let bucket = Bucket { interval: 1, burst: 1 };
         let reply = Reply::Shared(watch::channel(()).0);
-        Asked { id: BucketId([0; 16]), limit: bucket, key: Box::default(), least: 1, group: Group(group), reply }
+        Asked { id: BucketId([0; 16]), limit: bucket, page: None, least: 1, group: Group(group), reply }
     }
 
     #[test]
