@@ -45,8 +45,7 @@ pub struct Permit {
     cors: Option<Grant>,
     /// For the browser, on the answer.
     cookies: Vec<HeaderValue>,
-    /// Boxed: few routes have limits, and a permit is moved about with every request.
-    counted: Option<Box<Counted>>,
+    counted: Option<Counted>,
 }
 
 /// What limits have to do with a request they let pass.
@@ -96,7 +95,7 @@ impl Permit {
 
     /// It was counted by limits.
     pub(super) fn counted(&mut self, limits: Option<RateFields>, under_way: Option<UnderWay>) {
-        self.counted = Some(Box::new(Counted { fields: limits, _under_way: under_way }));
+        self.counted = Some(Counted { fields: limits, _under_way: under_way });
     }
 
     #[must_use]

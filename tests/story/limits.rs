@@ -9,10 +9,11 @@ use super::support::h2;
 use super::support::issuer::{self, HS256, SECRET};
 use super::support::operator::{api, TOKEN};
 use super::support::people;
+use super::support::played::{Played, Scene};
 use super::support::redis::Redis;
 use serde_json::{json, Value};
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,17 +23,21 @@ fn token(name: &str) -> String {
     issuer::token(&issuer::claims(ISSUER, name), HS256)
 }
 
-fn tables(backend: &Backend, limits: &str, route: &str) -> String {
+fn tables(upstream: &str, limits: &str, route: &str) -> String {
     let issuer = issuer::table("id", ISSUER, "secret = \"env:SECRET\"");
     let route = format!("[[route]]\npath = \"/**\"\naccess = \"authenticated\"\n{route}\n\n");
-    [&issuer, &backend.upstream("app"), limits, &route].concat()
+    [&issuer, upstream, limits, &route].concat()
 }
 
 fn gate(backend: &Backend, limits: &str, route: &str) -> Gate {
+    gate_to(&backend.upstream("app"), limits, route)
+}
+
+fn gate_to(upstream: &str, limits: &str, route: &str) -> Gate {
     Gate::setup()
         .variable("SECRET", SECRET)
         .variable("DOORWARD_ADMIN_TOKEN", TOKEN)
-        .start(&tables(backend, limits, route))
+        .start(&tables(upstream, limits, route))
 }
 
 const SLOW: &str = "[[limit]]\nname = \"per-user\"\nrate = \"1/min\"\nburst = 2\n\n";
@@ -96,6 +101,21 @@ fn the_backend_keeps_its_own_word_on_limits() {
 }
 
 #[test]
+fn hints_before_the_answer_leave_it_what_limits_have_to_say() {
+    let backend = Played::start();
+    let gate = gate_to(&backend.upstream("app", ""), SLOW, "limits = [\"per-user\"]");
+    let mut client = Scene::of(TcpStream::connect(gate.http).unwrap());
+    client.say(format!("GET /a HTTP/1.1\r\nHost: app.test\r\nAuthorization: Bearer {}\r\n\r\n", token("alice")));
+    let mut scene = backend.next();
+    scene.head();
+    scene.say("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    let hints = client.head().to_lowercase();
+    assert!(hints.starts_with("http/1.1 103 ") && !hints.contains("ratelimit"), "{hints}");
+    let answer = client.head().to_lowercase();
+    assert!(answer.starts_with("http/1.1 200 ") && answer.contains("ratelimit: \"per-user\";r=1;t=60\r\n"), "{answer}");
+}
+
+#[test]
 fn an_address_is_counted_before_any_signature_is_checked() {
     let backend = Backend::echo();
     let limit = "[[limit]]\nname = \"from\"\nkey = [\"ip\"]\nrate = \"1/min\"\nburst = 3\n\n";
@@ -126,7 +146,7 @@ fn a_shadow_only_counts_and_a_route_may_cost_more() {
     let answers: Vec<Response> = (0..3).map(|_| gate.get_as("/a", &alice)).collect();
     assert!(answers.iter().all(|answer| answer.status == 200 && answer.header("ratelimit").is_none()));
     assert!(gate.metric("doorward_rate_limited_total{limit=\"ghost\"}") > 1.5);
-    assert!(gate.reload(&tables(&backend, SLOW, "limits = [\"per-user\"]\ncost = 2")));
+    assert!(gate.reload(&tables(&backend.upstream("app"), SLOW, "limits = [\"per-user\"]\ncost = 2")));
     assert_eq!(gate.get_as("/a", &alice).status, 200);
     assert_eq!(gate.get_as("/a", &alice).status, 429);
 }
@@ -258,7 +278,7 @@ struct Fleet {
 
 impl Fleet {
     fn start(redis: &Redis, backend: &Backend, limits: &str) -> Self {
-        let tables = tables(backend, &format!("{}{limits}", redis.table()), "limits = [\"per-user\"]");
+        let tables = tables(&backend.upstream("app"), &format!("{}{limits}", redis.table()), "limits = [\"per-user\"]");
         let gates: Vec<Gate> = (0..3).map(|_| people::setup().variable("SECRET", SECRET).start(&tables)).collect();
         for gate in &gates {
             eventually("the gate has seen the log", || gate.get_as("/a", &token("somebody")).status == 200);
@@ -372,7 +392,7 @@ fn a_token_that_is_used_too_often_is_told_of_and_where_an_operator_says_so_refus
     eventually("both were counted", || gate.metric(USAGE) == 4.0);
     let said = gate.messages.wait(|line| line["limit"] == "token_usage");
     assert_eq!((said["reason"].as_str(), said["source"].as_str()), (Some("shadow"), Some("id")), "{said}");
-    assert!(gate.reload(&tables(&backend, &usage("shadow = false\n"), "")));
+    assert!(gate.reload(&tables(&backend.upstream("app"), &usage("shadow = false\n"), "")));
     assert_eq!(ask(&gate, &alice), [200, 200, 429, 429]);
     let over = gate.get_as("/a", &alice);
     assert_eq!((over.verdict().as_str(), over.header("retry-after").is_some()), ("429 rate_limited", true));

@@ -32,8 +32,8 @@ pub fn rewrite(head: &mut HeaderMap, managed: &Managed, backward: Backward<'_>) 
         erase_from_response(head, managed);
     }
     if backward.limits.is_some() {
-        // what we add: growing step by step costs more than all the rest in here
-        head.reserve(3 + backward.cookies.len());
+        // What we add, and `Date` and `Connection` after us: to grow step by step costs more than all the rest in here.
+        head.reserve(5 + backward.cookies.len());
     }
     if backward.authenticated && !found.cache_control {
         head.insert(&CACHE_CONTROL, HeaderValue::from_static("private"));

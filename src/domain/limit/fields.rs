@@ -5,7 +5,6 @@ use super::bucket::{seconds, Micros};
 use super::Limit;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
-use std::fmt::Write;
 
 pub const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 pub const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -30,41 +29,38 @@ pub struct Standing {
 }
 
 /// One item of `RateLimit-Policy`: in every `w` seconds at most `q`.
-pub fn policy(list: &mut String, limit: &Limit) {
+pub fn policy(list: &mut Vec<u8>, limit: &Limit) {
     let quota = u64::from(limit.bucket.burst) + u64::from(limit.rate.count);
-    // writing to a `String` cannot fail
-    let _ = write!(list, "{}\"{}\";q={quota};w={}", separator(list), limit.name, limit.rate.per.seconds());
+    item(list, &limit.name, (";q=", quota), (";w=", limit.rate.per.seconds()));
 }
 
 /// One item of `RateLimit`.
-pub fn state(list: &mut String, limit: &Limit, standing: Standing) {
-    let (mut remaining, mut until) = ([0; DIGITS], [0; DIGITS]);
-    let (remaining, until) =
-        (number(&mut remaining, standing.remaining.into()), number(&mut until, seconds(standing.until)));
-    // It is written for every admitted request: one allocation, which the value of the field takes over as it is.
-    let pieces = [separator(list), "\"", &limit.name, "\";r=", remaining, ";t=", until];
-    list.reserve_exact(pieces.iter().map(|piece| piece.len()).sum());
-    for piece in pieces {
-        list.push_str(piece);
-    }
+pub fn state(list: &mut Vec<u8>, limit: &Limit, standing: Standing) {
+    item(list, &limit.name, (";r=", standing.remaining.into()), (";t=", seconds(standing.until)));
 }
 
 /// The list as the value of a field.
 #[must_use]
-pub fn value(list: String) -> Option<HeaderValue> {
+pub fn value(list: Vec<u8>) -> Option<HeaderValue> {
     HeaderValue::from_maybe_shared(Bytes::from(list)).ok()
 }
 
-fn separator(list: &str) -> &'static str {
-    if list.is_empty() {
-        ""
-    } else {
-        ", "
+/// It is written for every admitted request: one allocation, which the value of the field takes over as it is.
+fn item(list: &mut Vec<u8>, name: &str, first: (&str, u64), second: (&str, u64)) {
+    let between: &[u8] = if list.is_empty() { b"" } else { b", " };
+    let mut digits = [[0; DIGITS]; 2];
+    let [of_first, of_second] = &mut digits;
+    let numbers = (number(of_first, first.1), number(of_second, second.1));
+    let pieces =
+        [between, b"\"", name.as_bytes(), b"\"", first.0.as_bytes(), numbers.0, second.0.as_bytes(), numbers.1];
+    list.reserve_exact(pieces.iter().map(|piece| piece.len()).sum());
+    for piece in pieces {
+        list.extend_from_slice(piece);
     }
 }
 
-/// By hand: it stands on every admitted request, and the formatting machinery takes several times as long.
-fn number(digits: &mut [u8; DIGITS], mut number: u64) -> &str {
+/// By hand: the formatting machinery takes several times as long.
+fn number(digits: &mut [u8; DIGITS], mut number: u64) -> &[u8] {
     let mut begin = DIGITS;
     for (at, digit) in digits.iter_mut().enumerate().rev() {
         *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
@@ -74,7 +70,7 @@ fn number(digits: &mut [u8; DIGITS], mut number: u64) -> &str {
             break;
         }
     }
-    digits.get(begin..).and_then(|digits| str::from_utf8(digits).ok()).unwrap_or_default()
+    digits.get(begin..).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -99,7 +95,7 @@ mod tests {
 
     #[test]
     fn several_limits_are_one_list() {
-        let (mut policies, mut states) = (String::new(), String::new());
+        let (mut policies, mut states) = (Vec::new(), Vec::new());
         for (name, remaining) in [("per-user", 0), ("b", 4_294_967_295)] {
             policy(&mut policies, &limit(name));
             state(&mut states, &limit(name), Standing { remaining, until: 1_000_001 });

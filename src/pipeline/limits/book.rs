@@ -107,6 +107,16 @@ impl Book {
         self.shards.get(at).map(Mutex::lock)
     }
 
+    /// As if newcomers had needed all the room there is.
+    #[cfg(test)]
+    pub(super) fn tear_out_all(&self) {
+        for shard in &self.shards {
+            for (_, page) in shard.lock().pages.drain() {
+                page.torn_out.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.shards.iter().map(|shard| shard.lock().pages.len()).sum()

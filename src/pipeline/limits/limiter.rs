@@ -41,7 +41,7 @@ pub struct Limiter {
     store: Arc<dyn Buckets>,
     fleet: Arc<dyn Fleet>,
     clock: Arc<dyn Clock>,
-    book: Book,
+    pub(super) book: Book,
     weather: Weather,
     queue: Mutex<Queue>,
     /// Counts requests that ask about several buckets.

@@ -155,7 +155,7 @@ async fn whoever_is_over_a_limit_is_told_which_and_when_to_come_again() {
     for _ in 0..2 {
         assert!(charge(&guard, &charges, &facts(&headers, Some(&alice)), &mut met).await.is_ok());
     }
-    assert_eq!(met.state, "\"per-user\";r=1;t=60, \"per-user\";r=0;t=120");
+    assert_eq!(met.state, b"\"per-user\";r=1;t=60, \"per-user\";r=0;t=120");
     let over = charge(&guard, &charges, &facts(&headers, Some(&alice)), &mut met).await.unwrap_err();
     assert_eq!(over.denial.code, Code::RateLimited);
     let told: HeaderMap = over.headers.into_iter().collect();
@@ -167,6 +167,49 @@ async fn whoever_is_over_a_limit_is_told_which_and_when_to_come_again() {
 }
 
 #[tokio::test]
+async fn one_bucket_is_spent_from_whichever_credential_its_user_comes_with() {
+    let (guard, _) = guard(&[limit("per-user", &[Part::User])]);
+    let (headers, charges) = (headers(), [Charge { limit: 0, cost: 1 }]);
+    let tokens = [caller("a", "1", &json!({"jti": "x"})), caller("a", "1", &json!({"jti": "y"}))];
+    let mut passed = 0;
+    for at in 0..8 {
+        let facts = facts(&headers, Some(&tokens[at % 2]));
+        passed += usize::from(charge(&guard, &charges, &facts, &mut Met::default()).await.is_ok());
+    }
+    assert_eq!(passed, 2);
+    let number = guard.kept[0].number;
+    let pages = tokens.each_ref().map(|token| token.bookmark().page(number).map(|page| page.key()));
+    assert_eq!(pages, [Some(guard.key(&guard.kept[0], &facts(&headers, Some(&tokens[0]))).as_bytes()); 2]);
+}
+
+#[tokio::test]
+async fn a_caller_whose_page_was_torn_out_is_counted_on_the_new_one() {
+    let (guard, _) = guard(&[limit("per-user", &[Part::User])]);
+    let (headers, alice, charges) = (headers(), caller("a", "1", &json!({})), [Charge { limit: 0, cost: 1 }]);
+    let ask = async || charge(&guard, &charges, &facts(&headers, Some(&alice)), &mut Met::default()).await.is_ok();
+    assert!(ask().await && ask().await && !ask().await);
+    let number = guard.kept[0].number;
+    assert!(alice.bookmark().page(number).is_some());
+    guard.limiter.book.tear_out_all();
+    assert!(alice.bookmark().page(number).is_none());
+    assert!(!ask().await && !ask().await, "the store remembers");
+}
+
+#[test]
+fn where_requests_of_one_caller_are_counted_apart_nobody_has_a_bookmark() {
+    let of_caller = |key: &[Part]| limit("a", key).is_of_caller();
+    assert!(
+        [Part::User, Part::Session, Part::ApiKey, Part::Client, Part::Token].map(|part| of_caller(&[part]))
+            == [true; 5]
+    );
+    for elsewhere in [Part::Ip, Part::Route, Part::Header(HOST)] {
+        assert!(!of_caller(&[Part::User, elsewhere]));
+    }
+    let [user, session] = [Part::User, Part::Session].map(|part| number(&limit("a", &[part])));
+    assert_ne!(user, session, "a bookmark of one is none of the other");
+}
+
+#[tokio::test]
 async fn a_shadow_counts_and_lets_through() {
     let (guard, count) = guard(&[Limit { shadow: true, ..limit("a", &[Part::Ip]) }]);
     let headers = headers();
@@ -174,7 +217,7 @@ async fn a_shadow_counts_and_lets_through() {
         let charges = [Charge { limit: 0, cost: 1 }];
         let mut met = Met::default();
         assert!(charge(&guard, &charges, &facts(&headers, None), &mut met).await.is_ok());
-        assert_eq!(met.state, "", "and nobody is told");
+        assert_eq!(met.state, b"", "and nobody is told");
     }
     assert!(!is_shown(&guard.kept[0].limit));
     assert_eq!(count.0.load(Ordering::Relaxed), 3);

@@ -96,7 +96,7 @@ pub struct Over {
 #[derive(Debug, Default)]
 pub struct Met {
     /// Items of `RateLimit`.
-    state: String,
+    state: Vec<u8>,
     /// Charges that are done.
     done: usize,
 }
@@ -358,7 +358,7 @@ impl Guard {
 /// The 429 of a request that may come again after `standing.until`.
 pub(super) fn refused(limit: &Limit, standing: Standing) -> Over {
     let wait = seconds(standing.until).max(1);
-    let (mut policy, mut state) = (String::new(), String::new());
+    let (mut policy, mut state) = (Vec::new(), Vec::new());
     fields::policy(&mut policy, limit);
     fields::state(&mut state, limit, Standing { remaining: 0, until: wait.saturating_mul(1_000_000) });
     let mut headers = vec![(RETRY_AFTER, HeaderValue::from(wait))];
@@ -368,7 +368,7 @@ pub(super) fn refused(limit: &Limit, standing: Standing) -> Over {
 }
 
 fn policy(route: &Route, limits: &[Limit]) -> Option<HeaderValue> {
-    let mut list = String::new();
+    let mut list = Vec::new();
     let charges = route.limits.before.iter().chain(&route.limits.after);
     for limit in charges.filter_map(|charge| limits.get(charge.limit)).filter(|limit| is_shown(limit)) {
         fields::policy(&mut list, limit);

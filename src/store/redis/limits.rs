@@ -8,6 +8,7 @@ use crate::ports::limits::{Ask, Buckets};
 use crate::ports::store::StoreError;
 use ::redis::{cmd, from_redis_value};
 use async_trait::async_trait;
+use std::str::{FromStr, Split};
 use tokio::task::JoinSet;
 
 /// Of a bucket's key.
@@ -73,14 +74,21 @@ fn described(call: Call, ask: &Ask) -> Call {
 }
 
 fn told(mut reply: Reply, asks: &[Ask]) -> Result<Vec<Option<Told>>, StoreError> {
-    let read = |ask: &Ask| {
-        Ok(Some(Told {
-            granted: reply.number()?,
-            remaining: reply.number()?,
-            reset: reply.number()?,
-            retry: reply.number()?,
+    let text = reply.text()?;
+    let mut numbers = text.split(' ');
+    let mut told = Vec::with_capacity(asks.len());
+    for ask in asks {
+        told.push(Some(Told {
+            granted: next(&mut numbers)?,
+            remaining: next(&mut numbers)?,
+            reset: next(&mut numbers)?,
+            retry: next(&mut numbers)?,
             least: ask.least,
-        }))
-    };
-    asks.iter().map(read).collect()
+        }));
+    }
+    Ok(told)
+}
+
+fn next<N: FromStr>(numbers: &mut Split<'_, char>) -> Result<N, StoreError> {
+    numbers.next().and_then(|number| number.parse().ok()).ok_or_else(unreadable)
 }

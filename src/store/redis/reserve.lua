@@ -1,7 +1,8 @@
 -- KEYS: buckets, each the moment in microseconds at which it is full again. ARGV from 4, six for each: from one token to
 -- the next, the most tokens, how many are wanted, how many at least, how far from full it is at least, of which group it is
 -- (0: none). Those of a group stand side by side; where one of them holds too little nothing is taken from any. For each
--- bucket: granted, left, until it is full, until there is the least.
+-- bucket: granted, left, until it is full, until there is the least; all of it one text with spaces between, which is read
+-- in a fraction of the time of as many replies.
 local function stands(i)
   local at = 6 * i - 2
   local interval, burst = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
@@ -39,4 +40,4 @@ while i <= #KEYS do
   end
   i = last + 1
 end
-return said
+return {table.concat(said, ' ')}
