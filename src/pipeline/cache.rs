@@ -43,6 +43,13 @@ pub struct Verified {
     key: Option<Box<str>>,
     /// Bytes of its claims, where the credential does not hold them itself.
     claims: usize,
+    notes: Notes,
+}
+
+/// What requests write down beside a credential: all of it in one line of memory, for each of them looks at most of it.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Notes {
     /// The revocations it was last checked against.
     cleared: AtomicU64,
     uses: Uses,
@@ -73,10 +80,12 @@ impl Verified {
             session: None,
             key: None,
             claims: 0,
-            cleared: AtomicU64::new(NEVER),
-            uses: Uses::default(),
-            bookmark: Bookmark::default(),
-            used: AtomicBool::new(false),
+            notes: Notes {
+                cleared: AtomicU64::new(NEVER),
+                uses: Uses::default(),
+                bookmark: Bookmark::default(),
+                used: AtomicBool::new(false),
+            },
         }
     }
 
@@ -116,12 +125,12 @@ impl Verified {
     }
 
     pub(super) fn uses(&self) -> &Uses {
-        &self.uses
+        &self.notes.uses
     }
 
     /// Where it is counted.
     pub(super) fn bookmark(&self) -> &Bookmark {
-        &self.bookmark
+        &self.notes.bookmark
     }
 
     /// What the token says, not how long clocks that differ let it count.
@@ -155,12 +164,12 @@ impl Verified {
     /// Whether nothing was revoked since this was last looked up.
     #[must_use]
     pub fn is_cleared(&self, generation: u64) -> bool {
-        self.cleared.load(Ordering::Relaxed) == generation
+        self.notes.cleared.load(Ordering::Relaxed) == generation
     }
 
     /// It was looked up in the revocations of `generation`, and is not among them.
     pub fn clear_until(&self, generation: u64) {
-        self.cleared.store(generation, Ordering::Relaxed);
+        self.notes.cleared.store(generation, Ordering::Relaxed);
     }
 
     /// Bytes this entry is charged for: roughly what it holds, claims counted as large as the token they came in.
@@ -196,8 +205,8 @@ impl CredentialCache {
             entry.as_ref().filter(|entry| *entry.token == *token).map(Arc::clone)
         })?;
         // A plain load first: a hot entry's line stays shared between cores.
-        if !found.used.load(Ordering::Relaxed) {
-            found.used.store(true, Ordering::Relaxed);
+        if !found.notes.used.load(Ordering::Relaxed) {
+            found.notes.used.store(true, Ordering::Relaxed);
         }
         Some(found)
     }
@@ -254,8 +263,9 @@ impl CredentialCache {
 fn victim<'s>(set: &'s [ArcSwapOption<Verified>], token: &str) -> Option<&'s ArcSwapOption<Verified>> {
     let own = set.iter().find(|slot| slot.load().as_ref().is_some_and(|held| *held.token == *token));
     let free = || set.iter().find(|slot| slot.load().is_none());
-    let idle =
-        || set.iter().find(|slot| slot.load().as_ref().is_some_and(|held| !held.used.swap(false, Ordering::Relaxed)));
+    let idle = || {
+        set.iter().find(|slot| slot.load().as_ref().is_some_and(|held| !held.notes.used.swap(false, Ordering::Relaxed)))
+    };
     own.or_else(free).or_else(idle).or_else(|| set.first())
 }
 

@@ -45,7 +45,8 @@ pub struct Permit {
     cors: Option<Grant>,
     /// For the browser, on the answer.
     cookies: Vec<HeaderValue>,
-    counted: Option<Counted>,
+    /// Boxed: few routes have limits, and a permit is moved about with every request.
+    counted: Option<Box<Counted>>,
 }
 
 /// What limits have to do with a request they let pass.
@@ -95,7 +96,7 @@ impl Permit {
 
     /// It was counted by limits.
     pub(super) fn counted(&mut self, limits: Option<RateFields>, under_way: Option<UnderWay>) {
-        self.counted = Some(Counted { fields: limits, _under_way: under_way });
+        self.counted = Some(Box::new(Counted { fields: limits, _under_way: under_way }));
     }
 
     #[must_use]

@@ -34,9 +34,11 @@ pub struct Lease {
     spent: u32,
     /// Requests that spent it.
     visits: u32,
-    refused: Refused,
+    /// Boxed, as what stands below: it is rare, and what is common should take few lines of memory, for a busy gate finds
+    /// none of them near.
+    refused: Option<Box<Refused>>,
     /// What it spent of its share while the store was away, until the store has been told.
-    local: Option<Local>,
+    local: Option<Box<Local>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,7 +47,7 @@ struct Parcel {
     until: Micros,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Refused {
     /// Believed until.
     until: Micros,
@@ -136,10 +138,12 @@ impl Lease {
     /// Remembers a refusal, and spends nothing.
     #[must_use]
     pub fn recall(&self, cost: u32, now: Micros) -> Step {
-        if now < self.refused.until && cost >= self.refused.cost {
-            return Step::Refused(Standing { remaining: 0, until: self.refused.enough.saturating_sub(now) });
+        match &self.refused {
+            Some(refused) if now < refused.until && cost >= refused.cost => {
+                Step::Refused(Standing { remaining: 0, until: refused.enough.saturating_sub(now) })
+            }
+            Some(_) | None => Step::Ask,
         }
-        Step::Ask
     }
 
     /// Without the store: what is still reserved, then this replica's share of the rate.
@@ -158,7 +162,7 @@ impl Lease {
         let retry = tat.max(now).saturating_add(least).saturating_sub(now.saturating_add(share.fill()));
         let taken = tat.max(now).saturating_add(share.interval.saturating_mul(u64::from(cost)));
         let tat = if retry == 0 { taken } else { tat };
-        self.local = Some(Local { since: away.since, tat, at: now, alone: away.replicas == 1 });
+        self.local = Some(Box::new(Local { since: away.since, tat, at: now, alone: away.replicas == 1 }));
         if retry > 0 {
             return Step::Refused(Standing { remaining: 0, until: retry });
         }
@@ -168,8 +172,8 @@ impl Lease {
     /// When this replica's share is full again. One outage after another brings nobody a new share: what was spent in an
     /// earlier one counts until the store has heard of it.
     fn share_at(&self, share: Bucket, away: Away) -> Micros {
-        let earlier = self.local.map_or(0, |local| local.tat);
-        match self.local {
+        let earlier = self.local.as_ref().map_or(0, |local| local.tat);
+        match &self.local {
             Some(local) if local.since == away.since => local.tat,
             Some(_) | None if away.replicas == 1 => self.tat.max(earlier),
             Some(_) | None if self.tat.max(earlier) > away.since => share.holding(0, away.since).max(earlier),
@@ -189,10 +193,12 @@ impl Lease {
     pub fn runs_low(&self, now: Micros, batch: u32) -> bool {
         let pace = self.pace(now);
         // One visit says nothing of a pace: whoever comes once would lose a batch each time.
-        if batch < 2 || self.visits < 2 || pace < WORTH_IT || now < self.refused.until {
+        if batch < 2 || self.visits < 2 || pace < WORTH_IT || self.is_refused(now) {
             return false;
         }
-        let lasting = now.saturating_add(LIFE / EARLY);
+        // A slow caller's next visit may be the first since then: ask at the last one before.
+        let early = (2 * LIFE / pace).clamp(LIFE / EARLY, LIFE / 4);
+        let lasting = now.saturating_add(early);
         let left: u32 = self.parcels.iter().filter(|parcel| parcel.until > lasting).map(|parcel| parcel.tokens).sum();
         // a small batch is gone in less time than that, so a larger part of it has to be there
         u64::from(left) < pace.div_ceil(EARLY).min(u64::from(batch).div_ceil(4))
@@ -205,7 +211,7 @@ impl Lease {
         let told = outage.ended == 0 || self.heard > outage.ended;
         // As it was when the store went away, and what came in since it is back.
         let then = self.tat.saturating_sub(outage.began).saturating_sub(now.saturating_sub(outage.ended));
-        match self.local {
+        match &self.local {
             Some(local) if local.alone => local.tat.saturating_sub(now),
             // The others are taken to have given out as much of their shares as we of ours.
             Some(local) => local.tat.saturating_sub(now).max(if told { 0 } else { then }),
@@ -221,13 +227,14 @@ impl Lease {
         self.spent = 0;
         self.visits = 0;
         // a question that was under way when the store was given up told it nothing of what was spent since
-        self.local = self.local.filter(|local| local.at > sent);
-        self.refused = Refused::default();
+        self.local = self.local.take().filter(|local| local.at > sent);
+        self.refused = None;
         // Who finds that others were quicker to spend the last it had need not ask, either.
         let retry = if told.granted == 0 { told.retry } else { bucket.lacks(told.reset, told.least) };
         if retry > 0 {
             let enough = now.saturating_add(retry);
-            self.refused = Refused { until: enough.min(now.saturating_add(BELIEVED)), enough, cost: told.least };
+            let until = enough.min(now.saturating_add(BELIEVED));
+            self.refused = Some(Box::new(Refused { until, enough, cost: told.least }));
         }
     }
 
@@ -260,7 +267,11 @@ impl Lease {
     #[must_use]
     pub fn is_idle(&self, now: Micros) -> bool {
         let live = self.parcels.iter().any(|parcel| parcel.tokens > 0 && parcel.until > now);
-        !live && self.refused.until <= now && self.tat <= now && self.local.is_none_or(|local| local.tat <= now)
+        !live && !self.is_refused(now) && self.tat <= now && self.local.as_ref().is_none_or(|local| local.tat <= now)
+    }
+
+    fn is_refused(&self, now: Micros) -> bool {
+        self.refused.as_ref().is_some_and(|refused| now < refused.until)
     }
 
     /// How a request stands that was just let through.

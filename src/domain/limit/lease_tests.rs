@@ -86,6 +86,38 @@ fn what_is_reserved_follows_what_is_spent() {
     assert_eq!(lease.want(BUCKET, START + LIFE, (70, 20)), 20, "and never more than there can be");
 }
 
+/// Of a caller who comes so often a second for a minute: the requests that had to wait for the store, and all questions.
+fn regular(pace: u64) -> (u32, u32) {
+    let bucket = Bucket::new(Rate::per_second(1000), 1000);
+    let (mut lease, mut tat, mut waited, mut asked) = (Lease::default(), 0, 0, 0);
+    for now in (0..60 * pace).map(|visit| START + visit * LIFE / pace) {
+        let mut ask = |lease: &mut Lease| {
+            let said = told(bucket, &mut tat, now, (lease.want(bucket, now, (1, 100)), 1));
+            lease.learn(bucket, &said, (now, now));
+            lease.keep(said.granted, (now, now));
+            asked += 1;
+        };
+        if lease.step(bucket, 1, now) == Step::Ask {
+            waited += 1;
+            ask(&mut lease);
+            assert!(granted(lease.step(bucket, 1, now)));
+        }
+        if lease.runs_low(now, 100) {
+            ask(&mut lease);
+        }
+    }
+    (waited, asked)
+}
+
+#[test]
+fn whoever_comes_regularly_waits_for_the_store_at_first_and_is_asked_about_some_once_a_second() {
+    for pace in [5, 8, 14, 50, 90] {
+        let (waited, asked) = regular(pace);
+        assert!(waited <= 3, "at {pace} a second {waited} waited");
+        assert!(asked <= if pace < 10 { 90 } else { 75 }, "at {pace} a second {asked} questions in a minute");
+    }
+}
+
 #[test]
 fn shares_begin_empty_for_whoever_had_spent_and_with_one_for_whoever_had_not() {
     let away = Away { since: START, replicas: 3 };

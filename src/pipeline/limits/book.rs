@@ -27,7 +27,8 @@ pub(super) struct Book {
     shards: Box<[Mutex<Shard>]>,
 }
 
-/// One bucket.
+/// One bucket. What a request needs of it lies in two neighbouring lines of memory, which are fetched together.
+#[repr(align(128))]
 pub(super) struct Page {
     key: Box<[u8]>,
     /// The book has forgotten it, and may have another of the same key.
@@ -47,8 +48,8 @@ pub(super) struct Entry {
     pub(super) lease: Lease,
     /// Ends when the answer to the question under way is here.
     pub(super) question: Option<watch::Receiver<()>>,
-    /// This bucket could not be asked about while others could.
-    pub(super) missed: Option<Missed>,
+    /// This bucket could not be asked about while others could. Boxed: it is rare.
+    pub(super) missed: Option<Box<Missed>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -164,7 +165,7 @@ impl Entry {
 
     /// Whether it could not be asked about a moment ago.
     pub(super) fn is_missed(&self, now: Micros) -> bool {
-        self.missed.is_some_and(|missed| now < missed.until)
+        self.missed.as_ref().is_some_and(|missed| now < missed.until)
     }
 
     /// Whether a question is under way. One that was dropped is none.

@@ -109,7 +109,7 @@ impl Limiter {
             }
         };
         let mut entry = page.entry();
-        if let Some(missed) = entry.missed.filter(|missed| now < missed.until) {
+        if let Some(missed) = entry.missed.as_deref().copied().filter(|missed| now < missed.until) {
             let away = Away { since: missed.since, replicas: self.weather.replicas() };
             return Some(share_out(&mut entry, spend, now, away));
         }
@@ -333,8 +333,9 @@ impl Limiter {
             if let Some(told) = &told {
                 entry.lease.learn(asked.limit, told, times);
             }
-            let since = entry.missed.map_or(times.1, |missed| missed.since);
-            entry.missed = missed.then_some(Missed { since, until: times.1.saturating_add(LOOK_EVERY) });
+            let since = entry.missed.as_ref().map_or(times.1, |missed| missed.since);
+            let until = times.1.saturating_add(LOOK_EVERY);
+            entry.missed = missed.then(|| Box::new(Missed { since, until }));
             if let Reply::Shared(_) = &asked.reply {
                 entry.question = None;
                 entry.lease.keep(told.map_or(0, |told| told.granted), times);

@@ -196,6 +196,11 @@ async fn a_caller_whose_page_was_torn_out_is_counted_on_the_new_one() {
 }
 
 #[test]
+fn a_request_finds_all_it_needs_of_a_page_in_two_neighbouring_lines_of_memory() {
+    assert_eq!((size_of::<book::Page>(), align_of::<book::Page>()), (128, 128));
+}
+
+#[test]
 fn where_requests_of_one_caller_are_counted_apart_nobody_has_a_bookmark() {
     let of_caller = |key: &[Part]| limit("a", key).is_of_caller();
     assert!(
