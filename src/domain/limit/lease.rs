@@ -188,20 +188,25 @@ impl Lease {
         ahead.max(waiting).clamp(1, bucket.burst.max(1))
     }
 
-    /// Whether to reserve more before anybody has to wait for it.
+    /// How long what is reserved will last, where more should be reserved before anybody has to wait for it.
     #[must_use]
-    pub fn runs_low(&self, now: Micros, batch: u32) -> bool {
+    pub fn runs_low(&self, now: Micros, batch: u32) -> Option<Micros> {
         let pace = self.pace(now);
         // One visit says nothing of a pace: whoever comes once would lose a batch each time.
         if batch < 2 || self.visits < 2 || pace < WORTH_IT || self.is_refused(now) {
-            return false;
+            return None;
         }
         // A slow caller's next visit may be the first since then: ask at the last one before.
         let early = (2 * LIFE / pace).clamp(LIFE / EARLY, LIFE / 4);
         let lasting = now.saturating_add(early);
         let left: u32 = self.parcels.iter().filter(|parcel| parcel.until > lasting).map(|parcel| parcel.tokens).sum();
         // a small batch is gone in less time than that, so a larger part of it has to be there
-        u64::from(left) < pace.div_ceil(EARLY).min(u64::from(batch).div_ceil(4))
+        let low = u64::from(left) < pace.div_ceil(EARLY).min(u64::from(batch).div_ceil(4));
+        low.then(|| {
+            let tokens: u32 = self.parcels.iter().map(|parcel| parcel.tokens).sum();
+            let last = self.parcels.iter().map(|parcel| parcel.until).max().unwrap_or(0);
+            (u64::from(tokens) * LIFE / pace).min(last.saturating_sub(now))
+        })
     }
 
     /// How far from full the bucket is as far as this replica knows, and the store may not: it can have lost its memory,

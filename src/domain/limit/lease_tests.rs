@@ -28,10 +28,10 @@ fn granted(step: Step) -> bool {
 fn one_visit_reserves_nothing_for_a_second() {
     let mut lease = holding(1);
     assert!(granted(lease.step(BUCKET, 1, START)));
-    assert!(!lease.runs_low(START, 20));
+    assert_eq!(lease.runs_low(START, 20), None);
     let mut lease = holding(2);
     assert!((0..2).all(|_| granted(lease.step(BUCKET, 1, START))));
-    assert!(lease.runs_low(START, 20), "two at once may go on");
+    assert_eq!(lease.runs_low(START, 20), Some(0), "two at once may go on");
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn regular(pace: u64) -> (u32, u32) {
             ask(&mut lease);
             assert!(granted(lease.step(bucket, 1, now)));
         }
-        if lease.runs_low(now, 100) {
+        if lease.runs_low(now, 100).is_some() {
             ask(&mut lease);
         }
     }
@@ -242,7 +242,9 @@ impl World {
         if granted(step) {
             self.admitted.extend((0..cost).map(|_| now));
         }
-        if self.away.is_none() && replica.answer.is_none() && (step == Step::Ask || replica.lease.runs_low(now, batch))
+        if self.away.is_none()
+            && replica.answer.is_none()
+            && (step == Step::Ask || replica.lease.runs_low(now, batch).is_some())
         {
             let want = replica.lease.want(self.bucket, now, (cost, batch)).max(cost);
             // the store hears of it half-way

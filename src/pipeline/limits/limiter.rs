@@ -28,10 +28,10 @@ use tokio::sync::{oneshot, watch};
 /// Nobody waits longer for an answer, however patient the store's own deadline is: what was reserved is worth nothing
 /// by then.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Calls under way at the same time.
-const LANES: usize = 4;
-/// For what is reserved ahead: others may want something, too.
-const GATHER: Duration = Duration::from_millis(10);
+/// What is reserved ahead waits at least so long, and a [`GATHER_PART`] of the time it has: others may want something, too,
+/// and a call costs as much as dozens of the questions in it.
+const GATHER: Micros = 10_000;
+const GATHER_PART: Micros = 4;
 /// A batch is this part of what each replica could have at most.
 const BATCHES: u32 = 8;
 
@@ -122,16 +122,16 @@ impl Limiter {
             Step::Ask => None,
             Step::Refused(standing) => Some(Verdict::Refused(standing)),
             Step::Granted(standing) => {
-                let low = !entry.is_asked() && entry.lease.runs_low(now, self.batch(spend.limit));
-                let ahead = low.then(|| {
+                let low = entry.lease.runs_low(now, self.batch(spend.limit)).filter(|_| !entry.is_asked());
+                let ahead = low.map(|lasts| {
                     let (tell, told) = watch::channel(());
                     entry.question = Some(told);
-                    tell
+                    (tell, GATHER.max(lasts / GATHER_PART))
                 });
                 drop(entry);
-                if let Some(tell) = ahead {
+                if let Some((tell, gather)) = ahead {
                     // where there is no room for it, nobody waits for it either
-                    let _ = self.enqueue(vec![asked(spend, Some(page), Reply::Shared(tell))], GATHER);
+                    let _ = self.enqueue(vec![asked(spend, Some(page), Reply::Shared(tell))], gather);
                 }
                 Some(Verdict::Granted(standing))
             }
@@ -178,7 +178,7 @@ impl Limiter {
         let (tell, told) = watch::channel(());
         entry.question = Some(told.clone());
         drop(entry);
-        match self.enqueue(vec![asked(spend, Some(&page), Reply::Shared(tell))], Duration::ZERO) {
+        match self.enqueue(vec![asked(spend, Some(&page), Reply::Shared(tell))], 0) {
             Ok(()) => Next::Wait(told),
             Err(Full) => Next::Done(self.spend_alone(spend, now)),
         }
@@ -190,7 +190,7 @@ impl Limiter {
         for _ in 0..2 {
             let (tell, told) = oneshot::channel();
             let page = self.book.open(spend.key, self.now());
-            if self.enqueue(vec![asked(spend, page.as_ref(), Reply::Exact(tell))], Duration::ZERO).is_err() {
+            if self.enqueue(vec![asked(spend, page.as_ref(), Reply::Exact(tell))], 0).is_err() {
                 break;
             }
             match tokio::time::timeout(PATIENCE, told).await {
@@ -238,17 +238,14 @@ impl Limiter {
         self.store.refill(BucketId::of(&limit.name, key.as_bytes())).await
     }
 
-    /// Has them asked, if there is room.
-    fn enqueue(self: &Arc<Self>, asked: Vec<Asked>, gather: Duration) -> Result<(), Full> {
+    /// Has them asked within `gather`, if there is room.
+    fn enqueue(self: &Arc<Self>, asked: Vec<Asked>, gather: Micros) -> Result<(), Full> {
         if asked.is_empty() {
             return Ok(());
         }
         let mut queue = self.queue.lock();
         queue.push(asked)?;
-        // What can wait goes with whatever is under way.
-        let most = if gather.is_zero() { LANES } else { 1 };
-        if queue.lanes < most {
-            queue.lanes += 1;
+        if queue.needs_a_lane(self.now(), gather) {
             drop(queue);
             tokio::spawn(Arc::clone(self).drive(gather));
         }
@@ -256,9 +253,10 @@ impl Limiter {
     }
 
     /// Asks what is in the queue until nothing is.
-    async fn drive(self: Arc<Self>, gather: Duration) {
-        if !gather.is_zero() {
-            tokio::time::sleep(gather).await;
+    async fn drive(self: Arc<Self>, gather: Micros) {
+        if gather > 0 {
+            tokio::time::sleep(Duration::from_micros(gather)).await;
+            self.queue.lock().gathered();
         }
         while let Some(batch) = self.take_batch() {
             let sent = self.now();

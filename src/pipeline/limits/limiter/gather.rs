@@ -7,7 +7,6 @@ use crate::domain::limit::lease::{Step, Told};
 use crate::ports::limits::Group;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 /// What spending would come to.
@@ -59,7 +58,7 @@ impl Limiter {
         }
         asking.sort_by_key(|asked| asked.group == Group::NONE);
         // without room all answers end at once, and each is asked for by itself
-        let _ = self.enqueue(asking, Duration::ZERO);
+        let _ = self.enqueue(asking, 0);
         let mut verdicts = Vec::with_capacity(spends.len());
         for (spend, answer) in spends.iter().zip(answers) {
             verdicts.push(match answer {

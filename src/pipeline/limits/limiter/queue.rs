@@ -2,6 +2,7 @@
 //! how many wait.
 
 use super::super::book::Page;
+use crate::domain::limit::bucket::Micros;
 use crate::domain::limit::lease::Told;
 use crate::domain::limit::{Bucket, BucketId};
 use crate::ports::limits::Group;
@@ -11,14 +12,19 @@ use tokio::sync::{oneshot, watch};
 
 /// Questions of one call; a group more, where one would be cut in two.
 const TOGETHER: usize = 128;
+/// Calls under way at the same time.
+const LANES: usize = 4;
 /// Questions that wait for one. More than a store answers before whoever asked has given up.
 pub(super) const MOST_WAITING: usize = 16_384;
 
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     waiting: VecDeque<Asked>,
-    /// Calls under way.
-    pub(super) lanes: usize,
+    /// Calls, and how many of them are not under way but gather questions yet.
+    lanes: usize,
+    gathering: usize,
+    /// When the next of these goes.
+    goes: Option<Micros>,
 }
 
 /// A question on its way.
@@ -53,6 +59,28 @@ impl Queue {
         }
         self.waiting.extend(asked);
         Ok(())
+    }
+
+    /// Whether a further call has to take what was just pushed, within `gather`. What can wait goes with whatever is under way,
+    /// or goes soon enough.
+    pub(super) fn needs_a_lane(&mut self, now: Micros, gather: Micros) -> bool {
+        let at = now.saturating_add(gather);
+        let can_wait = gather > 0 && (self.lanes > self.gathering || self.goes.is_some_and(|goes| goes <= at));
+        let needed = !can_wait && self.lanes < LANES;
+        if needed {
+            self.lanes += 1;
+        }
+        if needed && gather > 0 {
+            self.gathering += 1;
+            self.goes = Some(at);
+        }
+        needed
+    }
+
+    /// A call that gathered goes now.
+    pub(super) fn gathered(&mut self) {
+        self.gathering = self.gathering.saturating_sub(1);
+        self.goes = None;
     }
 
     /// What one call asks. `None`: nobody waits for anything, and this lane has ended.
@@ -91,6 +119,20 @@ mod tests {
         let bucket = Bucket { interval: 1, burst: 1 };
         let reply = Reply::Shared(watch::channel(()).0);
         Asked { id: BucketId([0; 16]), limit: bucket, page: None, least: 1, group: Group(group), reply }
+    }
+
+    #[test]
+    fn what_can_wait_goes_with_what_goes_soon_enough() {
+        let mut queue = Queue::default();
+        assert!(queue.needs_a_lane(100, 50), "the first gathers");
+        assert!(!queue.needs_a_lane(110, 60), "it will be gone by then");
+        assert!(queue.needs_a_lane(110, 10), "but not so soon");
+        assert!(!queue.needs_a_lane(115, 10));
+        queue.gathered();
+        assert!(!queue.needs_a_lane(120, 10), "a call under way comes back for more");
+        assert!(queue.batch().is_none(), "it has come back");
+        assert!(queue.needs_a_lane(125, 10), "and the other one gathers for too long");
+        assert_eq!([0; 4].map(|gather| queue.needs_a_lane(130, gather)), [true, true, false, false]);
     }
 
     #[test]
