@@ -172,10 +172,11 @@ impl Verified {
         self.notes.cleared.store(generation, Ordering::Relaxed);
     }
 
-    /// Bytes this entry is charged for: roughly what it holds, claims counted as large as the token they came in.
+    /// Bytes this entry is charged for: roughly what it holds, claims counted as large as the token they came in, and a page
+    /// that nobody but its bookmark knows.
     fn weight(&self) -> usize {
         let headers: usize = self.identity.iter().map(|(_, value)| value.len() + 64).sum();
-        512 + (self.token.len() + self.claims) * 3 + headers
+        768 + (self.token.len() + self.claims) * 3 + headers
     }
 }
 

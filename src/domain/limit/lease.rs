@@ -15,8 +15,8 @@ const BELIEVED: Micros = 1_000_000;
 /// Replicas that are taken to be there by one that has heard of nobody. More than most fleets have: to take oneself to be
 /// alone would give out each bucket once for every replica that starts.
 pub const UNHEARD: u32 = 16;
-/// More is asked for this part of [`LIFE`] before there is none: many times as long as a store takes, and no longer, for
-/// each question costs more than a request spares.
+/// More is asked for this part of [`LIFE`] before there is none: many times as long as a store should take, and no longer,
+/// for each question costs more than a request spares. Where a store takes a tenth of a second, some wait for it.
 const EARLY: u64 = 8;
 /// Callers slower than this many a second are not worth reserving for.
 const WORTH_IT: u64 = 4;
@@ -203,9 +203,10 @@ impl Lease {
         // a small batch is gone in less time than that, so a larger part of it has to be there
         let low = u64::from(left) < pace.div_ceil(EARLY).min(u64::from(batch).div_ceil(4));
         low.then(|| {
-            let tokens: u32 = self.parcels.iter().map(|parcel| parcel.tokens).sum();
-            let last = self.parcels.iter().map(|parcel| parcel.until).max().unwrap_or(0);
-            (u64::from(tokens) * LIFE / pace).min(last.saturating_sub(now))
+            self.parcels.iter().fold(0, |lasts: Micros, parcel| {
+                let spent = lasts + u64::from(parcel.tokens) * LIFE / pace;
+                spent.min(parcel.until.saturating_sub(now)).max(lasts)
+            })
         })
     }
 

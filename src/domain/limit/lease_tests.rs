@@ -119,6 +119,17 @@ fn whoever_comes_regularly_waits_for_the_store_at_first_and_is_asked_about_some_
 }
 
 #[test]
+fn what_is_reserved_lasts_until_it_is_spent_or_dropped() {
+    let bucket = Bucket::new(Rate::per_second(1000), 1000);
+    let mut lease = holding(20);
+    assert!(granted(lease.step(bucket, 1, START + LIFE / 2)));
+    lease.keep(2, (START + LIFE / 2, START + LIFE / 2));
+    assert!(granted(lease.step(bucket, 18, START + LIFE - 50_000)));
+    // twenty a second: one for 50 ms at most, and two that are good for longer
+    assert_eq!(lease.runs_low(START + LIFE - 50_000, 100), Some(150_000));
+}
+
+#[test]
 fn shares_begin_empty_for_whoever_had_spent_and_with_one_for_whoever_had_not() {
     let away = Away { since: START, replicas: 3 };
     let mut known = Lease::default();

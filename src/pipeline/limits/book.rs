@@ -16,7 +16,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 
 const SHARDS: usize = 256;
-/// Some hundred bytes each.
+/// Some four hundred bytes each.
 const PER_SHARD: usize = 256;
 /// Between two searches for entries nobody needs.
 const SWEEP_EVERY: Micros = 100_000;
@@ -113,7 +113,7 @@ impl Book {
     pub(super) fn tear_out_all(&self) {
         for shard in &self.shards {
             for (_, page) in shard.lock().pages.drain() {
-                page.torn_out.store(true, Ordering::Relaxed);
+                page.tear_out_unless(|_| false);
             }
         }
     }
@@ -134,10 +134,20 @@ impl Page {
         self.entry.lock()
     }
 
-    /// Whether whoever looks for its key finds this one. It may be torn out a moment later, and is still good for what
-    /// was reserved on it.
+    /// Whether whoever looks for its key finds this one. Without its lock it may be torn out a moment later, and is still
+    /// good for what was reserved on it.
     pub(super) fn is_in_the_book(&self) -> bool {
         !self.torn_out.load(Ordering::Relaxed)
+    }
+
+    /// Whether it goes, now that room is needed.
+    fn tear_out_unless(&self, needed: impl FnOnce(&Entry) -> bool) -> bool {
+        let entry = self.entry();
+        let goes = !needed(&entry);
+        if goes {
+            self.torn_out.store(true, Ordering::Relaxed);
+        }
+        goes
     }
 }
 
@@ -191,12 +201,7 @@ impl Shard {
     fn sweep(&mut self, now: Micros) {
         if now >= self.swept.saturating_add(SWEEP_EVERY) {
             self.swept = now;
-            self.pages.retain(|_, page| {
-                let entry = page.entry();
-                let needed = entry.is_asked() || !entry.lease.is_idle(now);
-                page.torn_out.store(!needed, Ordering::Relaxed);
-                needed
-            });
+            self.pages.retain(|_, page| !page.tear_out_unless(|entry| entry.is_asked() || !entry.lease.is_idle(now)));
         }
     }
 
@@ -206,10 +211,8 @@ impl Shard {
         }
         self.sweep(now);
         if self.is_full() {
-            let victim = self.pages.iter().find(|(_, page)| !page.entry().is_asked()).map(|(key, _)| key.clone());
-            if let Some(page) = victim.and_then(|key| self.pages.remove(&key)) {
-                page.torn_out.store(true, Ordering::Relaxed);
-            }
+            let victim = self.pages.iter().find(|(_, page)| page.tear_out_unless(Entry::is_asked));
+            victim.map(|(key, _)| key.clone()).and_then(|key| self.pages.remove(&key));
         }
         !self.is_full()
     }

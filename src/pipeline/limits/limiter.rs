@@ -72,7 +72,8 @@ pub(super) struct Spend<'a> {
 
 enum Next {
     Done(Verdict),
-    Wait(watch::Receiver<()>),
+    /// For what will stand on the page.
+    Wait(watch::Receiver<()>, Arc<Page>),
     AskAlone,
 }
 
@@ -126,12 +127,12 @@ impl Limiter {
                 let ahead = low.map(|lasts| {
                     let (tell, told) = watch::channel(());
                     entry.question = Some(told);
-                    (tell, GATHER.max(lasts / GATHER_PART))
+                    (tell, now.saturating_add(GATHER.max(lasts / GATHER_PART)))
                 });
                 drop(entry);
-                if let Some((tell, gather)) = ahead {
+                if let Some((tell, at)) = ahead {
                     // where there is no room for it, nobody waits for it either
-                    let _ = self.enqueue(vec![asked(spend, Some(page), Reply::Shared(tell))], gather);
+                    let _ = self.enqueue(vec![asked(spend, Some(page), Reply::Shared(tell))], Some(at));
                 }
                 Some(Verdict::Granted(standing))
             }
@@ -142,11 +143,16 @@ impl Limiter {
     pub(super) async fn spend(self: &Arc<Self>, spend: Spend<'_>) -> Verdict {
         let came = self.now();
         let given_up = came.saturating_add(micros(PATIENCE));
+        let mut waited = None;
         while self.now() < given_up {
-            let mut answer = match self.next(spend) {
+            // what it waited for is there, also if the page has been torn out meanwhile
+            let mut answer = match self.next(Spend { page: waited.as_ref(), ..spend }) {
                 Next::Done(verdict) => return verdict,
                 Next::AskAlone => return self.ask_alone(spend).await,
-                Next::Wait(answer) => answer,
+                Next::Wait(answer, page) => {
+                    waited = Some(page);
+                    answer
+                }
             };
             // ends when the question does: nothing is ever sent
             let _ = tokio::time::timeout(PATIENCE, answer.changed()).await;
@@ -172,14 +178,16 @@ impl Limiter {
         let now = self.now();
         let Some(page) = self.book.open(spend.key, now) else { return Next::AskAlone };
         let mut entry = page.entry();
-        if let Some(question) = entry.question.as_ref().filter(|question| question.has_changed().is_ok()) {
-            return Next::Wait(question.clone());
+        if let Some(question) = entry.question.clone().filter(|question| question.has_changed().is_ok()) {
+            drop(entry);
+            self.hurry();
+            return Next::Wait(question, page);
         }
         let (tell, told) = watch::channel(());
         entry.question = Some(told.clone());
         drop(entry);
-        match self.enqueue(vec![asked(spend, Some(&page), Reply::Shared(tell))], 0) {
-            Ok(()) => Next::Wait(told),
+        match self.enqueue(vec![asked(spend, Some(&page), Reply::Shared(tell))], None) {
+            Ok(()) => Next::Wait(told, page),
             Err(Full) => Next::Done(self.spend_alone(spend, now)),
         }
     }
@@ -190,7 +198,7 @@ impl Limiter {
         for _ in 0..2 {
             let (tell, told) = oneshot::channel();
             let page = self.book.open(spend.key, self.now());
-            if self.enqueue(vec![asked(spend, page.as_ref(), Reply::Exact(tell))], 0).is_err() {
+            if self.enqueue(vec![asked(spend, page.as_ref(), Reply::Exact(tell))], None).is_err() {
                 break;
             }
             match tokio::time::timeout(PATIENCE, told).await {
@@ -212,8 +220,15 @@ impl Limiter {
         // neither away nor answering in time: away for this request
         let unanswered = || Away { since: now.saturating_sub(micros(PATIENCE)), replicas: self.fleet.replicas() };
         let away = self.weather.away().unwrap_or_else(unanswered);
-        let page = self.book.open_alone(spend.key, key::of_limit(spend.key), now);
-        page.map_or(Verdict::CannotTell, |page| share_out(&mut page.entry(), spend, now, away))
+        for last in [false, true] {
+            let Some(page) = self.book.open_alone(spend.key, key::of_limit(spend.key), now) else { break };
+            let mut entry = page.entry();
+            // one that was torn out a moment ago would be a second share
+            if last || page.is_in_the_book() {
+                return share_out(&mut entry, spend, now, away);
+            }
+        }
+        Verdict::CannotTell
     }
 
     /// How a bucket stands, over all replicas. What they have reserved counts as spent.
@@ -238,25 +253,32 @@ impl Limiter {
         self.store.refill(BucketId::of(&limit.name, key.as_bytes())).await
     }
 
-    /// Has them asked within `gather`, if there is room.
-    fn enqueue(self: &Arc<Self>, asked: Vec<Asked>, gather: Micros) -> Result<(), Full> {
+    /// Has them asked at once, or no later than `at`, if there is room.
+    fn enqueue(self: &Arc<Self>, asked: Vec<Asked>, at: Option<Micros>) -> Result<(), Full> {
         if asked.is_empty() {
             return Ok(());
         }
         let mut queue = self.queue.lock();
         queue.push(asked)?;
-        if queue.needs_a_lane(self.now(), gather) {
+        if queue.needs_a_lane(at) {
             drop(queue);
-            tokio::spawn(Arc::clone(self).drive(gather));
+            tokio::spawn(Arc::clone(self).drive(at));
         }
         Ok(())
     }
 
+    /// Somebody waits now for a question that could wait.
+    fn hurry(self: &Arc<Self>) {
+        if self.queue.lock().can_be_hurried() {
+            tokio::spawn(Arc::clone(self).drive(None));
+        }
+    }
+
     /// Asks what is in the queue until nothing is.
-    async fn drive(self: Arc<Self>, gather: Micros) {
-        if gather > 0 {
-            tokio::time::sleep(Duration::from_micros(gather)).await;
-            self.queue.lock().gathered();
+    async fn drive(self: Arc<Self>, at: Option<Micros>) {
+        if let Some(at) = at {
+            tokio::time::sleep(Duration::from_micros(at.saturating_sub(self.now()))).await;
+            self.queue.lock().gathered(at);
         }
         while let Some(batch) = self.take_batch() {
             let sent = self.now();

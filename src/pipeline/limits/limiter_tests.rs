@@ -330,6 +330,37 @@ async fn however_many_strangers_come_memory_is_bounded() {
     assert!(!known.is_some_and(granted), "and nobody's was forgotten for them");
 }
 
+#[tokio::test]
+async fn while_the_store_is_away_a_stranger_who_would_ask_it_takes_nobodys_room() {
+    let rig = Rig::new();
+    let narrow = limit(Rate::per_minute(1), 1);
+    let exact = Limit { exact: true, ..narrow.clone() };
+    rig.replicas[0].weather.lost(1, 3);
+    for n in 0..70_000_u32 {
+        let _ = rig.replicas[0].spend_now(spend(&narrow, &key(&n.to_string())));
+    }
+    let known =
+        || (0..70_000_u32).filter(|n| rig.replicas[0].book.find(key(&n.to_string()).as_bytes()).is_some()).count();
+    let before = known();
+    for n in 0..1000 {
+        let keys = ["a", "b"].map(|who| key(&format!("{who}{n}")));
+        let asked = rig.replicas[0].gather(&keys.each_ref().map(|key| spend(&exact, key))).await;
+        assert_eq!(asked, [None, None]);
+    }
+    assert_eq!(known(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_runs_out_does_not_wait_until_a_question_that_could_wait_is_asked() {
+    let rig = Rig::new();
+    let wide = limit(Rate::per_second(100), 2_400);
+    let began = tokio::time::Instant::now();
+    for _ in 0..200 {
+        assert!(granted(rig.spend(0, &wide, "alice").await));
+    }
+    assert!(began.elapsed() < Duration::from_micros(GATHER), "{:?}", began.elapsed());
+}
+
 /// Asks once, and says whether there was an answer without waiting.
 fn at_once(asking: Pin<&mut impl Future<Output = Verdict>>) -> Option<Verdict> {
     match asking.poll(&mut Context::from_waker(Waker::noop())) {

@@ -195,20 +195,38 @@ async fn a_caller_whose_page_was_torn_out_is_counted_on_the_new_one() {
     assert!(!ask().await && !ask().await, "the store remembers");
 }
 
+#[tokio::test]
+async fn a_limit_that_was_changed_is_not_spent_from_the_bucket_it_had() {
+    let (headers, alice, charges) = (headers(), caller("a", "1", &json!({})), [Charge { limit: 0, cost: 1 }]);
+    let narrow = limit("per-user", &[Part::User]);
+    let wide = Limit { bucket: Bucket::new(Rate::per_second(1), 5), ..narrow.clone() };
+    let (before, _) = guard(&[narrow]);
+    let (after, _) = guard(&[wide]);
+    let mut passed = [0, 0];
+    for _ in 0..8 {
+        for (guard, passed) in [&before, &after].into_iter().zip(&mut passed) {
+            let met = &mut Met::default();
+            *passed += usize::from(charge(guard, &charges, &facts(&headers, Some(&alice)), met).await.is_ok());
+        }
+    }
+    assert_eq!(passed, [2, 5], "one credential, known under both");
+}
+
 #[test]
 fn a_request_finds_all_it_needs_of_a_page_in_two_neighbouring_lines_of_memory() {
     assert_eq!((size_of::<book::Page>(), align_of::<book::Page>()), (128, 128));
 }
 
-#[test]
-fn where_requests_of_one_caller_are_counted_apart_nobody_has_a_bookmark() {
-    let of_caller = |key: &[Part]| limit("a", key).is_of_caller();
-    assert!(
-        [Part::User, Part::Session, Part::ApiKey, Part::Client, Part::Token].map(|part| of_caller(&[part]))
-            == [true; 5]
-    );
+#[tokio::test]
+async fn where_requests_of_one_caller_are_counted_apart_nobody_has_a_bookmark() {
+    let (headers, alice) = (headers(), caller("a", "1", &json!({})));
     for elsewhere in [Part::Ip, Part::Route, Part::Header(HOST)] {
-        assert!(!of_caller(&[Part::User, elsewhere]));
+        let (guard, _) = guard(&[limit("a", &[Part::User, elsewhere])]);
+        for _ in 0..2 {
+            let charges = [Charge { limit: 0, cost: 1 }];
+            assert!(charge(&guard, &charges, &facts(&headers, Some(&alice)), &mut Met::default()).await.is_ok());
+        }
+        assert!(alice.bookmark().page(guard.kept[0].number).is_none());
     }
     let [user, session] = [Part::User, Part::Session].map(|part| number(&limit("a", &[part])));
     assert_ne!(user, session, "a bookmark of one is none of the other");

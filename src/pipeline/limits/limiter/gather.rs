@@ -58,7 +58,7 @@ impl Limiter {
         }
         asking.sort_by_key(|asked| asked.group == Group::NONE);
         // without room all answers end at once, and each is asked for by itself
-        let _ = self.enqueue(asking, 0);
+        let _ = self.enqueue(asking, None);
         let mut verdicts = Vec::with_capacity(spends.len());
         for (spend, answer) in spends.iter().zip(answers) {
             verdicts.push(match answer {
@@ -72,10 +72,12 @@ impl Limiter {
     /// What has to be asked, if anything has.
     fn question(&self, spend: Spend<'_>) -> Option<(Asked, Answer)> {
         if spend.limit.exact {
+            if self.foresee(spend) != Foreseen::Unknown {
+                return None;
+            }
             let (tell, told) = oneshot::channel();
-            let unknown = self.foresee(spend) == Foreseen::Unknown;
             let page = self.book.open(spend.key, self.now());
-            return unknown.then(|| (asked(spend, page.as_ref(), Reply::Exact(tell)), Answer::Exact(told)));
+            return Some((asked(spend, page.as_ref(), Reply::Exact(tell)), Answer::Exact(told)));
         }
         if self.is_alone() {
             return None;

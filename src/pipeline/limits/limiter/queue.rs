@@ -20,11 +20,10 @@ pub(super) const MOST_WAITING: usize = 16_384;
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     waiting: VecDeque<Asked>,
-    /// Calls, and how many of them are not under way but gather questions yet.
+    /// Calls, those that gather questions yet among them.
     lanes: usize,
-    gathering: usize,
-    /// When the next of these goes.
-    goes: Option<Micros>,
+    /// When these go.
+    gathering: Vec<Micros>,
 }
 
 /// A question on its way.
@@ -61,26 +60,31 @@ impl Queue {
         Ok(())
     }
 
-    /// Whether a further call has to take what was just pushed, within `gather`. What can wait goes with whatever is under way,
-    /// or goes soon enough.
-    pub(super) fn needs_a_lane(&mut self, now: Micros, gather: Micros) -> bool {
-        let at = now.saturating_add(gather);
-        let can_wait = gather > 0 && (self.lanes > self.gathering || self.goes.is_some_and(|goes| goes <= at));
-        let needed = !can_wait && self.lanes < LANES;
+    /// Whether a further call has to take what was just pushed: at once, or no later than `at`. What can wait goes with
+    /// whatever is under way, or goes soon enough. Those that gather are in nobody's way.
+    pub(super) fn needs_a_lane(&mut self, at: Option<Micros>) -> bool {
+        let under_way = self.lanes - self.gathering.len();
+        let needed = match at {
+            None => under_way < LANES,
+            Some(at) => under_way == 0 && self.gathering.len() < LANES && self.gathering.iter().all(|goes| at < *goes),
+        };
         if needed {
             self.lanes += 1;
-        }
-        if needed && gather > 0 {
-            self.gathering += 1;
-            self.goes = Some(at);
+            self.gathering.extend(at);
         }
         needed
     }
 
-    /// A call that gathered goes now.
-    pub(super) fn gathered(&mut self) {
-        self.gathering = self.gathering.saturating_sub(1);
-        self.goes = None;
+    /// Whether somebody waits for what could be asked now.
+    pub(super) fn can_be_hurried(&mut self) -> bool {
+        !self.gathering.is_empty() && !self.waiting.is_empty() && self.needs_a_lane(None)
+    }
+
+    /// The call that gathered until `at` goes now.
+    pub(super) fn gathered(&mut self, at: Micros) {
+        if let Some(its) = self.gathering.iter().position(|goes| *goes == at) {
+            self.gathering.swap_remove(its);
+        }
     }
 
     /// What one call asks. `None`: nobody waits for anything, and this lane has ended.
@@ -124,15 +128,25 @@ mod tests {
     #[test]
     fn what_can_wait_goes_with_what_goes_soon_enough() {
         let mut queue = Queue::default();
-        assert!(queue.needs_a_lane(100, 50), "the first gathers");
-        assert!(!queue.needs_a_lane(110, 60), "it will be gone by then");
-        assert!(queue.needs_a_lane(110, 10), "but not so soon");
-        assert!(!queue.needs_a_lane(115, 10));
-        queue.gathered();
-        assert!(!queue.needs_a_lane(120, 10), "a call under way comes back for more");
+        assert!(queue.needs_a_lane(Some(150)), "the first gathers");
+        assert!(!queue.needs_a_lane(Some(170)), "it will be gone by then");
+        assert!(queue.needs_a_lane(Some(120)), "but not so soon");
+        assert!(!queue.needs_a_lane(Some(125)));
+        queue.gathered(120);
+        assert!(!queue.needs_a_lane(Some(130)), "a call under way comes back for more");
         assert!(queue.batch().is_none(), "it has come back");
-        assert!(queue.needs_a_lane(125, 10), "and the other one gathers for too long");
-        assert_eq!([0; 4].map(|gather| queue.needs_a_lane(130, gather)), [true, true, false, false]);
+        assert!(queue.needs_a_lane(Some(135)), "and the other one gathers for too long");
+    }
+
+    #[test]
+    fn who_waits_is_not_held_up_by_those_that_gather() {
+        let mut queue = Queue::default();
+        assert_eq!([9, 8, 7, 6, 5].map(|at| queue.needs_a_lane(Some(at))), [true, true, true, true, false]);
+        assert!(!queue.can_be_hurried(), "there is nothing to ask");
+        queue.push(vec![asked(0)]).unwrap();
+        assert!(queue.can_be_hurried());
+        assert_eq!([(); 4].map(|()| queue.needs_a_lane(None)), [true, true, true, false]);
+        assert!(!queue.can_be_hurried(), "all that can be asked at once is");
     }
 
     #[test]
