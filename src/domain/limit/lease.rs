@@ -17,7 +17,7 @@ const BELIEVED: Micros = 1_000_000;
 pub const UNHEARD: u32 = 16;
 /// More is asked for this part of [`LIFE`] before there is none: many times as long as a store should take, and no longer,
 /// for each question costs more than a request spares. Where a store takes a tenth of a second, some wait for it.
-const EARLY: u64 = 8;
+const EARLY: u64 = 6;
 /// Callers slower than this many a second are not worth reserving for.
 const WORTH_IT: u64 = 4;
 

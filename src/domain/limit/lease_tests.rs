@@ -125,7 +125,7 @@ fn what_is_reserved_lasts_until_it_is_spent_or_dropped() {
     assert!(granted(lease.step(bucket, 1, START + LIFE / 2)));
     lease.keep(2, (START + LIFE / 2, START + LIFE / 2));
     assert!(granted(lease.step(bucket, 18, START + LIFE - 50_000)));
-    // twenty a second: one for 50 ms at most, and two that are good for longer
+    // at twenty a second one for 50 ms at most, and two that are good for longer
     assert_eq!(lease.runs_low(START + LIFE - 50_000, 100), Some(150_000));
 }
 
