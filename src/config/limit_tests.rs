@@ -63,7 +63,7 @@ fn what_makes_no_sense_is_a_mistake_with_its_place() {
     }
     one_mistake("[[limit]]\nname = \"sign_in\"\nrate = \"1/s\"\n", "[brute_force]");
     one_mistake(&rated("key = [\"api_key\"]"), "not available yet");
-    one_mistake(&rated("key = [\"client\", \"ip\"]"), "not available yet");
+    assert!(read(&rated("key = [\"client\", \"ip\"]")).is_ok());
     one_mistake("[limits]\nipv4_prefix = 33\n", "limits.ipv4_prefix");
     one_mistake("[limits]\nipv6_prefix = 0\n", "limits.ipv6_prefix");
 }

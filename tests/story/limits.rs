@@ -90,6 +90,20 @@ fn http2_is_counted_with_http1() {
 }
 
 #[test]
+fn all_users_of_a_client_are_counted_together() {
+    let backend = Backend::echo();
+    let limit = "[[limit]]\nname = \"per-client\"\nkey = [\"client\"]\nrate = \"1/min\"\nburst = 2\n\n";
+    let gate = gate(&backend, limit, "limits = [\"per-client\"]");
+    let ask = |name: &str, claim: &str, client: &str| {
+        let mut claims = issuer::claims(ISSUER, name);
+        claims[claim] = json!(client);
+        gate.get_as("/a", &issuer::token(&claims, HS256)).status
+    };
+    assert_eq!([ask("alice", "client_id", "robot"), ask("bob", "azp", "robot")], [200, 200]);
+    assert_eq!([ask("carol", "client_id", "robot"), ask("alice", "client_id", "other")], [429, 200]);
+}
+
+#[test]
 fn the_backend_keeps_its_own_word_on_limits() {
     let backend = Backend::answering(|_, stream| {
         write!(stream, "HTTP/1.1 200 OK\r\nRateLimit: \"theirs\";r=1\r\nContent-Length: 0\r\n\r\n")?;

@@ -124,8 +124,8 @@ fn key(
         if parts.iter().take(at).any(|before| Some(before) == field.value.as_ref()) {
             findings.mistake(&field.place, "stands in the list already");
         }
-        if matches!(field.value, Some(Part::ApiKey | Part::Client)) {
-            findings.mistake(&field.place, "is not available yet: there are no callers of that kind");
+        if matches!(field.value, Some(Part::ApiKey)) {
+            findings.mistake(&field.place, "is not available yet: there are no API keys");
         }
         if nobody_trusted && matches!(field.value, Some(Part::Header(_))) {
             let text = "counts only from server.trusted_proxies, and there are none: all callers share one count";

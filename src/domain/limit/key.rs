@@ -27,6 +27,8 @@ pub enum Part {
     User,
     Session,
     ApiKey,
+    /// Source and client that the token was issued to: `client_id` (RFC 9068 section 2.2), else `azp` (OpenID Connect Core 1.0
+    /// section 2).
     Client,
     /// The `jti`.
     Token,

@@ -104,7 +104,8 @@ fn tokens_sessions_and_machines_are_told_apart() {
     for (part, one, other) in [
         (Part::Token, caller("a", "1", &json!({ "jti": "x" })), caller("a", "1", &json!({ "jti": "y" }))),
         (Part::Session, caller("a", "1", &json!({ "sid": "x" })), caller("a", "1", &json!({ "sid": "y" }))),
-        (Part::Client, caller("client", "x", &json!({})), caller("client", "y", &json!({}))),
+        (Part::Client, caller("a", "1", &json!({ "client_id": "x" })), caller("a", "1", &json!({ "client_id": "y" }))),
+        (Part::Client, caller("a", "1", &json!({ "azp": "x" })), caller("a", "1", &json!({ "azp": "y" }))),
         (Part::ApiKey, caller("api_key", "x", &json!({})), caller("api_key", "y", &json!({}))),
     ] {
         let (guard, _) = guard(&[limit("a", std::slice::from_ref(&part))]);
@@ -119,7 +120,9 @@ fn tokens_sessions_and_machines_are_told_apart() {
 #[test]
 fn the_same_name_given_by_two_sources_is_two() {
     let headers = headers();
-    for (part, name) in [(Part::Token, "jti"), (Part::Session, "sid")] {
+    for (part, name) in
+        [(Part::Token, "jti"), (Part::Session, "sid"), (Part::Client, "client_id"), (Part::Client, "azp")]
+    {
         let (guard, _) = guard(&[limit("a", &[part])]);
         let of = |source: &str| key(&guard, &facts(&headers, Some(&caller(source, "1", &json!({ name: "x" })))));
         assert_ne!(of("a"), of("b"), "{name}");
@@ -265,7 +268,8 @@ async fn renewal_is_counted_by_sign_in_and_by_user() {
 
 #[tokio::test]
 async fn operators_find_the_very_bucket_that_requests_spend_from() {
-    let (guard, _) = guard(&[limit("a", &[Part::User]), limit("b", &[Part::Ip, Part::User]), limit("c", &[Part::Ip])]);
+    let limits = [("a", &[Part::User][..]), ("b", &[Part::Ip, Part::User]), ("c", &[Part::Ip]), ("d", &[Part::Client])];
+    let (guard, _) = guard(&limits.map(|(name, key)| limit(name, key)));
     let (headers, alice) = (headers(), caller("local", "alice", &json!({})));
     let charges = [Charge { limit: 0, cost: 2 }, Charge { limit: 1, cost: 1 }];
     charge(&guard, &charges, &facts(&headers, Some(&alice)), &mut Met::default()).await.unwrap();
@@ -274,6 +278,9 @@ async fn operators_find_the_very_bucket_that_requests_spend_from() {
     };
     let found = guard.look(&named(&[("user", "local/alice")])).await.unwrap();
     assert_eq!(found.iter().map(|it| (it.limit.as_str(), it.remaining)).collect::<Vec<_>>(), [("a", 0)]);
+    let robot = caller("idp", "1", &json!({ "client_id": "robot", "azp": "not this" }));
+    charge(&guard, &[Charge { limit: 3, cost: 2 }], &facts(&headers, Some(&robot)), &mut Met::default()).await.unwrap();
+    assert_eq!(guard.look(&named(&[("client", "idp/robot")])).await.unwrap()[0].remaining, 0);
     let both = named(&[("user", "local/alice"), ("ip", "192.0.2.7")]);
     assert_eq!(guard.look(&both).await.unwrap()[0].remaining, 1, "in whichever order");
     let session = SessionId::from_bytes([7; 16]).to_string();
@@ -281,8 +288,15 @@ async fn operators_find_the_very_bucket_that_requests_spend_from() {
     assert_eq!((sources(&session), sources("idp/7")), (vec![], vec!["idp".to_owned()]));
     assert_eq!(guard.reset(&both).await.unwrap(), ["b"]);
     assert_eq!(guard.look(&both).await.unwrap()[0].remaining, 2);
-    let wrong =
-        [("token", "x"), ("ip", "x"), ("user", "alice"), ("user", "local/"), ("tenant", "x"), ("header:a b", "x")];
+    let wrong = [
+        ("token", "x"),
+        ("client", "x"),
+        ("ip", "x"),
+        ("user", "alice"),
+        ("user", "local/"),
+        ("tenant", "x"),
+        ("header:a b", "x"),
+    ];
     for wrong in wrong.into_iter().chain([("session", "x"), ("session", "AAAAAAAAAAAAAAAAAAAAA")]) {
         assert_eq!(Named::parse([wrong].into_iter().map(|(part, value)| (part, value.to_owned()))), None);
     }

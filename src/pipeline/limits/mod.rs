@@ -314,10 +314,6 @@ impl Guard {
     fn write(&self, part: &Part, facts: &Facts<'_>, key: &mut KeyText) {
         let principal = facts.verified.map(|verified| &verified.principal);
         let claim = |name| principal.and_then(|principal| principal.claims.get(name)).and_then(|value| value.as_str());
-        let subject_of = |source: &str| {
-            let of = principal.filter(|principal| principal.source.as_str() == source);
-            of.map(|principal| principal.subject.as_bytes())
-        };
         let source = principal.map_or(&[][..], |principal| principal.source.as_str().as_bytes());
         let text = match part {
             Part::Ip => return key.ip(facts.ip, self.prefixes),
@@ -333,8 +329,14 @@ impl Guard {
                     )
                 }
             },
-            Part::ApiKey => subject_of("api_key"),
-            Part::Client => subject_of("client"),
+            Part::ApiKey => {
+                let of = principal.filter(|principal| principal.source.as_str() == "api_key");
+                of.map(|principal| principal.subject.as_bytes())
+            }
+            Part::Client => {
+                let client = claim("client_id").or_else(|| claim("azp")).map(|client| [source, client.as_bytes()]);
+                return key.part(client.as_ref().map_or(&[], <[_; 2]>::as_slice));
+            }
             Part::Token => match (facts.verified, claim("jti")) {
                 (_, Some(jti)) => return key.part(&[source, jti.as_bytes()]),
                 // it has no name but itself

@@ -35,9 +35,9 @@ impl Named {
             let fits = value.is_empty()
                 || match part {
                     Part::Ip => value.parse::<IpAddr>().is_ok(),
-                    Part::User | Part::Token => is_of_a_source(&value),
+                    Part::User | Part::Client | Part::Token => is_of_a_source(&value),
                     Part::Session => SessionId::parse(&value).is_some() || is_of_a_source(&value),
-                    Part::ApiKey | Part::Client | Part::Route | Part::Header(_) => true,
+                    Part::ApiKey | Part::Route | Part::Header(_) => true,
                 };
             if !fits || parts.iter().any(|(known, _)| *known == part) {
                 return None;
@@ -49,7 +49,8 @@ impl Named {
 
     /// The sources it names.
     pub fn sources(&self) -> impl Iterator<Item = &str> {
-        let by_source = self.0.iter().filter(|(part, _)| matches!(part, Part::User | Part::Token | Part::Session));
+        let by_source =
+            self.0.iter().filter(|(part, _)| matches!(part, Part::User | Part::Client | Part::Token | Part::Session));
         by_source.filter_map(|(_, value)| Some(value.split_once('/')?.0))
     }
 
@@ -135,8 +136,8 @@ impl Guard {
                 Some(id) => key.part(&[id.as_bytes()]),
                 None => key.part(&[source.as_bytes(), subject.as_bytes()]),
             },
-            Part::Token => key.part(&[source.as_bytes(), subject.as_bytes()]),
-            Part::ApiKey | Part::Client | Part::Route | Part::Header(_) => key.part(&[value.as_bytes()]),
+            Part::Client | Part::Token => key.part(&[source.as_bytes(), subject.as_bytes()]),
+            Part::ApiKey | Part::Route | Part::Header(_) => key.part(&[value.as_bytes()]),
         }
     }
 }
