@@ -169,6 +169,13 @@ impl Journey {
         checked
     }
 
+    /// Nothing more comes of it from the backend.
+    pub(super) fn is_done(&mut self) {
+        if let Some(onward) = self.onward() {
+            onward.permit.is_done();
+        }
+    }
+
     /// Whom it is for.
     pub(super) fn holder(&self) -> Option<Holder> {
         let Stage::Admitted(onward) = &self.stage else { return None };

@@ -17,7 +17,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, TE};
-use http::{HeaderMap, HeaderValue, Version};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use pingora::connectors::TransportConnector;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
@@ -205,7 +205,12 @@ impl ProxyHttp for Proxy {
         Ok(())
     }
 
-    async fn response_filter(&self, _: &mut Session, head: &mut ResponseHeader, journey: &mut Self::CTX) -> Result<()> {
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        head: &mut ResponseHeader,
+        journey: &mut Self::CTX,
+    ) -> Result<()> {
         // Ours is the protocol of this hop, whatever the backend speaks.
         head.set_version(Version::HTTP_11);
         if !head.status.is_informational() {
@@ -224,9 +229,14 @@ impl ProxyHttp for Proxy {
         }
         let backward = onward.permit.backward(!head.status.is_informational());
         edit_response(head, |parts| backward::rewrite(&mut parts.headers, snapshot.gate.managed(), backward));
+        if is_all(head, &session.req_header().method) {
+            onward.permit.is_done();
+        }
         Ok(())
     }
 
+    /// The end is noticed before it is sent: whoever has the whole answer may ask for the next thing, and is not to find
+    /// their own place taken.
     fn response_body_filter(
         &self,
         _: &mut Session,
@@ -238,6 +248,9 @@ impl ProxyHttp for Proxy {
             journey.expect(Wait::Body, |_| Instant::now());
             journey.lasts(Stream::Http, &self.registry);
         }
+        if end {
+            journey.is_done();
+        }
         Ok(None)
     }
 
@@ -248,6 +261,7 @@ impl ProxyHttp for Proxy {
         journey: &mut Self::CTX,
     ) -> Result<Option<Bytes>> {
         erase_from_trailers(trailers, journey.snapshot.gate.managed());
+        journey.is_done();
         Ok(None)
     }
 
@@ -341,6 +355,7 @@ pub(super) async fn fail(session: &mut Session, journey: &mut Journey, denial: D
     let answer = match journey.parts() {
         (snapshot, Some(onward)) => {
             onward.failure = Some(denial.clone());
+            onward.permit.is_done();
             match snapshot.gate.route(&onward.permit) {
                 // A renewal on the way here is done, whatever became of the rest.
                 Some(route) => {
@@ -356,6 +371,14 @@ pub(super) async fn fail(session: &mut Session, journey: &mut Journey, denial: D
         // The client may be gone; the connection is closed either way.
         let _ = respond::send(session, &answer, journey.request_id()).await;
     }
+}
+
+/// Whether no body follows this head (RFC 9112, 6.3).
+fn is_all(head: &ResponseHeader, method: &Method) -> bool {
+    let empty = *method == Method::HEAD
+        || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+        || declared_length(&head.headers) == Some(0);
+    empty && !head.status.is_informational()
 }
 
 /// As what an answer with this head may go on, if it may.

@@ -72,7 +72,7 @@ pub(super) async fn run(proxy: &Proxy, session: &mut Session, journey: &mut Jour
         Ok(())
     } else {
         journey.lasts(Kind::Http, &proxy.registry);
-        relay(session, &mut upstream, idle).await
+        relay(session, &mut upstream, idle, journey).await
     };
     upstream.shutdown().await;
     let Err(mut error) = ended else { return Ok(()) };
@@ -271,10 +271,14 @@ impl Over {
 }
 
 /// The backend declined: its answer goes to the client as it is.
-async fn relay(session: &mut Session, upstream: &mut HttpSession, idle: Duration) -> Result<()> {
+async fn relay(session: &mut Session, upstream: &mut HttpSession, idle: Duration, journey: &mut Journey) -> Result<()> {
     upstream.read_timeout = Some(idle);
     while let Some(bytes) = upstream.read_body_bytes().await? {
+        if upstream.is_body_done() {
+            journey.is_done();
+        }
         session.as_downstream_mut().write_response_body(bytes, false).await?;
     }
+    journey.is_done();
     session.as_downstream_mut().finish_body().await
 }

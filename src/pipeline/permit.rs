@@ -53,8 +53,8 @@ pub struct Permit {
 #[derive(Debug)]
 struct Counted {
     fields: Option<RateFields>,
-    /// Counted among those under way for as long as this lives.
-    _under_way: Option<UnderWay>,
+    /// Counted among those under way for as long as this is here.
+    under_way: Option<UnderWay>,
 }
 
 impl Caller {
@@ -96,7 +96,14 @@ impl Permit {
 
     /// It was counted by limits.
     pub(super) fn counted(&mut self, limits: Option<RateFields>, under_way: Option<UnderWay>) {
-        self.counted = Some(Box::new(Counted { fields: limits, _under_way: under_way }));
+        self.counted = Some(Box::new(Counted { fields: limits, under_way }));
+    }
+
+    /// The backend is done with it: it is under way no longer.
+    pub fn is_done(&mut self) {
+        if let Some(counted) = &mut self.counted {
+            counted.under_way = None;
+        }
     }
 
     #[must_use]

@@ -166,27 +166,6 @@ fn a_shadow_only_counts_and_a_route_may_cost_more() {
 }
 
 #[test]
-fn what_has_ended_makes_room_for_the_next_however_it_ended() {
-    let backend = Backend::echo();
-    let gate = gate(&backend, "", "max_in_flight = 1");
-    let alice = token("alice");
-    let socket = format!(
-        "GET /socket HTTP/1.1\r\nHost: app.test\r\nAuthorization: Bearer {alice}\r\nConnection: Upgrade\r\n\
-         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    );
-    for _ in 0..2 {
-        let mut client = Client::connect(gate.http);
-        client.send(&socket);
-        assert_eq!(client.receive().unwrap().status, 101);
-        let crowded = gate.get_as("/a", &alice);
-        assert_eq!((crowded.verdict().as_str(), crowded.header("retry-after")), ("429 rate_limited", Some("1")));
-        drop(client);
-        eventually("the socket is gone", || gate.get_as("/a", &alice).status == 200);
-    }
-    assert!(gate.metric("doorward_rate_limited_total{limit=\"max_in_flight\"}") > 1.5);
-}
-
-#[test]
 fn renewal_cannot_be_farmed() {
     let backend = Backend::echo();
     let house = people::house(
@@ -411,31 +390,4 @@ fn a_token_that_is_used_too_often_is_told_of_and_where_an_operator_says_so_refus
     let over = gate.get_as("/a", &alice);
     assert_eq!((over.verdict().as_str(), over.header("retry-after").is_some()), ("429 rate_limited", true));
     assert_eq!(gate.get_as("/a", &other).status, 200);
-}
-
-#[test]
-fn one_user_may_have_so_many_requests_under_way_and_leaves_room_for_others() {
-    let backend = Backend::echo();
-    let gate = gate(&backend, "", "max_in_flight_per_user = 1");
-    let socket = |token: &str| {
-        let mut client = Client::connect(gate.http);
-        client.send(format!(
-            "GET /socket HTTP/1.1\r\nHost: app.test\r\nAuthorization: Bearer {token}\r\nConnection: Upgrade\r\n\
-             Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        ));
-        assert_eq!(client.receive().unwrap().status, 101);
-        client
-    };
-    let open = socket(&token("alice"));
-    let another = issuer::token(&issuer::with(&issuer::claims(ISSUER, "alice"), json!({ "jti": "another" })), HS256);
-    for token in [token("alice"), another] {
-        let crowded = gate.get_as("/a", &token);
-        assert_eq!((crowded.verdict().as_str(), crowded.header("retry-after")), ("429 rate_limited", Some("1")));
-    }
-    let of_bob = socket(&token("bob"));
-    drop(open);
-    eventually("the socket is gone", || gate.get_as("/a", &token("alice")).status == 200);
-    assert_eq!(gate.get_as("/a", &token("bob")).status, 429);
-    drop(of_bob);
-    assert!(gate.metric("doorward_rate_limited_total{limit=\"max_in_flight_per_user\"}") > 2.5);
 }

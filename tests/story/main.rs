@@ -86,6 +86,8 @@ mod streams;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod under_way;
+#[cfg(test)]
 mod upstreams;
 #[cfg(test)]
 mod websocket;
