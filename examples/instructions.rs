@@ -174,6 +174,7 @@ fn gate(settings: &Settings) -> Gate {
         endpoints: None,
         house: None,
         limits: Some(guard(settings)),
+        api_keys: None,
     })
 }
 

@@ -13,11 +13,13 @@ mod shared;
 mod sign_in;
 mod state_dir;
 mod terms;
+mod trouble;
 
 use crate::admin::api::{Access, Api};
 use crate::admin::{self, health::Readiness, AdminServer, AdminState};
 use crate::config::settings::{Listen, Settings};
 use crate::config::{self, watch::Watch};
+use crate::domain::principal::SourceName;
 use crate::edge::kill::Registry;
 use crate::edge::lifecycle::{Edge, Leave};
 use crate::edge::listen::Listener;
@@ -28,6 +30,7 @@ use crate::observe::audit::AuditLog;
 use crate::observe::clock;
 use crate::observe::metrics::Metrics;
 use crate::observe::sink::LogSink;
+use crate::pipeline::api_keys;
 use arc_swap::ArcSwap;
 pub(crate) use compose::gate;
 use compose::Composer;
@@ -245,11 +248,12 @@ async fn reload(composer: &Composer, snapshot: &ArcSwap<Snapshot>, mut current: 
 
 /// Who may come to the admin API, and whose users they can name there.
 fn operators(settings: &Settings) -> Access {
+    let api_keys = SourceName::new(api_keys::SOURCE);
     Access {
         operators: settings.admin.operators.clone(),
         hosts: settings.admin.hosts.clone(),
         providers: settings.providers.iter().map(|provider| provider.name.clone()).collect(),
-        issuers: settings.issuers.iter().map(|issuer| issuer.issuer.name.clone()).collect(),
+        issuers: settings.issuers.iter().map(|issuer| issuer.issuer.name.clone()).chain([api_keys]).collect(),
         limits: None,
         failures: None,
     }

@@ -5,6 +5,7 @@
 //! through, and written down, when whoever asked for it has hung up.
 
 mod answer;
+mod api_keys;
 mod asked;
 mod keys;
 mod limits;
@@ -16,6 +17,7 @@ use crate::domain::operators::{Operator, Operators, Role};
 use crate::domain::principal::SourceName;
 use crate::observe::audit::{AuditLog, Operated};
 use crate::observe::clock;
+use crate::pipeline::api_keys::ApiKeys;
 use crate::pipeline::limits::Guard;
 use crate::pipeline::revocation::Revocations;
 use crate::pipeline::session::Ground;
@@ -56,7 +58,7 @@ pub struct Access {
     pub hosts: Vec<String>,
     /// Who signs people in here: only their users have sessions.
     pub providers: Vec<SourceName>,
-    /// Whose tokens are accepted.
+    /// Whose tokens are accepted, and where API keys come from.
     pub issuers: Vec<SourceName>,
     /// What is counted; `None`: nothing.
     pub limits: Option<Arc<Guard>>,
@@ -69,6 +71,7 @@ pub struct Access {
 pub struct Tools {
     pub ground: Arc<Ground>,
     pub revocations: Arc<Revocations>,
+    pub api_keys: Arc<ApiKeys>,
 }
 
 /// Asks for a reload; what comes back is the number of the new configuration, or what is wrong with it.
@@ -86,6 +89,9 @@ enum Act {
     ListKeys,
     RotateKeys,
     RetireKey(String),
+    ListApiKeys,
+    CreateApiKey,
+    DeleteApiKey(String),
     LookAtLimits,
     ResetLimits,
     Reload,
@@ -211,6 +217,9 @@ impl Api {
             Act::ListKeys => keys::list(tools()?, asked),
             Act::RotateKeys => keys::rotate(tools()?, asked, note).await,
             Act::RetireKey(kid) => keys::retire(tools()?, (asked, kid), note).await,
+            Act::ListApiKeys => api_keys::list(tools()?, asked).await,
+            Act::CreateApiKey => api_keys::create(tools()?, asked, note).await,
+            Act::DeleteApiKey(id) => api_keys::delete(tools()?, (asked, &id), note).await,
             Act::LookAtLimits => limits::look(access, asked).await,
             Act::ResetLimits => limits::reset(access, asked, note).await,
             Act::Reload => self.reload(asked, note).await,
@@ -254,6 +263,9 @@ impl Act {
             ["keys"] => (Method::GET, Self::ListKeys),
             ["keys", "rotate"] => (Method::POST, Self::RotateKeys),
             ["keys", kid, "retire"] => (Method::POST, Self::RetireKey(name(kid)?)),
+            ["api-keys"] if method == Method::POST => (Method::POST, Self::CreateApiKey),
+            ["api-keys"] => (Method::GET, Self::ListApiKeys),
+            ["api-keys", id] => (Method::DELETE, Self::DeleteApiKey(name(id)?)),
             ["limits"] if method == Method::DELETE => (Method::DELETE, Self::ResetLimits),
             ["limits"] => (Method::GET, Self::LookAtLimits),
             ["reload"] => (Method::POST, Self::Reload),

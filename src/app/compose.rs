@@ -17,6 +17,7 @@ use crate::observe::journal::Observers;
 use crate::observe::metrics::Metrics;
 use crate::observe::sessions::SessionWatch;
 use crate::outbound::keyring::Keyring;
+use crate::pipeline::api_keys::ApiKeys;
 use crate::pipeline::limits::Guard;
 use crate::pipeline::own::Endpoints;
 use crate::pipeline::session::House;
@@ -100,7 +101,7 @@ impl Composer {
     pub(super) fn equip(&self) {
         if let Some(sign_in) = self.sign_in.get() {
             let (ground, revocations) = (Arc::clone(&sign_in.ground), Arc::clone(&sign_in.revocations));
-            self.api.equip(Tools { ground, revocations });
+            self.api.equip(Tools { ground, revocations, api_keys: Arc::clone(&sign_in.api_keys) });
         }
     }
 
@@ -154,13 +155,14 @@ pub(crate) struct SigningIn {
     house: Arc<House>,
     /// `None`: nobody signs in.
     endpoints: Option<Arc<dyn Endpoints>>,
+    api_keys: Arc<ApiKeys>,
 }
 
 /// Sessions, and the endpoints to get them where somebody signs in.
 fn signing_in(settings: &Settings, opened: &SignIn, prepared: Prepared, limits: Option<&Arc<Guard>>) -> SigningIn {
     let (house, own) = opened.compose(settings, prepared, limits);
     let endpoints = (!settings.providers.is_empty()).then(|| Arc::new(own) as _);
-    SigningIn { house, endpoints }
+    SigningIn { house, endpoints, api_keys: Arc::clone(&opened.api_keys) }
 }
 
 /// The gate of these settings with these keys. Whoever wants to know what the gate would say asks one made here.
@@ -170,8 +172,10 @@ pub(crate) fn gate(
     signing_in: Option<SigningIn>,
     limits: Option<Arc<Guard>>,
 ) -> Gate {
-    let (house, endpoints) = signing_in.map(|it| (it.house, it.endpoints)).unzip();
-    let endpoints = endpoints.flatten();
+    let (house, endpoints, api_keys) = match signing_in {
+        Some(SigningIn { house, endpoints, api_keys }) => (Some(house), endpoints, Some(api_keys)),
+        None => (None, None, None),
+    };
     Gate::new(Plan {
         routes: settings.routes.clone(),
         issuers,
@@ -181,6 +185,7 @@ pub(crate) fn gate(
         endpoints,
         house,
         limits,
+        api_keys,
     })
 }
 

@@ -23,7 +23,7 @@ pub(super) struct Counting {
 
 /// Whether a route counts anything.
 pub(super) fn counts(settings: &Settings) -> bool {
-    settings.routes.routes().iter().any(|route| route.limits.is_counted())
+    settings.routes.routes().iter().any(|route| route.limits.is_counted() || route.rule.accepts_api_key)
 }
 
 impl Counting {

@@ -5,6 +5,7 @@ use super::memory::InMemory;
 use super::prepared::{Prepared, Source};
 use super::ring_copy::RingCopy;
 use super::terms::schedule;
+use super::trouble::Trouble;
 use super::{shared, state_dir};
 use crate::config::settings::{Delivery, Settings, StoreSettings};
 use crate::domain::failures::TallyKeys;
@@ -18,6 +19,7 @@ use crate::observe::metrics::Metrics;
 use crate::observe::revocations::RevocationWatch;
 use crate::observe::store::WatchedStore;
 use crate::outbound::provider::OidcProvider;
+use crate::pipeline::api_keys::{self, ApiKeys};
 use crate::pipeline::keys::{KeysError, SigningRing};
 use crate::pipeline::limits::Guard;
 use crate::pipeline::revocation::Revocations;
@@ -46,6 +48,7 @@ const BRUTE_FORCE: &str = "brute_force";
 pub(super) struct SignIn {
     pub(super) ground: Arc<Ground>,
     pub(super) revocations: Arc<Revocations>,
+    pub(super) api_keys: Arc<ApiKeys>,
     ignored: Ignored,
     /// That other replicas share; `None`: there are none.
     pub(super) buckets: Option<Arc<dyn Buckets>>,
@@ -56,7 +59,9 @@ pub(super) struct SignIn {
     users: Mutex<Option<Arc<Users>>>,
     pub(super) failures: Arc<Counting>,
     /// What was last said to be wrong with the signing keys.
-    ring_trouble: Mutex<Option<String>>,
+    ring_trouble: Trouble,
+    /// With the API keys.
+    api_key_trouble: Trouble,
     /// `None`: the key ring is in the store alone.
     ring_copy: Option<Arc<RingCopy>>,
     /// What follows the revocations of others.
@@ -95,16 +100,19 @@ impl SignIn {
             copy.restore(&ring, clock::now());
         }
         let failures = Arc::new(failures(settings, &store, &seals)?);
+        let api_keys = ApiKeys::new(Arc::clone(&store) as _, Arc::clone(&seals), Arc::clone(&revocations) as _);
         let ground = Ground::new(store, ring, seals, Arc::clone(&revocations) as _, events)?;
         // Nothing fails from here on: a replica that others wait for does not begin in vain.
         let follower = Arc::clone(&revocations);
         let following = Mutex::new(Some(tokio::spawn(async move { follower.follow().await })));
         tokio::spawn(Arc::clone(&revocations).keep());
-        let (providers, users, ring_trouble) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let (providers, users) = (Mutex::default(), Mutex::default());
+        let (ring_trouble, api_key_trouble) = (Trouble::new("signing keys"), Trouble::new("API keys"));
         let metrics = Arc::clone(metrics);
         Ok(Self {
             ground,
             revocations,
+            api_keys,
             ignored: Ignored::default(),
             buckets,
             metrics,
@@ -113,6 +121,7 @@ impl SignIn {
             users,
             failures,
             ring_trouble,
+            api_key_trouble,
             ring_copy,
             following,
         })
@@ -226,14 +235,8 @@ impl SignIn {
         }
         self.ignored.note(self.revocations.ignored(), &self.metrics);
         self.metrics.degraded.with(&[BRUTE_FORCE]).set(if self.failures.is_alone() { 1.0 } else { 0.0 });
-        let trouble = self.ground.ring.tick(clock::now()).await.err().map(|error| error.to_string());
-        let before = std::mem::replace(&mut *self.ring_trouble.lock(), trouble.clone());
-        // an outage is told once, not once a second
-        match trouble {
-            Some(trouble) if before.as_ref() != Some(&trouble) => tracing::warn!("signing keys: {trouble}"),
-            None if before.is_some() => tracing::info!("signing keys: all is well again"),
-            Some(_) | None => {}
-        }
+        self.ring_trouble.note(self.ground.ring.tick(clock::now()).await);
+        self.api_key_trouble.note(self.api_keys.tick(clock::now()).await);
         self.ground.list_revoked_keys(clock::now()).await;
         if let Some(copy) = &self.ring_copy {
             copy.keep(&self.ground.ring);
@@ -285,10 +288,12 @@ fn revocations(settings: &Settings, seals: &Seals, redis: Option<&Redis>) -> Rev
     Revocations::new(terms, log, clock)
 }
 
-/// A mark must outlive whatever it could hit: our own tokens and sessions, and tokens of others.
+/// A mark must outlive whatever it could hit: our own tokens and sessions, tokens of others, and what a replica that has no
+/// store remembers of API keys.
 fn longest_token(settings: &Settings) -> Duration {
     let foreign = settings.issuers.iter().map(|issuer| issuer.issuer.max_token_life + issuer.issuer.leeway).max();
-    foreign.unwrap_or_default().max(settings.session.absolute_timeout).max(settings.tokens.access_ttl)
+    let ours = settings.session.absolute_timeout.max(settings.tokens.access_ttl).max(api_keys::KNOWN_FOR);
+    foreign.unwrap_or_default().max(ours)
 }
 
 /// Without a configured secret what is sealed ends with the process, which a memory store does too.

@@ -2,6 +2,7 @@
 //! 64 wrong usage.
 
 pub mod admin;
+pub mod apikey;
 pub mod check;
 pub mod demo;
 pub mod explain;
@@ -42,6 +43,7 @@ enum Action {
     Schema(schema::Args),
     Token(token::Args),
     Keys(keys::Args),
+    Apikey(apikey::Args),
     Session(session::Args),
     User(user::Args),
     Revoke(revoke::Args),
@@ -78,6 +80,7 @@ impl Command {
             Action::Schema(args) => schema::run(args),
             Action::Token(args) => token::run(args),
             Action::Keys(args) => keys::run(args),
+            Action::Apikey(args) => apikey::run(args),
             Action::Session(args) => session::run(args),
             Action::User(args) => user::run(args),
             Action::Revoke(args) => revoke::run(args),
@@ -99,7 +102,8 @@ mod tests {
     #[test]
     fn a_name_may_begin_with_a_hyphen() {
         for name in ["-Ab3_x", "-hWzz", "--Ab3", "-7", "-"] {
-            let words: [&[&str]; 9] = [
+            let words: [&[&str]; 10] = [
+                &["apikey", "create", "--name", name, "--subject", name],
                 &["revoke", "--session", name, "--wait", "none"],
                 &["revoke", "--jti", name, "--reason", "compromised"],
                 &["revoke", "--user", name, "--source", name],

@@ -91,7 +91,7 @@ fn limits(route: &Route, settings: &Settings) -> String {
 
 /// What counts on a route.
 pub(super) fn credentials(rule: &Rule) -> String {
-    let kinds = [("session", rule.accepts_session), ("bearer", rule.accepts_bearer)];
+    let kinds = [("session", rule.accepts_session), ("bearer", rule.accepts_bearer), ("api_key", rule.accepts_api_key)];
     let counts: Vec<&str> = kinds.into_iter().filter_map(|(kind, counts)| counts.then_some(kind)).collect();
     if rule.access == Access::Public || counts.is_empty() {
         return "-".to_owned();

@@ -149,7 +149,7 @@ fn what_is_not_available_yet_is_refused_and_never_ignored() {
             "{found:#?}"
         );
     }
-    for key in ["accept = [\"bearer\", \"api_key\"]", "step_up = { acr = [] }"] {
+    for key in ["accept = [\"bearer\", \"mtls\"]", "step_up = { acr = [] }"] {
         let found = wrong(&with_route(&format!("access = \"authenticated\"\n{key}")));
         assert!(found.len() == 1 && found[0].contains("not available yet"), "{key}: {found:#?}");
     }

@@ -32,6 +32,7 @@ pub enum Code {
     SessionExpired,
     SessionTerminated,
     DeviceMismatch,
+    ApiKeyInvalid,
     StepUpRequired,
     Forbidden,
     Csrf,
@@ -56,7 +57,7 @@ pub enum Code {
 }
 
 impl Code {
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::BadRequest,
         Self::BadPath,
         Self::BadHost,
@@ -73,6 +74,7 @@ impl Code {
         Self::SessionExpired,
         Self::SessionTerminated,
         Self::DeviceMismatch,
+        Self::ApiKeyInvalid,
         Self::StepUpRequired,
         Self::Forbidden,
         Self::Csrf,
@@ -116,6 +118,7 @@ impl Code {
             | Self::SessionExpired
             | Self::SessionTerminated
             | Self::DeviceMismatch
+            | Self::ApiKeyInvalid
             | Self::StepUpRequired => 401,
             Self::Forbidden | Self::Csrf | Self::UserBlocked | Self::SignInRefused | Self::OriginNotAllowed => 403,
             Self::NoRoute => 404,
@@ -154,6 +157,7 @@ impl Code {
             Self::SessionExpired => "session_expired",
             Self::SessionTerminated => "session_terminated",
             Self::DeviceMismatch => "device_mismatch",
+            Self::ApiKeyInvalid => "api_key_invalid",
             Self::StepUpRequired => "step_up_required",
             Self::Forbidden => "forbidden",
             Self::Csrf => "csrf",
@@ -198,6 +202,7 @@ impl Code {
             Self::SessionExpired => "Your session has ended: sign in again",
             Self::SessionTerminated => "Your session was ended",
             Self::DeviceMismatch => "This session belongs to another device",
+            Self::ApiKeyInvalid => "The API key was not accepted",
             Self::StepUpRequired => "Please confirm that it is you",
             Self::Forbidden => "You may not do this",
             Self::Csrf => "Another site may have sent this request",

@@ -1,6 +1,7 @@
 //! What Doorward knows, as values: no I/O, no clock, no randomness, no async, no Pingora, no Redis.
 
 pub mod address;
+pub mod api_key;
 pub mod cookies;
 pub mod credential;
 pub mod csrf;

@@ -35,6 +35,7 @@ pub enum AuthMethod {
     Bearer,
     /// A cookie of ours.
     Session,
+    ApiKey,
 }
 
 impl AuthMethod {
@@ -44,6 +45,7 @@ impl AuthMethod {
             Self::Anonymous => "anonymous",
             Self::Bearer => "bearer",
             Self::Session => "session",
+            Self::ApiKey => "api_key",
         }
     }
 }

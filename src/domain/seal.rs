@@ -51,6 +51,8 @@ pub enum Purpose {
     Failures,
     /// The cookie of a device that somebody has signed in on.
     KnownDevice,
+    /// The list of API keys.
+    ApiKeys,
 }
 
 /// Which secret sealed something.
@@ -292,6 +294,7 @@ impl Purpose {
             Self::AccessToken => b"access token",
             Self::Failures => b"failures",
             Self::KnownDevice => b"known device",
+            Self::ApiKeys => b"api keys",
         }
     }
 }

@@ -97,8 +97,8 @@ fn refusal(header: &mut ResponseHeader, denial: &Denial, session: &Session, requ
 /// RFC 6750 section 3: the error only where a token was presented.
 fn challenge(code: Code) -> Option<HeaderValue> {
     match code {
-        Code::Unauthenticated => Some(HeaderValue::from_static("Bearer realm=\"doorward\"")),
-        Code::TokenRevoked
+        Code::Unauthenticated
+        | Code::TokenRevoked
         | Code::TokenReused
         | Code::TokenUsed
         | Code::SessionExpired
@@ -108,7 +108,9 @@ fn challenge(code: Code) -> Option<HeaderValue> {
         Code::StepUpRequired => {
             Some(HeaderValue::from_static("Bearer realm=\"doorward\", error=\"insufficient_user_authentication\""))
         }
-        Code::TokenInvalid => Some(HeaderValue::from_static("Bearer realm=\"doorward\", error=\"invalid_token\"")),
+        Code::TokenInvalid | Code::ApiKeyInvalid => {
+            Some(HeaderValue::from_static("Bearer realm=\"doorward\", error=\"invalid_token\""))
+        }
         Code::TokenExpired => Some(HeaderValue::from_static(
             "Bearer realm=\"doorward\", error=\"invalid_token\", error_description=\"The token has expired\"",
         )),

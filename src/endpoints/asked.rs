@@ -102,7 +102,13 @@ impl<'r> Asked<'r> {
 
     /// The token of a client that keeps its tokens itself. The renewal cookie beside it is no credential of a request.
     pub(super) fn bearer(&self) -> Result<Option<&'r str>, Denial> {
-        let Presented::Bearer(token) = presented(&self.request.headers)? else { return Ok(None) };
+        let token = match presented(&self.request.headers)? {
+            Presented::Nothing => return Ok(None),
+            Presented::Bearer(token) => token,
+            Presented::ApiKey(_) => {
+                return Err(Denial::new(Code::Unauthenticated, "these are for people, and API keys are for programs"))
+            }
+        };
         if self.held.session() != SessionCookie::Absent {
             return Err(Denial::new(Code::ConflictingCredentials, "a session cookie beside a bearer token"));
         }

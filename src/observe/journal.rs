@@ -61,10 +61,10 @@ impl Observers {
                     Memory::Stale => cache.stale.inc(),
                 }
             }
-            Auth::Refused if record.denial.is_some_and(|denial| denial.code == Code::ProviderUnavailable) => {
+            Auth::Refused(_) if record.denial.is_some_and(|denial| denial.code == Code::ProviderUnavailable) => {
                 results.unavailable.inc();
             }
-            Auth::Refused => results.refused.inc(),
+            Auth::Refused(_) => results.refused.inc(),
         }
     }
 
@@ -166,6 +166,6 @@ impl EdgeEvents for Metrics {
 fn principal<'r>(record: &Record<'r>) -> Option<&'r Principal> {
     match record.auth {
         Auth::Accepted { principal, .. } => Some(principal),
-        Auth::Nobody | Auth::Refused => None,
+        Auth::Nobody | Auth::Refused(_) => None,
     }
 }

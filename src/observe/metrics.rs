@@ -89,6 +89,7 @@ pub struct Auth {
     anonymous: AuthResults,
     bearer: AuthResults,
     session: AuthResults,
+    api_key: AuthResults,
 }
 
 #[derive(Debug)]
@@ -277,6 +278,7 @@ impl Auth {
             AuthMethod::Anonymous => &self.anonymous,
             AuthMethod::Bearer => &self.bearer,
             AuthMethod::Session => &self.session,
+            AuthMethod::ApiKey => &self.api_key,
         }
     }
 }
@@ -403,6 +405,7 @@ impl Declared {
             anonymous: results(AuthMethod::Anonymous.name()),
             bearer: results(AuthMethod::Bearer.name()),
             session: results(AuthMethod::Session.name()),
+            api_key: results(AuthMethod::ApiKey.name()),
         }
     }
 

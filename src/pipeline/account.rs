@@ -59,7 +59,7 @@ pub enum Auth<'a> {
         principal: &'a Principal,
         memory: Memory,
     },
-    Refused,
+    Refused(AuthMethod),
 }
 
 impl Decision {
@@ -83,7 +83,7 @@ impl Auth<'_> {
         match self {
             Self::Nobody => AuthMethod::Anonymous,
             Self::Accepted { principal, .. } => principal.method,
-            Self::Refused => AuthMethod::Bearer,
+            Self::Refused(method) => *method,
         }
     }
 }
@@ -119,7 +119,10 @@ impl Answer {
         // What one of our own endpoints refuses is its own affair: an ID token is nobody's credential.
         let refused = self.denial().filter(|_| !matches!(self.kind, Kind::Served(_)));
         match refused.map(|denial| denial.code) {
-            Some(Code::TokenInvalid | Code::TokenExpired | Code::ProviderUnavailable) => Auth::Refused,
+            Some(Code::TokenInvalid | Code::TokenExpired | Code::ProviderUnavailable) => {
+                Auth::Refused(AuthMethod::Bearer)
+            }
+            Some(Code::ApiKeyInvalid) => Auth::Refused(AuthMethod::ApiKey),
             _ => self.caller.as_ref().map_or(Auth::Nobody, Caller::auth),
         }
     }

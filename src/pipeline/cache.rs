@@ -4,6 +4,7 @@
 //! swap, so threads never wait for each other. Only tokens that were accepted get in, so a stranger cannot fill it;
 //! what an insider can fill is bounded in slots and in bytes.
 
+use super::api_keys::KeyFacts;
 pub use super::facts::SessionFacts;
 use super::limits::Bookmark;
 use super::usage::Uses;
@@ -39,6 +40,8 @@ pub struct Verified {
     /// Ready-made identity headers.
     pub identity: Vec<(HeaderName, HeaderValue)>,
     session: Option<SessionFacts>,
+    /// Boxed: few callers have an API key.
+    api_key: Option<Box<KeyFacts>>,
     /// The key of ours that signed it.
     key: Option<Box<str>>,
     /// Bytes of its claims, where the credential does not hold them itself.
@@ -78,6 +81,7 @@ impl Verified {
             generation: 0,
             identity,
             session: None,
+            api_key: None,
             key: None,
             claims: 0,
             notes: Notes {
@@ -99,6 +103,12 @@ impl Verified {
     #[must_use]
     pub fn of_session(mut self, session: SessionFacts) -> Self {
         self.session = Some(session);
+        self
+    }
+
+    #[must_use]
+    pub fn of_key(mut self, key: KeyFacts) -> Self {
+        self.api_key = Some(Box::new(key));
         self
     }
 
@@ -146,6 +156,12 @@ impl Verified {
         self.session.as_ref()
     }
 
+    /// It is an API key.
+    #[must_use]
+    pub fn api_key(&self) -> Option<&KeyFacts> {
+        self.api_key.as_deref()
+    }
+
     /// What it can be revoked by.
     pub(in crate::pipeline) fn credential(&self) -> Credential<'_> {
         let claim = |name| self.principal.claims.get(name);
@@ -155,9 +171,13 @@ impl Verified {
             foreign_session: claim("sid").filter(|_| self.session.is_none()).and_then(|sid| sid.as_str()),
             source: &self.principal.source,
             subject: &self.principal.subject,
+            client: self.api_key().map(|key| key.id.as_str()),
             key: self.key.as_deref(),
             issued: claim("iat").and_then(|iat| iat.as_u64()).unwrap_or(0),
-            minted_at: self.session().and_then(|facts| facts.minted_at),
+            minted_at: match self.session() {
+                Some(facts) => facts.minted_at,
+                None => self.api_key().map(|key| key.minted_at),
+            },
         }
     }
 

@@ -2,9 +2,10 @@
 
 use super::browser::Visit;
 use super::cache::Verified;
+use super::limits::Over;
 use super::permit::{Caller, Memory};
 use super::session::Recognised;
-use super::{Answer, Desk, Gate};
+use super::{facts_of, Answer, Desk, Gate};
 use crate::domain::cookies::SessionCookie;
 use crate::domain::credential::{presented, Presented};
 use crate::domain::denial::{Code, Denial};
@@ -30,8 +31,8 @@ impl Gate {
         let held = people.map(|house| house.cookies(request.authority, client.proto).read(arrival.head.headers));
         let held = held.transpose().map_err(refused)?.unwrap_or_default();
         match presented {
-            Presented::Bearer(_) if held.session() != SessionCookie::Absent => {
-                Err(refused(Denial::new(Code::ConflictingCredentials, "a session cookie beside a bearer token")))
+            Presented::Bearer(_) | Presented::ApiKey(_) if held.session() != SessionCookie::Absent => {
+                Err(refused(Denial::new(Code::ConflictingCredentials, "a session cookie beside another credential")))
             }
             Presented::Bearer(_) if !route.rule.accepts_bearer => {
                 Err(refused(Denial::new(Code::Unauthenticated, "bearer tokens do not count on this route")))
@@ -47,11 +48,47 @@ impl Gate {
                 }
                 Ok(Recognised { caller: Caller::Known { verified, memory }, cookies: Vec::new() })
             }
+            Presented::ApiKey(_) if !route.rule.accepts_api_key => {
+                Err(refused(Denial::new(Code::Unauthenticated, "API keys do not count on this route")))
+            }
+            // Boxed: few callers have one.
+            Presented::ApiKey(key) => Box::pin(self.api_key(key, visit)).await,
             Presented::Nothing => match people.filter(|_| route.rule.accepts_session && held.holds_session()) {
                 Some(house) => self.session(house, &held, visit).await,
                 None => Ok(nobody()),
             },
         }
+    }
+
+    /// The caller with this API key. One that is not remembered is looked at only while its address has not shown too many
+    /// that were none: keys that are remembered go on meanwhile, whoever else is behind that address.
+    async fn api_key(&self, key: &str, visit: &Visit<'_>) -> Result<Recognised, Answer> {
+        let now = visit.arrival.now;
+        let refused = |denial| self.turned_away(denial, visit);
+        let (Some(keys), Some(house)) = (&self.api_keys, &self.house) else {
+            return Err(refused(Denial::new(Code::ApiKeyInvalid, "nobody could have made an API key here")));
+        };
+        let over = |over: Over| refused(over.denial).with(over.headers);
+        let facts = facts_of(visit.arrival, visit.client);
+        let remembered = keys.remembered(key, &self.cache, now).map_err(refused)?;
+        let memory = if remembered.is_some() { Memory::Hit } else { Memory::Miss };
+        let verified = match remembered {
+            Some(verified) => verified,
+            None => {
+                self.limits.iter().try_for_each(|limits| limits.check_wrong_keys(&facts)).map_err(over)?;
+                match keys.caller(key, (&self.cache, &self.identity), now).await {
+                    Ok(verified) => verified,
+                    Err(denial) => {
+                        if let Some(limits) = self.limits.as_ref().filter(|_| denial.code == Code::ApiKeyInvalid) {
+                            limits.charge_wrong_key(&facts).await.map_err(over)?;
+                        }
+                        return Err(refused(denial));
+                    }
+                }
+            }
+        };
+        house.check_revoked(&verified).map_err(|denial| refused(of_key(denial)))?;
+        Ok(Recognised { caller: Caller::Known { verified, memory }, cookies: Vec::new() })
     }
 
     async fn bearer(&self, token: &str, now: UnixTime) -> Result<(Arc<Verified>, Memory), Denial> {
@@ -105,6 +142,14 @@ impl Gate {
         let principal = verify(token, &desk.terms, &keys.set, now)?;
         let identity = self.identity.values(&principal);
         Ok(Verified::new(text, principal, identity).by(at, keys.generation))
+    }
+}
+
+/// A key that was deleted is told as one that never was: before long nobody knows the difference.
+fn of_key(denial: Denial) -> Denial {
+    match denial.code {
+        Code::TokenRevoked => Denial { code: Code::ApiKeyInvalid, ..denial },
+        _ => denial,
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod answer;
+pub mod api_keys;
 mod browser;
 pub mod cache;
 pub mod clock_watch;
@@ -37,6 +38,7 @@ use crate::domain::request::{canonicalise, declared_length, Canonical, RawHead};
 use crate::domain::time::UnixTime;
 use crate::domain::token::issuer::Issuer;
 use crate::ports::KeySource;
+use api_keys::ApiKeys;
 use browser::Visit;
 use cache::CredentialCache;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -64,6 +66,7 @@ pub struct Gate {
     house: Option<Arc<House>>,
     limits: Option<Arc<Guard>>,
     usage: Option<TokenUsage>,
+    api_keys: Option<Arc<ApiKeys>>,
     cache: CredentialCache,
 }
 
@@ -89,6 +92,8 @@ pub struct Plan {
     pub house: Option<Arc<House>>,
     /// `None`: nobody is counted, as when somebody only asks what the gate would say.
     pub limits: Option<Arc<Guard>>,
+    /// `None`: nobody could have one, so none counts.
+    pub api_keys: Option<Arc<ApiKeys>>,
 }
 
 /// A request as it arrived, and the moment everything about it happens.
@@ -116,6 +121,7 @@ impl Gate {
             house: plan.house,
             limits: plan.limits,
             usage: None,
+            api_keys: plan.api_keys,
             cache: CredentialCache::default(),
         }
     }

@@ -76,6 +76,7 @@ fn route(index: usize, path: &str, access: Access, roles: &[&str]) -> Route {
             when: None,
             accepts_bearer: true,
             accepts_session: false,
+            accepts_api_key: false,
         },
         forwarding: Forwarding {
             encoded_slash: EncodedSlash::Reject,
@@ -110,6 +111,7 @@ fn gate(keys: Arc<Hand>) -> Gate {
         endpoints: None,
         house: None,
         limits: None,
+        api_keys: None,
     })
 }
 
@@ -283,6 +285,7 @@ async fn a_forged_request_for_a_sensitive_route_costs_the_store_nothing() {
             endpoints: Some(Arc::new(Unasked)),
             house: Some(Arc::clone(&town.house)),
             limits: None,
+            api_keys: None,
         });
         let mut headers = script(&town.sign_in("alice").await);
         headers.insert(HOST, HeaderValue::from_static("app.test"));

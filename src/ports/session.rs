@@ -34,6 +34,9 @@ pub trait Revocations: Send + Sync + Debug {
     /// Whether `credential` was revoked.
     fn refuses(&self, credential: &Credential<'_>) -> bool;
 
+    /// Whether `credential` was revoked for good: a block, which can be lifted, does not count.
+    fn has_ended(&self, credential: &Credential<'_>) -> bool;
+
     /// Whether the user may not enter, whatever they present.
     fn is_blocked(&self, source: &str, subject: &str) -> bool;
 
@@ -62,11 +65,13 @@ pub struct Credential<'a> {
     pub foreign_session: Option<&'a str>,
     pub source: &'a SourceName,
     pub subject: &'a str,
+    /// The id of an API key.
+    pub client: Option<&'a str>,
     /// The `kid` it was signed with, if we signed it.
     pub key: Option<&'a str>,
     /// Seconds since 1970.
     pub issued: u64,
-    /// For our own tokens: where the list stood when it was minted.
+    /// For our own tokens and keys: where the list stood when it was minted.
     pub minted_at: Option<Position>,
 }
 
@@ -81,6 +86,7 @@ impl<'a> Credential<'a> {
             foreign_session: None,
             source,
             subject: "",
+            client: None,
             key: None,
             issued: u64::MAX,
             minted_at: None,

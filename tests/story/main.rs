@@ -8,6 +8,8 @@ mod admin;
 #[cfg(test)]
 mod admin_fleet;
 #[cfg(test)]
+mod api_keys;
+#[cfg(test)]
 mod bearer;
 #[cfg(test)]
 mod cors;

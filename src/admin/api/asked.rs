@@ -92,7 +92,7 @@ impl Access {
     pub(super) fn source(&self, name: Option<&str>) -> Result<Option<SourceName>, Refusal> {
         let Some(name) = name else { return Ok(None) };
         let known = self.providers.iter().chain(&self.issuers).find(|known| known.as_str() == name);
-        let unknown = || Refusal::bad("source names no provider and no issuer of this gate");
+        let unknown = || Refusal::bad("source names no provider and no issuer of this gate, and is not \"api_key\"");
         known.cloned().map(Some).ok_or_else(unknown)
     }
 

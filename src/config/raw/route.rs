@@ -33,7 +33,7 @@ table! {
         /// A CEL expression over claims and request that must be true.
         when: String,
         /// Credentials that count here.
-        accept: List<Credential> = ["session", "bearer"],
+        accept: List<Credential> = ["session", "bearer", "api_key"],
         /// Rate limits by name; each of them counts a request.
         limits: List<String> = [],
         /// What a request here costs in each of them; without it, what the limit says.
@@ -100,7 +100,7 @@ words! {
 
 words! {
     /// A kind of credential.
-    Credential { "session" => Session, "bearer" => Bearer } later "api_key", "mtls"
+    Credential { "session" => Session, "bearer" => Bearer, "api_key" => ApiKey } later "mtls"
 }
 
 words! { impl OnUnauthenticated { "auto" => Auto, "login" => Login, "401" => Refuse } }

@@ -18,7 +18,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Where callers come from that no issuer vouches for; an issuer of that name could be mistaken for them.
-pub(super) const RESERVED: [&str; 2] = ["api_key", "client"];
+pub(super) const RESERVED: [&str; 2] = [API_KEY, "client"];
+/// Where API keys come from.
+pub(super) const API_KEY: &str = "api_key";
 
 /// What verification itself reads; a mapping could only weaken it.
 const UNMAPPABLE: [&str; 6] = ["iss", "aud", "exp", "nbf", "iat", "jti"];

@@ -20,7 +20,7 @@ const MOST: usize = 1_000_000_000;
 /// Limits of one route.
 const MOST_ON_A_ROUTE: usize = 8;
 /// Names that features to come will use.
-const LATER: [&str; 2] = ["otp", "api_key_invalid"];
+const LATER: [&str; 1] = ["otp"];
 /// What somebody may look for here.
 const ELSEWHERE: (&str, &str) = ("sign_in", "\"sign_in\" counts failed sign-ins; [brute_force] says how");
 
@@ -123,9 +123,6 @@ fn key(
     for (at, field) in list.iter().enumerate() {
         if parts.iter().take(at).any(|before| Some(before) == field.value.as_ref()) {
             findings.mistake(&field.place, "stands in the list already");
-        }
-        if matches!(field.value, Some(Part::ApiKey)) {
-            findings.mistake(&field.place, "is not available yet: there are no API keys");
         }
         if nobody_trusted && matches!(field.value, Some(Part::Header(_))) {
             let text = "counts only from server.trusted_proxies, and there are none: all callers share one count";

@@ -1,15 +1,18 @@
 //! `[[route]]`, each with what `[route_defaults]` says for it.
 
 use super::forwarding::{cors, forwarding};
+use super::issuer::API_KEY;
 use super::origins::Reach;
 use super::rule::rule;
 use super::{required, values};
 use crate::config::include::Findings;
 use crate::config::mistakes::{did_you_mean, Place};
 use crate::config::raw::route::Route as Raw;
+use crate::config::raw::server::Admin;
 use crate::config::raw::shape::{Field, List};
+use crate::config::raw::store::{Store, StoreUrl};
 use crate::config::raw::File;
-use crate::config::settings::Mode;
+use crate::config::settings::{Mode, StoreKind};
 use crate::domain::headers::identity::IdentityHeaders;
 use crate::domain::headers::managed::Managed;
 use crate::domain::limit::Limit;
@@ -25,6 +28,8 @@ pub(super) struct Surroundings<'f> {
     pub(super) defaults: &'f Raw,
     pub(super) issuers: Vec<&'f str>,
     pub(super) providers: Vec<&'f str>,
+    /// The source of API keys, where there can be any.
+    pub(super) api_keys: Option<&'f str>,
     pub(super) reach: &'f Reach,
     /// Sessions are handles.
     opaque: bool,
@@ -46,6 +51,7 @@ pub(super) fn routes(
         defaults: file.route_defaults.value.as_ref()?,
         issuers: names(&file.issuer, |issuer| Some(issuer.name.value.as_ref()?.0.as_str())),
         providers: names(&file.provider, |provider| Some(provider.name.value.as_ref()?.0.as_str())),
+        api_keys: makes_api_keys(file).then_some(API_KEY),
         reach,
         opaque: file.session.value.as_ref().is_some_and(|session| session.mode.value == Some(Mode::Opaque)),
         upstreams: names(&file.upstream, |upstream| Some(upstream.name.value.as_ref()?.0.as_str())),
@@ -73,6 +79,19 @@ pub(super) fn routes(
         }
     }
     (routes.len() == list.len() && findings.mistakes.is_empty()).then(|| RouteTable::new(routes))
+}
+
+/// Whether there may be API keys: operators make them, here, at another replica, or before a restart.
+fn makes_api_keys(file: &File) -> bool {
+    let operators = |admin: &Admin| {
+        let token = admin.token.value.as_ref().is_some_and(|token| token.0.is_some());
+        token || admin.tokens.value.iter().any(|list| !list.is_empty())
+    };
+    let outlives = |store: &Store| {
+        let alone = matches!(store.url.value, Some(StoreUrl(StoreKind::Memory)));
+        !alone || store.state_dir.value.as_ref().is_some_and(|path| path.0.is_some())
+    };
+    file.admin.value.as_ref().is_some_and(operators) || file.store.value.as_ref().is_some_and(outlives)
 }
 
 fn route(
@@ -145,6 +164,12 @@ fn sensitive(raw: &Raw, rule: Option<&Rule>, around: &Surroundings<'_>, findings
     let Some(rule) = rule.filter(|_| field.value == Some(true)) else { return field.value };
     if rule.access == Access::Public && raw.sensitive.is_given() {
         findings.mistake(&field.place, "is true on a public route, where no credential is looked at");
+    }
+    if rule.access != Access::Public && rule.accepts_api_key {
+        let text =
+            "counts tokens once, but API keys are no tokens: with one, requests can be replayed here; only the list \
+                    of revocations is asked for strictly. Write accept = [\"session\", \"bearer\"] to keep them out";
+        findings.warning(&field.place, text);
     }
     if rule.access != Access::Public && rule.accepts_session && around.opaque {
         let text =

@@ -17,9 +17,9 @@ pub(super) fn rule(raw: &Raw, place: &Place, around: &Surroundings<'_>, findings
     let scopes = texts(raw.scopes.or(&defaults.scopes), "scopes", findings);
     let when = raw.when.or(&defaults.when);
     let expression = expression(when, findings);
-    let accepted = accepted(raw.accept.or(&defaults.accept), around, findings);
+    let (accepted, somebody) = accepted(raw.accept.or(&defaults.accept), around, findings);
     let access = access(raw, place, around, findings)?;
-    if access == Access::Authenticated && !accepted.somebody {
+    if access == Access::Authenticated && !somebody {
         findings.warning(place, "asks for a caller, but no [[provider]] or [[issuer]] vouches for one with what it accepts: nobody can get in");
     }
     if access != Access::Public && accepted.session {
@@ -37,8 +37,8 @@ pub(super) fn rule(raw: &Raw, place: &Place, around: &Surroundings<'_>, findings
     if when.is_given() && expression.is_none() {
         return None;
     }
-    let (accepts_bearer, accepts_session) = (accepted.bearer, accepted.session);
-    Some(Rule { access, from, roles, scopes, when: expression, accepts_bearer, accepts_session })
+    let Accepted { bearer: accepts_bearer, session: accepts_session, api_key: accepts_api_key } = accepted;
+    Some(Rule { access, from, roles, scopes, when: expression, accepts_bearer, accepts_session, accepts_api_key })
 }
 
 fn access(raw: &Raw, place: &Place, around: &Surroundings<'_>, findings: &mut Findings) -> Option<Access> {
@@ -109,7 +109,7 @@ fn from(list: &Field<List<String>>, around: &Surroundings<'_>, findings: &mut Fi
     let mut found = Vec::new();
     for field in list.value.iter().flatten() {
         let Some(name) = field.value.as_deref() else { continue };
-        let mut known = around.providers.iter().chain(&around.issuers).copied();
+        let mut known = around.providers.iter().chain(&around.issuers).chain(&around.api_keys).copied();
         if !known.clone().any(|known| known == name) {
             let hint = did_you_mean(name, &mut known);
             findings.mistake(&field.place, format!("no provider or issuer is called {name:?}{hint}"));
@@ -138,21 +138,27 @@ fn expression(field: &Field<String>, findings: &mut Findings) -> Option<Expressi
 struct Accepted {
     bearer: bool,
     session: bool,
-    /// Whether anybody could hold one of them.
-    somebody: bool,
+    api_key: bool,
 }
 
-fn accepted(list: &Field<List<Credential>>, around: &Surroundings<'_>, findings: &mut Findings) -> Accepted {
+/// That, and whether anybody could hold one of them.
+fn accepted(list: &Field<List<Credential>>, around: &Surroundings<'_>, findings: &mut Findings) -> (Accepted, bool) {
     let listed = values(list);
     if list.value.as_ref().is_some_and(Vec::is_empty) {
         findings.mistake(&list.place, "is empty, so no credential would count; write [\"session\", \"bearer\"]");
     }
     let people = !around.providers.is_empty();
-    let (bearer, session) = (listed.contains(&Credential::Bearer), listed.contains(&Credential::Session));
+    let [bearer, session, api_key] =
+        [Credential::Bearer, Credential::Session, Credential::ApiKey].map(|kind| listed.contains(&kind));
     if session && list.is_given() && !people {
         findings.warning(&list.place, "accepts sessions, but there is no [[provider]]: nobody can have one");
     }
     // our own access tokens count as bearer tokens, too
-    let somebody = (people && (session || bearer)) || (bearer && !around.issuers.is_empty());
-    Accepted { bearer, session: session && people, somebody }
+    if api_key && list.is_given() && around.api_keys.is_none() {
+        let text = "accepts API keys, but nobody could make one: there is neither an admin.token nor a shared store";
+        findings.warning(&list.place, text);
+    }
+    let api_key = api_key && around.api_keys.is_some();
+    let somebody = (people && (session || bearer)) || (bearer && !around.issuers.is_empty()) || api_key;
+    (Accepted { bearer, session: session && people, api_key }, somebody)
 }

@@ -3,8 +3,8 @@
 
 use super::forwarded::{X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PORT, X_FORWARDED_PROTO};
 use super::{Client, Managed};
-use crate::domain::cookies;
 use crate::domain::policy::route::Forwarding;
+use crate::domain::{cookies, credential};
 use http::header::{self, CONNECTION, COOKIE, HOST, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -69,6 +69,8 @@ impl Onward<'_> {
             "te" => self.upgrade || !value.as_bytes().eq_ignore_ascii_case(b"trailers"),
             "upgrade" => !self.upgrade,
             "authorization" => !self.forward_authorization,
+            // an application may have keys of its own
+            "x-api-key" => !self.forward_authorization && credential::is_ours(value),
             "tracestate" => !self.keep_tracestate,
             // CGI makes HTTP_PROXY of it, which many HTTP clients obey
             "proxy" => true,

@@ -97,11 +97,13 @@ pub enum BuiltIn {
     TokenEndpoint,
     /// Requests with one token, to whatever route, on one replica.
     TokenUsage,
+    /// API keys of one address that were none.
+    ApiKeyInvalid,
 }
 
 impl BuiltIn {
-    pub const ALL: [Self; 5] =
-        [Self::Ip, Self::RefreshFamily, Self::RefreshUser, Self::TokenEndpoint, Self::TokenUsage];
+    pub const ALL: [Self; 6] =
+        [Self::Ip, Self::RefreshFamily, Self::RefreshUser, Self::TokenEndpoint, Self::TokenUsage, Self::ApiKeyInvalid];
 
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -111,6 +113,7 @@ impl BuiltIn {
             Self::RefreshUser => "refresh.user",
             Self::TokenEndpoint => "token_endpoint",
             Self::TokenUsage => "token_usage",
+            Self::ApiKeyInvalid => "api_key_invalid",
         }
     }
 
@@ -118,7 +121,7 @@ impl BuiltIn {
     #[must_use]
     pub fn part(self) -> Part {
         match self {
-            Self::Ip | Self::TokenEndpoint => Part::Ip,
+            Self::Ip | Self::TokenEndpoint | Self::ApiKeyInvalid => Part::Ip,
             // a sign-in and its line of renewal tokens have one name
             Self::RefreshFamily => Part::Session,
             Self::RefreshUser => Part::User,
@@ -134,6 +137,7 @@ impl BuiltIn {
     /// person renews: half of them at once, one a second in the long run. A server that renews for the people it serves
     /// comes from one address, too: twenty a second are eighteen thousand sessions that renew every quarter of an hour.
     /// `token_usage` only counts: whoever polls every tenth of a second does nothing wrong yet.
+    /// `api_key_invalid` is for a rollout that forgot to bring a new key; nobody guesses one.
     #[must_use]
     pub fn limit(self) -> Limit {
         let (rate, burst, exact, on_store_down) = match self {
@@ -142,6 +146,7 @@ impl BuiltIn {
             Self::RefreshUser => (Rate::per_minute(120), 60, true, OnStoreDown::Deny),
             Self::TokenEndpoint => (Rate::per_second(20), 100, false, OnStoreDown::Local),
             Self::TokenUsage => (Rate::per_minute(1000), 1000, false, OnStoreDown::Local),
+            Self::ApiKeyInvalid => (Rate::per_minute(30), 30, false, OnStoreDown::Local),
         };
         Limit {
             name: self.name().to_owned(),

@@ -29,6 +29,8 @@ pub struct Rule {
     pub accepts_bearer: bool,
     /// Whether a session counts here (`accept`); never where nobody can sign in.
     pub accepts_session: bool,
+    /// Whether an API key counts here (`accept`); never where nobody could make one.
+    pub accepts_api_key: bool,
 }
 
 impl Rule {

@@ -19,6 +19,7 @@ fn route(index: usize, methods: Option<&str>, host: &str, path: &str) -> Route {
             when: None,
             accepts_bearer: true,
             accepts_session: false,
+            accepts_api_key: false,
         },
         forwarding: Forwarding {
             encoded_slash: EncodedSlash::Reject,

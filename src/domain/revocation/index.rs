@@ -88,9 +88,12 @@ impl Index {
     /// Whether the credential is refused, and by what. `None` for one that nothing known here speaks against.
     #[must_use]
     pub fn check(&self, subject: &Subject) -> Option<Hit> {
-        if let Some(hit) = self.block_on(&subject.user) {
-            return Some(hit);
-        }
+        self.block_on(&subject.user).or_else(|| self.mark_on(subject))
+    }
+
+    /// The same but for blocks, which can be lifted: what is hit by this stays refused.
+    #[must_use]
+    pub fn mark_on(&self, subject: &Subject) -> Option<Hit> {
         let known = subject.marks.iter().filter(|(kind, _)| self.kinds & kind.bit() != 0);
         known.filter_map(|(_, id)| self.shard(*id)?.get(id)).find(|mark| mark.hits(subject)).map(Mark::hit)
     }

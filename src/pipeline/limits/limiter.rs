@@ -139,6 +139,16 @@ impl Limiter {
         }
     }
 
+    /// Whether `cost` was refused a moment ago, and how the bucket stood then.
+    pub(super) fn recalls(&self, key: &KeyText, cost: u32) -> Option<Standing> {
+        let page = self.book.find(key.as_bytes())?;
+        let recalled = page.entry().lease.recall(cost, self.now());
+        match recalled {
+            Step::Refused(standing) => Some(standing),
+            Step::Granted(_) | Step::Ask => None,
+        }
+    }
+
     /// The verdict. Waits for the store where nothing is in memory, and never while the store is away.
     pub(super) async fn spend(self: &Arc<Self>, spend: Spend<'_>) -> Verdict {
         let came = self.now();

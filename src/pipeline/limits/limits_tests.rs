@@ -1,8 +1,11 @@
 use super::*;
+use crate::domain::api_key::KeyText;
 use crate::domain::limit::{Bucket, OnStoreDown, Rate};
 use crate::domain::principal::{AuthMethod, Principal, SourceName};
+use crate::domain::revocation::Position;
 use crate::domain::session::Millis;
 use crate::domain::time::UnixTime;
+use crate::pipeline::api_keys::KeyFacts;
 use crate::pipeline::revocation::fixture::TestClock;
 use crate::ports::limits::Single;
 use crate::store::{Clock, MemoryBuckets};
@@ -98,6 +101,12 @@ fn a_user_is_a_source_and_a_subject() {
     assert!(keys[0] != keys[1] && keys[0] != keys[2] && keys[1] != keys[2]);
 }
 
+/// All keys speak for one subject.
+fn of_key(seed: u8) -> Verified {
+    let (id, _) = KeyText::mint(([seed; 8], &[seed; 32]));
+    caller("api_key", "robot", &json!({})).of_key(KeyFacts { id, minted_at: Position::ZERO })
+}
+
 #[test]
 fn tokens_sessions_and_machines_are_told_apart() {
     let headers = headers();
@@ -106,7 +115,7 @@ fn tokens_sessions_and_machines_are_told_apart() {
         (Part::Session, caller("a", "1", &json!({ "sid": "x" })), caller("a", "1", &json!({ "sid": "y" }))),
         (Part::Client, caller("a", "1", &json!({ "client_id": "x" })), caller("a", "1", &json!({ "client_id": "y" }))),
         (Part::Client, caller("a", "1", &json!({ "azp": "x" })), caller("a", "1", &json!({ "azp": "y" }))),
-        (Part::ApiKey, caller("api_key", "x", &json!({})), caller("api_key", "y", &json!({}))),
+        (Part::ApiKey, of_key(1), of_key(2)),
     ] {
         let (guard, _) = guard(&[limit("a", std::slice::from_ref(&part))]);
         let of = |verified| key(&guard, &facts(&headers, verified));

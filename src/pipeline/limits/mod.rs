@@ -202,6 +202,28 @@ impl Guard {
         self.charge_named(BuiltIn::RefreshUser, user.as_bytes()).await
     }
 
+    /// Whether an address has shown so many API keys that were none that the next is not looked at, as far as that is in
+    /// memory.
+    ///
+    /// # Errors
+    /// What to answer instead.
+    pub fn check_wrong_keys(&self, facts: &Facts<'_>) -> Result<(), Over> {
+        let Some(kept) = self.built_in(BuiltIn::ApiKeyInvalid) else { return Ok(()) };
+        let key = self.key(kept, facts);
+        match self.limiter.recalls(&key, kept.limit.cost) {
+            Some(standing) => self.take(kept, Verdict::Refused(standing), &mut Met::default()),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts an API key that was none.
+    ///
+    /// # Errors
+    /// What to answer instead.
+    pub async fn charge_wrong_key(&self, facts: &Facts<'_>) -> Result<(), Over> {
+        self.charge_own(&[BuiltIn::ApiKeyInvalid], facts).await
+    }
+
     async fn charge_named(&self, which: BuiltIn, name: &[u8]) -> Result<(), Over> {
         let Some(kept) = self.built_in(which) else { return Ok(()) };
         let mut key = KeyText::of(kept.number);
@@ -329,10 +351,7 @@ impl Guard {
                     )
                 }
             },
-            Part::ApiKey => {
-                let of = principal.filter(|principal| principal.source.as_str() == "api_key");
-                of.map(|principal| principal.subject.as_bytes())
-            }
+            Part::ApiKey => facts.verified.and_then(Verified::api_key).map(|key| key.id.as_str().as_bytes()),
             Part::Client => {
                 let client = claim("client_id").or_else(|| claim("azp")).map(|client| [source, client.as_bytes()]);
                 return key.part(client.as_ref().map_or(&[], <[_; 2]>::as_slice));

@@ -41,6 +41,10 @@ impl crate::ports::session::Revocations for Revocations {
         self.check(&subject(credential)).is_some()
     }
 
+    fn has_ended(&self, credential: &Credential<'_>) -> bool {
+        self.index.load().mark_on(&subject(credential)).is_some()
+    }
+
     fn is_blocked(&self, source: &str, subject: &str) -> bool {
         Self::is_blocked(self, source, subject)
     }
@@ -78,7 +82,7 @@ pub(in crate::pipeline) fn subject(credential: &Credential<'_>) -> Subject {
         jti: credential.jti,
         session: session.as_deref().or(credential.foreign_session),
         family: session.as_deref(),
-        client: None,
+        client: credential.client,
         key: credential.key,
         issued_at: Some(UnixTime(credential.issued)),
         position: credential.minted_at,

@@ -184,6 +184,7 @@ impl House {
             foreign_session: None,
             source: &SourceName::new(&record.provider),
             subject: &record.subject,
+            client: None,
             key: None,
             issued: record.claims_at,
             minted_at: record.revocations_at(),

@@ -122,8 +122,12 @@ impl Town {
 
     /// An operator ends everything that anybody was given before `time`.
     pub(crate) async fn revoke_all_before(&self, time: UnixTime) {
-        let order = Order::new(Target::IssuedBefore { source: None, time }, Reason::Operator);
-        self.list.revoke(&[order], Wait::None, Duration::ZERO).await;
+        self.order(Target::IssuedBefore { source: None, time }).await;
+    }
+
+    /// An operator orders this.
+    pub(crate) async fn order(&self, target: Target) {
+        self.list.revoke(&[Order::new(target, Reason::Operator)], Wait::None, Duration::ZERO).await;
     }
 
     pub(crate) fn now(&self) -> UnixTime {

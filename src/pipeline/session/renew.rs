@@ -294,6 +294,7 @@ impl House {
             foreign_session: None,
             source: &SourceName::new(&record.provider),
             subject: &record.subject,
+            client: None,
             key: None,
             issued: times.created.0 / 1000,
             minted_at: record.revocations_at(),
