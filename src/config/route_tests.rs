@@ -1,4 +1,4 @@
-//! What a route may say of how dear a mistake there is.
+//! What a route may say of how dear a mistake there is, and of the credentials it takes.
 
 use super::*;
 
@@ -31,4 +31,22 @@ fn a_handle_that_can_be_replayed_on_a_sensitive_route_is_warned_about() {
     assert!(!warned_of_handles(&opaque("access = \"authenticated\"\nsensitive = true\naccept = [\"bearer\"]")));
     assert!(!warned_of_handles(&opaque("access = \"authenticated\"")));
     assert!(!warned_of_handles(&with_people("access = \"authenticated\"\nsensitive = true")), "tokens count once");
+}
+
+#[test]
+fn a_route_takes_api_keys_where_somebody_can_make_them_and_unless_it_says_otherwise() {
+    let shared = "[store]\nurl = \"redis://127.0.0.1:6379/0\"\nsecret = \"env:SEALING\"\n\n";
+    let rule = |keys: &str| {
+        let text = format!("{shared}{}", with_route(&format!("access = \"authenticated\"\n{keys}")));
+        good(&text).routes.routes()[0].rule.clone()
+    };
+    assert!(rule("").accepts_api_key && rule("accept = [\"api_key\"]").accepts_api_key);
+    assert!(!rule("accept = [\"bearer\"]").accepts_api_key);
+    assert_eq!(rule("from = [\"api_key\"]").from[0].as_str(), "api_key");
+    let nobody = with_route("access = \"authenticated\"\naccept = [\"api_key\"]");
+    let warned = |text: &str, what: &str| read(text).unwrap().warnings.iter().any(|it| it.to_string().contains(what));
+    assert!(warned(&nobody, "nobody could make one"));
+    let sensitive = format!("{shared}{}", with_route("access = \"authenticated\"\nsensitive = true"));
+    assert!(warned(&sensitive, "API keys are no tokens"));
+    assert!(!warned(&format!("{shared}{nobody}"), "nobody could make one"), "somebody may, at another replica");
 }

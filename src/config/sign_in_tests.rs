@@ -326,24 +326,6 @@ fn a_route_takes_sessions_and_bearer_tokens_unless_it_says_otherwise() {
 }
 
 #[test]
-fn a_route_takes_api_keys_where_somebody_can_make_them_and_unless_it_says_otherwise() {
-    let shared = "[store]\nurl = \"redis://127.0.0.1:6379/0\"\nsecret = \"env:SEALING\"\n\n";
-    let rule = |keys: &str| {
-        let text = format!("{shared}{}", with_route(&format!("access = \"authenticated\"\n{keys}")));
-        good(&text).routes.routes()[0].rule.clone()
-    };
-    assert!(rule("").accepts_api_key && rule("accept = [\"api_key\"]").accepts_api_key);
-    assert!(!rule("accept = [\"bearer\"]").accepts_api_key);
-    assert_eq!(rule("from = [\"api_key\"]").from[0].as_str(), "api_key");
-    let nobody = with_route("access = \"authenticated\"\naccept = [\"api_key\"]");
-    let warned = |text: &str, what: &str| read(text).unwrap().warnings.iter().any(|it| it.to_string().contains(what));
-    assert!(warned(&nobody, "nobody could make one"));
-    let sensitive = format!("{shared}{}", with_route("access = \"authenticated\"\nsensitive = true"));
-    assert!(warned(&sensitive, "API keys are no tokens"));
-    assert!(!warned(&format!("{shared}{nobody}"), "nobody could make one"), "somebody may, at another replica");
-}
-
-#[test]
 fn a_route_says_how_it_treats_browsers() {
     let route =
         |keys: &str| good(&signed_in_route(&format!("access = \"authenticated\"\n{keys}"))).routes.routes()[0].clone();
