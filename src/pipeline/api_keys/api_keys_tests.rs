@@ -118,6 +118,19 @@ async fn strangers_make_nobody_look_more_often_than_bounded() {
 }
 
 #[tokio::test]
+async fn without_the_store_no_number_of_strangers_turns_cannot_tell_into_no() {
+    let town = town().await;
+    let keys = keys(&town);
+    keys.tick(town.now()).await.unwrap();
+    town.store.goes_away();
+    town.pass(2);
+    let unknown = KeyText::mint(([9; 8], &[9; 32])).1;
+    for _ in 0..10 {
+        assert_eq!(verdict(&keys, unknown.expose(), &town).await, Err(Code::StoreUnavailable));
+    }
+}
+
+#[tokio::test]
 async fn those_who_come_meanwhile_share_the_next_look() {
     let town = town().await;
     let keys = keys(&town);

@@ -8,17 +8,18 @@
 //! While the vault is away known keys count for an hour, and whether an unknown one exists cannot be told.
 
 mod caller;
+mod keep;
 
 pub use caller::KeyFacts;
 
 use crate::domain::api_key::{ApiKey, KeyHash, KeyId, KeyList, KeyText, Unreadable, MOST_KEYS};
 use crate::domain::denial::{Code, Denial};
 use crate::domain::principal::SourceName;
-use crate::domain::seal::{Purpose, Seals};
+use crate::domain::seal::Seals;
 use crate::domain::time::UnixTime;
 use crate::pipeline::session::random;
 use crate::ports::store::{StoreError, Vault};
-use crate::ports::{Credential, Revocations};
+use crate::ports::Revocations;
 use arc_swap::ArcSwap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -36,8 +37,6 @@ const DOCUMENT: &str = "api_keys";
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How often a second unknown keys may make us look, whatever strangers send.
 const LOOKS: u32 = 4;
-/// How often a write may lose before we give up. Somebody else's write won each time.
-const ATTEMPTS: u32 = 16;
 
 /// The keys, as this replica knows them.
 pub struct ApiKeys {
@@ -211,115 +210,6 @@ impl ApiKeys {
     /// [`ApiKeysError`]
     pub async fn delete(&self, id: KeyId, now: UnixTime) -> Result<bool, ApiKeysError> {
         self.change(now, |list| Ok(list.find(id).map(|_| list.only(|key| key.id != id)))).await
-    }
-
-    /// Looks once more, for somebody who just came; `Ok` without a look where there were too many.
-    async fn look_again(&self, now: UnixTime) -> Result<(), ApiKeysError> {
-        let came = self.begun.load(Ordering::Acquire);
-        let _looking = self.looking.lock().await;
-        let heard_since = self.heard.load(Ordering::Acquire) > came;
-        let fewer = |left: u32| left.checked_sub(1);
-        if heard_since || self.looks.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer).is_err() {
-            return Ok(());
-        }
-        self.look(now).await
-    }
-
-    /// Takes over what the store holds, and puts right what is wrong with it. Nobody else looks meanwhile.
-    async fn look(&self, now: UnixTime) -> Result<(), ApiKeysError> {
-        for _ in 0..ATTEMPTS {
-            let due = self.read(now).await?;
-            match due {
-                None => return Ok(()),
-                Some(list) if self.write(&list, now).await? => return Ok(()),
-                Some(_) => {}
-            }
-        }
-        Err(ApiKeysError::Contended)
-    }
-
-    /// Does to the list what `change` says; `false`: there was nothing to do.
-    async fn change(
-        &self,
-        now: UnixTime,
-        change: impl Fn(&KeyList) -> Result<Option<KeyList>, ApiKeysError>,
-    ) -> Result<bool, ApiKeysError> {
-        let _looking = self.looking.lock().await;
-        for _ in 0..ATTEMPTS {
-            let due = self.read(now).await?;
-            let known = self.known.load_full();
-            let changed = change(due.as_ref().unwrap_or(&known.list))?;
-            let did = changed.is_some();
-            match changed.or(due) {
-                None => return Ok(false),
-                Some(list) if self.write(&list, now).await? => return Ok(did),
-                Some(_) => {}
-            }
-        }
-        Err(ApiKeysError::Contended)
-    }
-
-    /// Reads the document into the copy. What comes back should be written instead: without the keys whose end was ordered
-    /// since, sealed with the secret of today, or at all, where the store has lost it.
-    async fn read(&self, now: UnixTime) -> Result<Option<KeyList>, ApiKeysError> {
-        let look = self.begun.fetch_add(1, Ordering::AcqRel).saturating_add(1);
-        let found = self.vault.read(DOCUMENT).await?;
-        let before = self.known.load_full();
-        let Some(found) = found else {
-            // Deleting the last key leaves an empty document, so one that is gone was lost.
-            let lost = before.stored.is_some();
-            self.know(before.list.clone(), (before.stored.clone(), 0), now);
-            self.heard.store(look, Ordering::Release);
-            return Ok(lost.then(|| self.living(&before.list).unwrap_or_else(|| before.list.clone())));
-        };
-        let current = self.seals.is_current(&found.bytes);
-        let reseal = !self.resealed.fetch_or(current, Ordering::Relaxed) && !current;
-        let list = if before.stored.as_ref() == Some(&found.bytes) {
-            before.list.clone()
-        } else {
-            let opened = self.seals.open(Purpose::ApiKeys, DOCUMENT.as_bytes(), &found.bytes);
-            KeyList::from_document(&opened.ok_or(ApiKeysError::Sealed)?)?
-        };
-        let due = self.living(&list).or_else(|| reseal.then(|| list.clone()));
-        self.know(list, (Some(found.bytes), found.version), now);
-        self.heard.store(look, Ordering::Release);
-        Ok(due)
-    }
-
-    /// `false`: somebody was quicker.
-    async fn write(&self, list: &KeyList, now: UnixTime) -> Result<bool, ApiKeysError> {
-        let document = list.to_document()?;
-        let sealed = self.seals.seal(Purpose::ApiKeys, DOCUMENT.as_bytes(), random(), document.expose());
-        let (bytes, seen) = (sealed.map_err(|_| ApiKeysError::Crypto)?, self.known.load().version);
-        let done = self.vault.replace(DOCUMENT, seen, &bytes).await?;
-        if done {
-            self.know(list.clone(), (Some(bytes), seen.saturating_add(1)), now);
-        }
-        Ok(done)
-    }
-
-    /// `list` without the keys that were revoked, by whatever name; `None`: none was. A block can be lifted, and ends none.
-    fn living(&self, list: &KeyList) -> Option<KeyList> {
-        let lives = |key: &ApiKey| !self.revocations.has_ended(&self.credential(key));
-        let living = list.only(lives);
-        (living.keys().len() < list.keys().len()).then_some(living)
-    }
-
-    fn credential<'k>(&'k self, key: &'k ApiKey) -> Credential<'k> {
-        Credential {
-            client: Some(key.id.as_str()),
-            subject: &key.subject,
-            issued: key.created.0,
-            minted_at: Some(key.minted_at),
-            ..Credential::of_nobody(&self.source)
-        }
-    }
-
-    fn know(&self, list: KeyList, (stored, version): (Option<Vec<u8>>, u64), now: UnixTime) {
-        let before = self.known.load();
-        let same = before.stored == stored && before.read.is_some();
-        let generation = before.generation.saturating_add(u64::from(!same));
-        self.known.store(Arc::new(Known { list, stored, version, generation, read: Some(now) }));
     }
 }
 
