@@ -181,7 +181,7 @@ fn receipt(answer: &Value) -> String {
     let rest = if unknown("sessions_ended") {
         "; some sessions could not be ended one by one: do it again when the store answers"
     } else if unknown("record_deleted") {
-        "; its record may have stayed until it ends by itself"
+        "; its record may have stayed: do it again when the store answers"
     } else {
         ""
     };

@@ -169,9 +169,9 @@ impl Journey {
         checked
     }
 
-    /// Nothing more comes of it from the backend.
-    pub(super) fn is_done(&mut self) {
-        if let Some(onward) = self.onward() {
+    /// Nothing more comes of it from the backend. A body that still goes there goes on, and keeps its place.
+    pub(super) fn is_done(&mut self, session: &mut Session) {
+        if let Some(onward) = self.onward().filter(|_| session.as_downstream_mut().is_body_done()) {
             onward.permit.is_done();
         }
     }

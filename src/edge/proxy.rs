@@ -230,7 +230,7 @@ impl ProxyHttp for Proxy {
         let backward = onward.permit.backward(!head.status.is_informational());
         edit_response(head, |parts| backward::rewrite(&mut parts.headers, snapshot.gate.managed(), backward));
         if is_all(head, &session.req_header().method) {
-            onward.permit.is_done();
+            journey.is_done(session);
         }
         Ok(())
     }
@@ -239,7 +239,7 @@ impl ProxyHttp for Proxy {
     /// their own place taken.
     fn response_body_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         end: bool,
         journey: &mut Self::CTX,
@@ -249,19 +249,19 @@ impl ProxyHttp for Proxy {
             journey.lasts(Stream::Http, &self.registry);
         }
         if end {
-            journey.is_done();
+            journey.is_done(session);
         }
         Ok(None)
     }
 
     async fn response_trailer_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         trailers: &mut HeaderMap,
         journey: &mut Self::CTX,
     ) -> Result<Option<Bytes>> {
         erase_from_trailers(trailers, journey.snapshot.gate.managed());
-        journey.is_done();
+        journey.is_done(session);
         Ok(None)
     }
 

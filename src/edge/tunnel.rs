@@ -275,10 +275,10 @@ async fn relay(session: &mut Session, upstream: &mut HttpSession, idle: Duration
     upstream.read_timeout = Some(idle);
     while let Some(bytes) = upstream.read_body_bytes().await? {
         if upstream.is_body_done() {
-            journey.is_done();
+            journey.is_done(session);
         }
         session.as_downstream_mut().write_response_body(bytes, false).await?;
     }
-    journey.is_done();
+    journey.is_done(session);
     session.as_downstream_mut().finish_body().await
 }

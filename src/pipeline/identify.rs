@@ -1,5 +1,6 @@
 //! From what the caller presents to who the caller is.
 
+use super::api_keys::ApiKeys;
 use super::browser::Visit;
 use super::cache::Verified;
 use super::limits::Over;
@@ -60,35 +61,37 @@ impl Gate {
         }
     }
 
-    /// The caller with this API key. One that is not remembered is looked at only while its address has not shown too many
-    /// that were none: keys that are remembered go on meanwhile, whoever else is behind that address.
+    /// The caller with this API key.
     async fn api_key(&self, key: &str, visit: &Visit<'_>) -> Result<Recognised, Answer> {
         let now = visit.arrival.now;
         let refused = |denial| self.turned_away(denial, visit);
         let (Some(keys), Some(house)) = (&self.api_keys, &self.house) else {
-            return Err(refused(Denial::new(Code::ApiKeyInvalid, "nobody could have made an API key here")));
+            return Err(refused(Denial::new(Code::ApiKeyInvalid, "there is no list of API keys here to look in")));
         };
-        let over = |over: Over| refused(over.denial).with(over.headers);
-        let facts = facts_of(visit.arrival, visit.client);
-        let remembered = keys.remembered(key, &self.cache, now).map_err(refused)?;
-        let memory = if remembered.is_some() { Memory::Hit } else { Memory::Miss };
-        let verified = match remembered {
-            Some(verified) => verified,
-            None => {
-                self.limits.iter().try_for_each(|limits| limits.check_wrong_keys(&facts)).map_err(over)?;
-                match keys.caller(key, (&self.cache, &self.identity), now).await {
-                    Ok(verified) => verified,
-                    Err(denial) => {
-                        if let Some(limits) = self.limits.as_ref().filter(|_| denial.code == Code::ApiKeyInvalid) {
-                            limits.charge_wrong_key(&facts).await.map_err(over)?;
-                        }
-                        return Err(refused(denial));
-                    }
-                }
-            }
+        let known = keys.known(key, (&self.cache, &self.identity), now);
+        let (verified, memory) = match known.map_err(refused)? {
+            Some(known) => known,
+            None => (self.new_key(keys, key, visit).await?, Memory::Miss),
         };
-        house.check_revoked(&verified).map_err(|denial| refused(of_key(denial)))?;
+        house.check_key(&verified).map_err(refused)?;
         Ok(Recognised { caller: Caller::Known { verified, memory }, cookies: Vec::new() })
+    }
+
+    /// The caller with a key that is none by all that is known here. It is not looked into while its address has shown too
+    /// many of those; good keys go on, whoever else is behind that address.
+    async fn new_key(&self, keys: &ApiKeys, key: &str, visit: &Visit<'_>) -> Result<Arc<Verified>, Answer> {
+        let refused = |denial| self.turned_away(denial, visit);
+        let over = |over: Over| refused(over.denial).with(over.headers);
+        let (limits, facts) = (self.limits.as_ref(), facts_of(visit.arrival, visit.client));
+        limits.map_or(Ok(()), |limits| limits.check_wrong_keys(&facts)).map_err(over)?;
+        let sought = keys.seek(key, (&self.cache, &self.identity), visit.arrival.now).await;
+        match (sought, limits) {
+            (Err(denial), Some(limits)) if denial.code == Code::ApiKeyInvalid => {
+                limits.charge_wrong_key(&facts).await.map_err(over)?;
+                Err(refused(denial))
+            }
+            (sought, _) => sought.map_err(refused),
+        }
     }
 
     async fn bearer(&self, token: &str, now: UnixTime) -> Result<(Arc<Verified>, Memory), Denial> {
@@ -142,14 +145,6 @@ impl Gate {
         let principal = verify(token, &desk.terms, &keys.set, now)?;
         let identity = self.identity.values(&principal);
         Ok(Verified::new(text, principal, identity).by(at, keys.generation))
-    }
-}
-
-/// A key that was deleted is told as one that never was: before long nobody knows the difference.
-fn of_key(denial: Denial) -> Denial {
-    match denial.code {
-        Code::TokenRevoked => Denial { code: Code::ApiKeyInvalid, ..denial },
-        _ => denial,
     }
 }
 

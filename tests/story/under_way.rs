@@ -6,6 +6,7 @@ use super::support::eventually;
 use super::support::gate::Gate;
 use super::support::issuer::{self, HS256, SECRET};
 use super::support::nowhere;
+use super::support::played::Played;
 use serde_json::json;
 use std::io::Write;
 
@@ -102,6 +103,30 @@ fn whoever_has_the_whole_answer_may_ask_again_at_once() {
         assert_eq!(gate.raw(&head).status, 200, "HEAD");
         assert_eq!(socket(&gate, &alice).receive().unwrap().status, 403, "a handshake the backend declines");
     }
+}
+
+#[test]
+fn an_upload_keeps_its_place_also_when_it_was_answered_before_its_end() {
+    let backend = Played::start();
+    let gate = gate(&backend.upstream("app", ""), "max_in_flight = 1");
+    let alice = token("alice");
+    let mut client = Client::connect(gate.http);
+    client.send(format!(
+        "POST /a HTTP/1.1\r\nHost: app.test\r\nAuthorization: Bearer {alice}\r\nContent-Length: 10\r\n\r\n12345"
+    ));
+    let mut scene = backend.next();
+    scene.head();
+    scene.say("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly");
+    assert_eq!(client.receive().unwrap().status, 200);
+    assert_eq!(gate.get_as("/a", &alice).verdict(), "429 rate_limited", "the rest of it still goes to the backend");
+    drop(client);
+    // further ones are answered, once they are let through
+    std::thread::spawn(move || loop {
+        let mut scene = backend.next();
+        scene.head();
+        scene.say("HTTP/1.1 204 No Content\r\n\r\n");
+    });
+    eventually("it is given back", || gate.get_as("/a", &alice).status == 204);
 }
 
 #[test]

@@ -51,7 +51,9 @@ pub(super) async fn create(tools: &Tools, asked: &Asked, note: &mut Note) -> Ans
     let wanted = wanted(asked.json()?)?;
     note.event = "api_key_created";
     note.source = Some(SOURCE.to_owned());
-    note.detail = Some(format!("{:?} for {:?}", wanted.name, wanted.subject));
+    let until = wanted.expires.map_or_else(|| "revoked".to_owned(), |expires| expires.0.to_string());
+    let Wanted { name, subject, roles, scopes, .. } = &wanted;
+    note.detail = Some(format!("{name:?} for {subject:?}, roles {roles:?}, scopes {scopes:?}, until {until}"));
     let (id, key) = tools.api_keys.create(wanted, clock::now()).await?;
     note.target = id.to_string();
     Ok(Done::new(StatusCode::CREATED, json!({ "id": id.to_string(), "key": key.expose() })))
@@ -67,6 +69,10 @@ pub(super) async fn delete(tools: &Tools, (asked, id): (&Asked, &str), note: &mu
     note.event = "api_key_revoked";
     note.source = Some(SOURCE.to_owned());
     note.target = id.to_string();
+    // where that cannot be told, the order may well be about one
+    if let Ok(false) = tools.api_keys.has(id, clock::now()).await {
+        return Err(Refusal::new(Code::NoRoute, "there is no such API key"));
+    }
     let order = Order::new(Target::Client(id.to_string()), Reason::Operator);
     let receipt = tools.order(&[order], asked, note).await?;
     let deleted = tools.api_keys.delete(id, clock::now()).await.ok();
@@ -115,7 +121,8 @@ impl From<ApiKeysError> for Refusal {
     fn from(error: ApiKeysError) -> Self {
         let code = match &error {
             ApiKeysError::Store(_) => Code::StoreUnavailable,
-            ApiKeysError::Contended | ApiKeysError::TooMany => Code::TryAgain,
+            ApiKeysError::Contended => Code::TryAgain,
+            ApiKeysError::TooMany => Code::BadRequest,
             ApiKeysError::Sealed | ApiKeysError::Unreadable(_) | ApiKeysError::Crypto => Code::Internal,
         };
         Self::new(code, error.to_string())

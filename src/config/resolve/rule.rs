@@ -153,12 +153,12 @@ fn accepted(list: &Field<List<Credential>>, around: &Surroundings<'_>, findings:
     if session && list.is_given() && !people {
         findings.warning(&list.place, "accepts sessions, but there is no [[provider]]: nobody can have one");
     }
-    // our own access tokens count as bearer tokens, too
     if api_key && list.is_given() && around.api_keys.is_none() {
         let text = "accepts API keys, but nobody could make one: there is neither an admin.token nor a shared store";
         findings.warning(&list.place, text);
     }
     let api_key = api_key && around.api_keys.is_some();
+    // our own access tokens count as bearer tokens, too
     let somebody = (people && (session || bearer)) || (bearer && !around.issuers.is_empty()) || api_key;
     (Accepted { bearer, session: session && people, api_key }, somebody)
 }

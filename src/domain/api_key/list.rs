@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     fn key(seed: u8) -> ApiKey {
-        let (id, text) = KeyText::mint(([seed; 8], &[seed; 32]));
+        let (id, text) = KeyText::mint([seed; 8], &[seed; 32]);
         ApiKey {
             id,
             name: "nightly export".to_owned(),
@@ -179,7 +179,7 @@ mod tests {
         let list = KeyList::default().with(key(1)).with(key(2));
         let read = KeyList::from_document(&list.to_document().unwrap()).unwrap();
         assert_eq!(format!("{read:?}"), format!("{list:?}"));
-        let (_, text) = KeyText::mint(([2; 8], &[2; 32]));
+        let (_, text) = KeyText::mint([2; 8], &[2; 32]);
         assert!(read.find(key(2).id).is_some_and(|key| key.hash.is_of(text.expose())));
     }
 

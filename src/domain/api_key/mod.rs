@@ -80,7 +80,7 @@ impl KeyHash {
 impl KeyText {
     /// The key made of these random bits: its id of the first eight bytes, its secret of the others.
     #[must_use]
-    pub fn mint((id, secret): ([u8; 8], &[u8; 32])) -> (KeyId, Self) {
+    pub fn mint(id: [u8; 8], secret: &[u8; 32]) -> (KeyId, Self) {
         let id = KeyId(base62(u64::from_be_bytes(id)));
         let secret = Zeroizing::new(URL_SAFE_NO_PAD.encode(secret));
         let mut text = Zeroizing::new(String::with_capacity(LENGTH));
@@ -146,12 +146,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn minted(seed: u8) -> (KeyId, KeyText) {
-        KeyText::mint(([seed; 8], &[seed.wrapping_add(1); 32]))
+        KeyText::mint([seed; 8], &[seed.wrapping_add(1); 32])
     }
 
     #[test]
     fn a_key_looks_as_documented() {
-        let (id, key) = KeyText::mint(([0; 8], &[0; 32]));
+        let (id, key) = KeyText::mint([0; 8], &[0; 32]);
         let said = format!("dwk_0000000000_{}", "A".repeat(43));
         // CRC-32 as zlib computes it, written with 0-9A-Za-z
         let checksum = std::str::from_utf8(&checksum(&said)).unwrap().to_owned();
@@ -194,7 +194,7 @@ mod tests {
     proptest! {
         #[test]
         fn one_wrong_character_is_always_noticed(id: [u8; 8], secret: [u8; 32], at in 0..LENGTH, other in 33_u8..127) {
-            let (_, key) = KeyText::mint((id, &secret));
+            let (_, key) = KeyText::mint(id, &secret);
             let mut text = key.expose().as_bytes().to_vec();
             prop_assume!(text[at] != other);
             text[at] = other;

@@ -3,7 +3,8 @@ use crate::domain::headers::identity::IdentityHeaders;
 use crate::domain::principal::AuthMethod;
 use crate::domain::revocation::{Target, User};
 use crate::domain::secret::Secret;
-use crate::pipeline::cache::CredentialCache;
+use crate::pipeline::cache::{CredentialCache, Verified};
+use crate::pipeline::permit::Memory;
 use crate::pipeline::session::fixture::Town;
 use crate::pipeline::session::Mode;
 
@@ -33,6 +34,10 @@ async fn made(keys: &ApiKeys, subject: &str, town: &Town) -> (KeyId, String) {
     (id, text.expose().to_owned())
 }
 
+fn known(keys: &ApiKeys, text: &str, cache: &CredentialCache, town: &Town) -> Option<(Arc<Verified>, Memory)> {
+    keys.known(text, (cache, &IdentityHeaders::default()), town.now()).unwrap()
+}
+
 async fn verdict(keys: &ApiKeys, text: &str, town: &Town) -> Result<String, Code> {
     let found = keys.find(text, town.now()).await;
     found.map(|(key, _)| key.subject).map_err(|denial| denial.code)
@@ -48,14 +53,16 @@ async fn a_key_speaks_for_its_subject() {
     let keys = keys(&town);
     let (id, text) = made(&keys, "exporter", &town).await;
     let cache = CredentialCache::default();
-    assert!(keys.remembered(&text, &cache, town.now()).unwrap().is_none());
-    let caller = keys.caller(&text, (&cache, &IdentityHeaders::default()), town.now()).await.unwrap();
+    let (caller, memory) = known(&keys, &text, &cache, &town).unwrap();
+    assert_eq!(memory, Memory::Miss);
     let who = &caller.principal;
     assert_eq!((who.source.as_str(), &*who.subject, who.method), ("api_key", "exporter", AuthMethod::ApiKey));
     assert_eq!((&*who.roles, &*who.scopes), (&*wanted("").roles, &*wanted("").scopes));
     assert_eq!((who.claims["client_id"].as_str(), who.claims["scope"].as_str()), (Some(id.as_str()), Some("a b")));
-    let again = keys.remembered(&text, &cache, town.now()).unwrap();
-    assert!(again.is_some_and(|again| Arc::ptr_eq(&again, &caller)));
+    let (again, memory) = known(&keys, &text, &cache, &town).unwrap();
+    assert!(Arc::ptr_eq(&again, &caller) && memory == Memory::Hit);
+    let sought = self::keys(&town).seek(&text, (&cache, &IdentityHeaders::default()), town.now()).await;
+    assert_eq!(sought.unwrap().principal.subject, "exporter");
 }
 
 #[tokio::test]
@@ -86,7 +93,7 @@ async fn what_never_was_a_key_is_refused_without_a_question() {
     let town = town().await;
     let keys = keys(&town);
     let (_, text) = made(&keys, "exporter", &town).await;
-    let other = KeyText::mint(([9; 8], &[9; 32])).1;
+    let other = KeyText::mint([9; 8], &[9; 32]).1;
     let same_id = {
         let said = format!("{}{}", &text[..15], &other.expose()[15..58]);
         let checksum = crc32fast::hash(said.as_bytes());
@@ -106,7 +113,7 @@ async fn strangers_make_nobody_look_more_often_than_bounded() {
     let town = town().await;
     let keys = keys(&town);
     keys.tick(town.now()).await.unwrap();
-    let guess = |seed: u8| KeyText::mint(([seed; 8], &[seed; 32])).1.expose().to_owned();
+    let guess = |seed: u8| KeyText::mint([seed; 8], &[seed; 32]).1.expose().to_owned();
     let ((), asked) = town
         .asked(async {
             for seed in 0..100 {
@@ -124,7 +131,7 @@ async fn without_the_store_no_number_of_strangers_turns_cannot_tell_into_no() {
     keys.tick(town.now()).await.unwrap();
     town.store.goes_away();
     town.pass(2);
-    let unknown = KeyText::mint(([9; 8], &[9; 32])).1;
+    let unknown = KeyText::mint([9; 8], &[9; 32]).1;
     for _ in 0..10 {
         assert_eq!(verdict(&keys, unknown.expose(), &town).await, Err(Code::StoreUnavailable));
     }
@@ -149,7 +156,7 @@ async fn without_the_store_known_keys_count_for_an_hour_and_of_others_nothing_ca
     let town = town().await;
     let keys = keys(&town);
     let (_, text) = made(&keys, "exporter", &town).await;
-    let unknown = KeyText::mint(([9; 8], &[9; 32])).1;
+    let unknown = KeyText::mint([9; 8], &[9; 32]).1;
     town.store.goes_away();
     town.pass(3599);
     assert!(keys.tick(town.now()).await.is_err());
@@ -173,12 +180,11 @@ async fn a_key_counts_until_it_expires_also_where_it_is_remembered() {
     let expires = Some(town.now().plus(Duration::from_secs(10)));
     let (_, text) = keys.create(Wanted { expires, ..wanted("exporter") }, town.now()).await.unwrap();
     let cache = CredentialCache::default();
-    keys.caller(text.expose(), (&cache, &IdentityHeaders::default()), town.now()).await.unwrap();
+    assert!(known(&keys, text.expose(), &cache, &town).is_some());
     town.pass(9);
-    assert!(keys.remembered(text.expose(), &cache, town.now()).unwrap().is_some());
+    assert!(known(&keys, text.expose(), &cache, &town).is_some());
     town.pass(1);
-    let over = keys.remembered(text.expose(), &cache, town.now());
-    assert_eq!(over.map(|it| it.is_some()).map_err(|denial| denial.code), Err(Code::ApiKeyInvalid));
+    assert!(known(&keys, text.expose(), &cache, &town).is_none());
     assert_eq!(verdict(&keys, text.expose(), &town).await, Err(Code::ApiKeyInvalid));
 }
 
@@ -188,10 +194,10 @@ async fn what_is_deleted_is_gone_and_a_remembered_key_is_looked_up_again() {
     let keys = keys(&town);
     let ((id, text), (_, other)) = (made(&keys, "exporter", &town).await, made(&keys, "importer", &town).await);
     let cache = CredentialCache::default();
-    keys.caller(&text, (&cache, &IdentityHeaders::default()), town.now()).await.unwrap();
+    assert!(known(&keys, &text, &cache, &town).is_some());
     assert!(keys.delete(id, town.now()).await.unwrap());
     assert!(!keys.delete(id, town.now()).await.unwrap(), "it was gone already");
-    assert!(keys.remembered(&text, &cache, town.now()).unwrap().is_none());
+    assert!(known(&keys, &text, &cache, &town).is_none());
     assert_eq!(verdict(&keys, &text, &town).await, Err(Code::ApiKeyInvalid));
     assert_eq!(verdict(&keys, &other, &town).await, Ok("importer".to_owned()));
 }
@@ -236,7 +242,7 @@ async fn a_store_that_lost_its_data_is_given_the_keys_again_and_none_that_was_de
     let (town, emptied) = (town().await, town().await);
     let keys = keys(&town);
     let ((id, text), (_, other)) = (made(&keys, "deleted", &town).await, made(&keys, "lives", &town).await);
-    let moved = ApiKeys { vault: Arc::clone(&emptied.store) as _, ..Arc::into_inner(keys).unwrap() };
+    let moved = moved(keys, &emptied);
     town.order(Target::Client(id.to_string())).await;
     emptied.store.misses("replace");
     town.pass(5);
@@ -250,6 +256,59 @@ async fn a_store_that_lost_its_data_is_given_the_keys_again_and_none_that_was_de
     );
     assert_eq!(verdict(&fresh, &other, &town).await, Ok("lives".to_owned()));
     assert_eq!(verdict(&fresh, &text, &town).await, Err(Code::ApiKeyInvalid));
+}
+
+/// What the store of `town` holds, put into the store of another, which then is at an older version of it.
+async fn copied(town: &Town, into: &Town) {
+    let document = town.store.read(DOCUMENT).await.unwrap().unwrap();
+    assert!(into.store.replace(DOCUMENT, 0, &document.bytes).await.unwrap());
+}
+
+fn moved(keys: Arc<ApiKeys>, to: &Town) -> ApiKeys {
+    ApiKeys { vault: Arc::clone(&to.store) as _, ..Arc::into_inner(keys).unwrap() }
+}
+
+#[tokio::test]
+async fn a_store_that_went_back_in_time_is_told_what_it_forgot_and_believed_what_is_new() {
+    let (town, older) = (town().await, town().await);
+    let keys = keys(&town);
+    let ((id, deleted), (_, kept)) = (made(&keys, "deleted", &town).await, made(&keys, "kept", &town).await);
+    copied(&town, &older).await;
+    town.pass(60);
+    assert!(keys.delete(id, town.now()).await.unwrap());
+    let (_, lost) = made(&keys, "made since", &town).await;
+    town.pass(60);
+    let (_, news) = made(&self::keys(&older), "made there", &town).await;
+    let keys = moved(keys, &older);
+    keys.tick(town.now()).await.unwrap();
+    let fresh = self::keys(&older);
+    for text in [&kept, &lost, &news] {
+        assert!(verdict(&keys, text, &town).await.is_ok() && verdict(&fresh, text, &town).await.is_ok());
+    }
+    assert_eq!(verdict(&fresh, &deleted, &town).await, Err(Code::ApiKeyInvalid), "no mark speaks against it here");
+}
+
+#[tokio::test]
+async fn a_copy_older_than_what_is_remembered_of_revocations_is_given_to_nobody() {
+    let (town, emptied) = (town().await, town().await);
+    let keys = keys(&town);
+    let (_, text) = made(&keys, "exporter", &town).await;
+    let keys = moved(keys, &emptied);
+    town.pass(KNOWN_FOR.as_secs());
+    keys.tick(town.now()).await.unwrap();
+    assert_eq!(verdict(&keys, &text, &town).await, Err(Code::ApiKeyInvalid));
+}
+
+#[tokio::test]
+async fn keys_that_expired_long_ago_make_room() {
+    let town = town().await;
+    let keys = keys(&town);
+    let expires = Some(town.now().plus(Duration::from_secs(10)));
+    keys.create(Wanted { expires, ..wanted("exporter") }, town.now()).await.unwrap();
+    town.pass(7 * 86_400);
+    assert_eq!(keys.list(town.now()).await.unwrap().len(), 1);
+    town.pass(10);
+    assert!(keys.list(town.now()).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -278,6 +337,6 @@ async fn there_are_only_so_many_keys() {
     let (_, text) = made(&keys, "exporter", &town).await;
     let (key, _) = keys.find(&text, town.now()).await.unwrap();
     let full = (1..MOST_KEYS).fold(keys.known.load().list.clone(), |list, _| list.with(key.clone()));
-    assert!(keys.write(&full, town.now()).await.unwrap());
+    assert!(keys.change(town.now(), |_| Ok(Some(full.clone()))).await.unwrap());
     assert!(matches!(keys.create(wanted("one more"), town.now()).await, Err(ApiKeysError::TooMany)));
 }

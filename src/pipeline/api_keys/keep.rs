@@ -1,11 +1,11 @@
 //! The copy and the document: looking, writing, and putting right what is wrong with either.
 
-use super::{ApiKeys, ApiKeysError, Known, DOCUMENT};
+use super::{ApiKeys, ApiKeysError, Known, DOCUMENT, KNOWN_FOR};
 use crate::domain::api_key::{ApiKey, KeyList};
 use crate::domain::seal::Purpose;
 use crate::domain::time::UnixTime;
 use crate::pipeline::session::random;
-use crate::ports::store::StoreError;
+use crate::ports::store::{Document, StoreError};
 use crate::ports::Credential;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -15,6 +15,19 @@ use std::time::Duration;
 const ATTEMPTS: u32 = 16;
 /// What was heard so long ago, somebody asked for within this second.
 const A_MOMENT: Duration = Duration::from_secs(1);
+/// An expired key stays on the list for so long: whoever wonders finds it there.
+const SHOWN_FOR: Duration = Duration::from_hours(7 * 24);
+/// By how much the clocks of replicas may differ.
+const CLOCKS: Duration = Duration::from_secs(10);
+
+/// What a look came to.
+struct Found {
+    list: KeyList,
+    /// Of the document that is to be replaced.
+    version: u64,
+    /// The document should say so, and does not.
+    behind: bool,
+}
 
 impl ApiKeys {
     /// Looks once more, for somebody who just came. Where others just did so as often as may be, what they heard is the answer,
@@ -27,24 +40,11 @@ impl ApiKeys {
         }
         let fewer = |left: u32| left.checked_sub(1);
         if self.looks.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer).is_ok() {
-            return self.look(now).await;
+            return self.alter(now, |_| Ok(None)).await.map(drop);
         }
         let read = self.known.load().read;
         let unheard = || StoreError("it was asked about API keys a moment ago, in vain".to_owned());
         read.filter(|read| now.since(*read) <= A_MOMENT).map(drop).ok_or_else(|| unheard().into())
-    }
-
-    /// Takes over what the store holds, and puts right what is wrong with it. Nobody else looks meanwhile.
-    pub(super) async fn look(&self, now: UnixTime) -> Result<(), ApiKeysError> {
-        for _ in 0..ATTEMPTS {
-            let due = self.read(now).await?;
-            match due {
-                None => return Ok(()),
-                Some(list) if self.write(&list, now).await? => return Ok(()),
-                Some(_) => {}
-            }
-        }
-        Err(ApiKeysError::Contended)
     }
 
     /// Does to the list what `change` says; `false`: there was nothing to do.
@@ -54,52 +54,65 @@ impl ApiKeys {
         change: impl Fn(&KeyList) -> Result<Option<KeyList>, ApiKeysError>,
     ) -> Result<bool, ApiKeysError> {
         let _looking = self.looking.lock().await;
+        self.alter(now, change).await
+    }
+
+    /// The same, and besides that what is due in any case: keys whose end was ordered go, and so do those that expired long
+    /// ago; what another secret sealed is sealed anew. Nobody else looks meanwhile.
+    async fn alter(
+        &self,
+        now: UnixTime,
+        change: impl Fn(&KeyList) -> Result<Option<KeyList>, ApiKeysError>,
+    ) -> Result<bool, ApiKeysError> {
         for _ in 0..ATTEMPTS {
-            let due = self.read(now).await?;
-            let known = self.known.load_full();
-            let changed = change(due.as_ref().unwrap_or(&known.list))?;
+            let Found { list, version, behind } = self.read(now).await?;
+            let changed = change(&list)?;
             let did = changed.is_some();
-            match changed.or(due) {
-                None => return Ok(false),
-                Some(list) if self.write(&list, now).await? => return Ok(did),
-                Some(_) => {}
+            let list = changed.unwrap_or(list);
+            let living = list.only(|key| self.stays(key, now));
+            let due = did || behind || living.keys().len() < list.keys().len();
+            if !due || self.write(&living, version, now).await? {
+                return Ok(did);
             }
         }
         Err(ApiKeysError::Contended)
     }
 
-    /// Reads the document into the copy. What comes back should be written instead: without the keys whose end was ordered
-    /// since, sealed with the secret of today, or at all, where the store has lost it.
-    async fn read(&self, now: UnixTime) -> Result<Option<KeyList>, ApiKeysError> {
+    /// Reads the document into the copy.
+    async fn read(&self, now: UnixTime) -> Result<Found, ApiKeysError> {
         let look = self.begun.fetch_add(1, Ordering::AcqRel).saturating_add(1);
         let found = self.vault.read(DOCUMENT).await?;
         let before = self.known.load_full();
-        let Some(found) = found else {
-            // Deleting the last key leaves an empty document, so one that is gone was lost.
-            let lost = before.stored.is_some();
-            self.know(before.list.clone(), (before.stored.clone(), 0), now);
-            self.heard.store(look, Ordering::Release);
-            return Ok(lost.then(|| self.living(&before.list).unwrap_or_else(|| before.list.clone())));
+        let version = found.as_ref().map_or(0, |found| found.version);
+        let (theirs, reseal) = match &found {
+            Some(found) => self.opened(found, &before)?,
+            None => Default::default(),
         };
+        let lost = version < before.version && before.is_recent(now);
+        let list = if lost { before.joined(&theirs) } else { theirs };
+        let stored =
+            if lost { (before.stored.clone(), before.version) } else { (found.map(|found| found.bytes), version) };
+        self.know(list.clone(), stored, now);
+        self.heard.store(look, Ordering::Release);
+        Ok(Found { list, version, behind: lost || reseal })
+    }
+
+    /// What a document says, and whether it should be sealed anew.
+    fn opened(&self, found: &Document, before: &Known) -> Result<(KeyList, bool), ApiKeysError> {
         let current = self.seals.is_current(&found.bytes);
         let reseal = !self.resealed.fetch_or(current, Ordering::Relaxed) && !current;
-        let list = if before.stored.as_ref() == Some(&found.bytes) {
-            before.list.clone()
-        } else {
-            let opened = self.seals.open(Purpose::ApiKeys, DOCUMENT.as_bytes(), &found.bytes);
-            KeyList::from_document(&opened.ok_or(ApiKeysError::Sealed)?)?
-        };
-        let due = self.living(&list).or_else(|| reseal.then(|| list.clone()));
-        self.know(list, (Some(found.bytes), found.version), now);
-        self.heard.store(look, Ordering::Release);
-        Ok(due)
+        if before.stored.as_ref() == Some(&found.bytes) {
+            return Ok((before.list.clone(), reseal));
+        }
+        let opened = self.seals.open(Purpose::ApiKeys, DOCUMENT.as_bytes(), &found.bytes);
+        Ok((KeyList::from_document(&opened.ok_or(ApiKeysError::Sealed)?)?, reseal))
     }
 
     /// `false`: somebody was quicker.
-    pub(super) async fn write(&self, list: &KeyList, now: UnixTime) -> Result<bool, ApiKeysError> {
+    async fn write(&self, list: &KeyList, seen: u64, now: UnixTime) -> Result<bool, ApiKeysError> {
         let document = list.to_document()?;
         let sealed = self.seals.seal(Purpose::ApiKeys, DOCUMENT.as_bytes(), random(), document.expose());
-        let (bytes, seen) = (sealed.map_err(|_| ApiKeysError::Crypto)?, self.known.load().version);
+        let bytes = sealed.map_err(|_| ApiKeysError::Crypto)?;
         let done = self.vault.replace(DOCUMENT, seen, &bytes).await?;
         if done {
             self.know(list.clone(), (Some(bytes), seen.saturating_add(1)), now);
@@ -107,21 +120,17 @@ impl ApiKeys {
         Ok(done)
     }
 
-    /// `list` without the keys that were revoked, by whatever name; `None`: none was. A block can be lifted, and ends none.
-    fn living(&self, list: &KeyList) -> Option<KeyList> {
-        let lives = |key: &ApiKey| !self.revocations.has_ended(&self.credential(key));
-        let living = list.only(lives);
-        (living.keys().len() < list.keys().len()).then_some(living)
-    }
-
-    fn credential<'k>(&'k self, key: &'k ApiKey) -> Credential<'k> {
-        Credential {
+    /// Not a key that was revoked, by whatever name. A block can be lifted, and ends none.
+    fn stays(&self, key: &ApiKey, now: UnixTime) -> bool {
+        let credential = Credential {
             client: Some(key.id.as_str()),
             subject: &key.subject,
             issued: key.created.0,
             minted_at: Some(key.minted_at),
             ..Credential::of_nobody(&self.source)
-        }
+        };
+        let shown = key.expires.is_none_or(|expires| expires.plus(SHOWN_FOR) > now);
+        shown && !self.revocations.has_ended(&credential)
     }
 
     fn know(&self, list: KeyList, (stored, version): (Option<Vec<u8>>, u64), now: UnixTime) {
@@ -129,5 +138,20 @@ impl ApiKeys {
         let same = before.stored == stored && before.read.is_some();
         let generation = before.generation.saturating_add(u64::from(!same));
         self.known.store(Arc::new(Known { list, stored, version, generation, read: Some(now) }));
+    }
+}
+
+impl Known {
+    /// Whether everything that was revoked since it was read is still remembered.
+    fn is_recent(&self, now: UnixTime) -> bool {
+        self.read.is_some_and(|read| now.since(read) < KNOWN_FOR)
+    }
+
+    /// A store that lost its data, or went back to an older copy of it, says less than is known here; what it says of keys
+    /// that were made since is news all the same. Of the others that are not known here it has forgotten the end.
+    fn joined(&self, theirs: &KeyList) -> KeyList {
+        let since = |key: &&ApiKey| self.read.is_some_and(|read| key.created.plus(CLOCKS) >= read);
+        let news = theirs.keys().iter().filter(|key| self.list.find(key.id).is_none()).filter(since);
+        news.fold(self.list.clone(), |list, key| list.with(key.clone()))
     }
 }

@@ -99,6 +99,21 @@ pub enum ApiKeysError {
     Crypto,
 }
 
+impl Known {
+    /// The key whose text this is, by what is known.
+    fn find(&self, text: &str, now: UnixTime) -> Result<&ApiKey, Denial> {
+        let id = KeyId::of_key(text).ok_or_else(|| wrong("by its form it never was a key of ours"))?;
+        let key = self.list.find(id).ok_or_else(|| wrong("there is no such key"))?;
+        if !key.hash.is_of(text) {
+            return Err(wrong("another key has this id"));
+        }
+        if key.has_expired(now) {
+            return Err(wrong("it has expired"));
+        }
+        Ok(key)
+    }
+}
+
 impl ApiKeys {
     /// Without keys, until the first look.
     #[must_use]
@@ -137,26 +152,18 @@ impl ApiKeys {
         }
     }
 
-    /// The key whose text this is, and the generation of keys it was found in.
+    /// The key whose text this is, and the generation of keys it was found in. Looks again for one that is not known.
     ///
     /// # Errors
     /// 401: it is none. 503: that cannot be told.
     pub async fn find(&self, text: &str, now: UnixTime) -> Result<(ApiKey, u64), Denial> {
         let id = KeyId::of_key(text).ok_or_else(|| wrong("by its form it never was a key of ours"))?;
-        let mut known = self.known.load_full();
-        if known.list.find(id).is_none() {
+        if self.known.load().list.find(id).is_none() {
             self.look_again(now).await.map_err(|error| cannot_tell(&error))?;
-            known = self.known.load_full();
         }
         self.check_age(now)?;
-        let key = known.list.find(id).ok_or_else(|| wrong("there is no such key"))?;
-        if !key.hash.is_of(text) {
-            return Err(wrong("another key has this id"));
-        }
-        if key.has_expired(now) {
-            return Err(wrong("it has expired"));
-        }
-        Ok((key.clone(), known.generation))
+        let known = self.known.load();
+        known.find(text, now).map(|key| (key.clone(), known.generation))
     }
 
     /// Every second: looks where it is time to.
@@ -169,8 +176,7 @@ impl ApiKeys {
         if read.is_some_and(|read| read <= now && now.since(read) < LOOK_EVERY) {
             return Ok(());
         }
-        let _looking = self.looking.lock().await;
-        self.look(now).await
+        self.change(now, |_| Ok(None)).await.map(drop)
     }
 
     /// All keys, as the store has them now.
@@ -178,9 +184,17 @@ impl ApiKeys {
     /// # Errors
     /// [`ApiKeysError`]
     pub async fn list(&self, now: UnixTime) -> Result<Vec<ApiKey>, ApiKeysError> {
-        let _looking = self.looking.lock().await;
-        self.look(now).await?;
+        self.change(now, |_| Ok(None)).await?;
         Ok(self.known.load().list.keys().to_vec())
+    }
+
+    /// Whether there is such a key, as the store has it now.
+    ///
+    /// # Errors
+    /// [`ApiKeysError`]
+    pub async fn has(&self, id: KeyId, now: UnixTime) -> Result<bool, ApiKeysError> {
+        self.change(now, |_| Ok(None)).await?;
+        Ok(self.known.load().list.find(id).is_some())
     }
 
     /// Makes a key. Its text is nowhere else.
@@ -190,7 +204,7 @@ impl ApiKeys {
     pub async fn create(&self, wanted: Wanted, now: UnixTime) -> Result<(KeyId, KeyText), ApiKeysError> {
         // What was revoked up to now does not hit it, so all of that has to be known.
         self.revocations.caught_up().await;
-        let (id, text) = KeyText::mint((random(), &random()));
+        let (id, text) = KeyText::mint(random(), &random());
         let Wanted { name, subject, roles, scopes, expires } = wanted;
         let (hash, minted_at) = (KeyHash::of(text.expose()), self.revocations.position());
         let key = ApiKey { id, name, subject, roles, scopes, created: now, expires, minted_at, hash };

@@ -103,7 +103,7 @@ fn a_user_is_a_source_and_a_subject() {
 
 /// All keys speak for one subject.
 fn of_key(seed: u8) -> Verified {
-    let (id, _) = KeyText::mint(([seed; 8], &[seed; 32]));
+    let (id, _) = KeyText::mint([seed; 8], &[seed; 32]);
     caller("api_key", "robot", &json!({})).of_key(KeyFacts { id, minted_at: Position::ZERO })
 }
 

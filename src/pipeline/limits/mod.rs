@@ -208,7 +208,9 @@ impl Guard {
     /// # Errors
     /// What to answer instead.
     pub fn check_wrong_keys(&self, facts: &Facts<'_>) -> Result<(), Over> {
-        let Some(kept) = self.built_in(BuiltIn::ApiKeyInvalid) else { return Ok(()) };
+        let Some(kept) = self.built_in(BuiltIn::ApiKeyInvalid).filter(|kept| !kept.limit.shadow) else {
+            return Ok(());
+        };
         let key = self.key(kept, facts);
         match self.limiter.recalls(&key, kept.limit.cost) {
             Some(standing) => self.take(kept, Verdict::Refused(standing), &mut Met::default()),

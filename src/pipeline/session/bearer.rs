@@ -64,8 +64,23 @@ impl House {
         self.check_device(verified, asking).await.map_err(|elsewhere| elsewhere.denial)
     }
 
-    /// Whether a bearer token of anybody's still counts.
+    /// Whether an API key still counts. One that was deleted is told as one that never was: before long nobody knows the
+    /// difference.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn check_key(&self, verified: &Verified) -> Result<(), Denial> {
+        self.check_revoked(verified).map_err(|denial| match denial.code {
+            Code::TokenRevoked => Denial { code: Code::ApiKeyInvalid, ..denial },
+            _ => denial,
+        })
+    }
+
+    /// Whether a bearer token of anybody's, or an API key, still counts.
     pub(super) fn check_bearer_revoked(&self, verified: &Verified) -> Result<(), Denial> {
+        if verified.api_key().is_some() {
+            return self.check_key(verified);
+        }
         self.check_revoked(verified).map_err(|denial| match denial.code {
             Code::SessionTerminated if !self.is_over(verified) => Denial::new(Code::TokenRevoked, "given up"),
             _ => denial,
