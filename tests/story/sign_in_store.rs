@@ -66,6 +66,7 @@ fn signing_in_with_a_handle_waits_for_the_store() {
     assert_eq!(answer.status, 503);
     assert!(browser.cookie("doorward").is_none());
     redis.restart();
+    eventually("the store is back", || gate.has_store());
     eventually("they get in", || browser.sign_in("alice").status == 303 && browser.who() == "alice");
 }
 
@@ -76,6 +77,7 @@ fn a_gate_starts_without_its_store_and_takes_it_up_when_it_comes() {
     let gate = people::house(&backend, &redis.table());
     assert_eq!(Browser::new(&gate).get("/public/x").status, 200);
     redis.restart();
+    eventually("the store is there", || gate.has_store());
     let mut browser = Browser::new(&gate);
     eventually("somebody gets in", || browser.sign_in("alice").status == 303);
     assert_eq!(browser.who(), "alice");
@@ -161,10 +163,10 @@ fn known_callers_cost_the_store_nothing_and_a_renewal_a_handful_of_scripts() {
     for _ in 0..300 {
         assert_eq!(browser.get("/app/x").status, 200);
     }
-    // keys and activity are looked after once a second, whoever comes
-    let upkeep = |begun: Instant| 8 * begun.elapsed().as_secs();
+    // keys and activity are looked after once a second, whoever comes: ten commands, and those of the second under way
+    let upkeep = |begun: Instant| 10 * begun.elapsed().as_secs();
     let counted = all(&redis);
-    assert!(counted <= upkeep(begun) + 16, "300 requests: {:?}", redis.counts());
+    assert!(counted <= upkeep(begun) + 20, "300 requests: {:?}", redis.counts());
 
     let mut renewed = |what: &str, most: u64| {
         redis.forget_counts();
@@ -173,7 +175,8 @@ fn known_callers_cost_the_store_nothing_and_a_renewal_a_handful_of_scripts() {
         assert_eq!(browser.get("/app/x").status, 200);
         let counted = scripts(&redis);
         eprintln!("{what}: {counted} scripts");
-        assert!((1..=most + upkeep(begun)).contains(&counted), "{what}: {:?}", redis.counts());
+        // two may be upkeep
+        assert!((1..=most + 2 + upkeep(begun)).contains(&counted), "{what}: {:?}", redis.counts());
     };
     // one of them for the limit of renewals
     renewed("a renewal", 4);

@@ -125,6 +125,11 @@ impl Gate {
         client::raw(self.admin, "GET /readyz HTTP/1.1\r\nHost: admin\r\n\r\n").status == 200
     }
 
+    /// Whether its store answers. A sign-in that is tried until then uses up what an address may ask for meanwhile.
+    pub(crate) fn has_store(&self) -> bool {
+        self.metric("doorward_store_up") > 0.5
+    }
+
     /// Where files named in the configuration are.
     pub(crate) fn directory(&self) -> &Path {
         self.setup.directory.path()
