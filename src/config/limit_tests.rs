@@ -96,6 +96,40 @@ fn a_limit_that_counts_callers_needs_a_route_that_has_some() {
     assert_eq!((limits.before.len(), limits.after.len()), (1, 0), "what a public route can count, it does");
 }
 
+/// Else all who sign in would share one bucket.
+#[test]
+fn a_limit_by_client_on_a_route_that_takes_sessions_is_a_warning() {
+    let provider =
+        "[[provider]]\nname = \"id\"\nkind = \"oidc\"\nissuer = \"https://id.test/\"\nclient_id = \"gate\"\n\n";
+    let issuer = "[[issuer]]\nname = \"machines\"\nissuer = \"https://issuer.test\"\naudience = [\"app\"]\nalgorithms = [\"RS256\"]\n\n";
+    let warned = |key: &str, keys: &str| {
+        let route = route(&format!("limits = [\"a\"]\n{keys}")).replace("public", "authenticated");
+        let text = [provider, issuer, &limit(&format!("rate = \"1/s\"\nkey = {key}")), &route].concat();
+        let loaded = read(&text).unwrap();
+        loaded.warnings.iter().any(|it| it.text.contains("sessions of one provider count together"))
+    };
+    assert!(warned("[\"client\"]", "") && warned("[\"client\", \"route\"]", "from = [\"id\"]"));
+    assert!(!warned("[\"client\"]", "accept = [\"bearer\"]"));
+    assert!(!warned("[\"client\"]", "from = [\"machines\"]"), "nobody signs in there");
+    assert!(!warned("[\"client\", \"user\"]", ""), "each has a bucket of their own");
+    assert!(!warned("[\"user\"]", ""));
+}
+
+#[test]
+fn a_limit_by_key_on_a_route_that_takes_others_is_a_warning() {
+    let shared = "[store]\nurl = \"redis://127.0.0.1:6379/0\"\nsecret = \"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\"\n\n";
+    let issuer = "[[issuer]]\nname = \"machines\"\nissuer = \"https://issuer.test\"\naudience = [\"app\"]\nalgorithms = [\"RS256\"]\n\n";
+    let warned = |key: &str, keys: &str| {
+        let route = route(&format!("limits = [\"a\"]\n{keys}")).replace("public", "authenticated");
+        let text = [shared, issuer, &limit(&format!("rate = \"1/s\"\nkey = {key}")), &route].concat();
+        read(&text).unwrap().warnings.iter().any(|it| it.text.contains("without one share one bucket"))
+    };
+    assert!(warned("[\"api_key\"]", ""));
+    assert!(!warned("[\"api_key\"]", "accept = [\"api_key\"]"));
+    assert!(!warned("[\"api_key\"]", "from = [\"api_key\"]"));
+    assert!(!warned("[\"api_key\", \"user\"]", ""));
+}
+
 #[test]
 fn built_in_limits_are_there_and_a_file_changes_what_it_says_of_them() {
     let bare = read(&route("")).unwrap().settings.limits;

@@ -104,6 +104,19 @@ fn all_users_of_a_client_are_counted_together() {
 }
 
 #[test]
+fn all_who_sign_in_with_one_provider_are_one_client() {
+    let backend = Backend::echo();
+    let limit = "[[limit]]\nname = \"per-client\"\nkey = [\"client\"]\nrate = \"1/min\"\nburst = 2\n\n";
+    for mode in ["jwt", "opaque"] {
+        let defaults = "[route_defaults]\nlimits = [\"per-client\"]\n\n";
+        let gate = people::house(&backend, &format!("[session]\nmode = {mode:?}\n\n{defaults}{limit}"));
+        let [mut alice, mut bob] = ["alice", "bob"].map(|name| Browser::signed_in(&gate, name));
+        let asked = [alice.get("/app/x"), alice.get("/app/x"), bob.get("/app/x")].map(|answer| answer.status);
+        assert_eq!(asked, [200, 200, 429], "{mode}");
+    }
+}
+
+#[test]
 fn the_backend_keeps_its_own_word_on_limits() {
     let backend = Backend::answering(|_, stream| {
         write!(stream, "HTTP/1.1 200 OK\r\nRateLimit: \"theirs\";r=1\r\nContent-Length: 0\r\n\r\n")?;

@@ -1,5 +1,6 @@
 //! `[[limit]]`, with the built-in ones that the file does not mention, and what routes say of limits.
 
+use super::issuer::API_KEY;
 use super::route::Surroundings;
 use super::{distinct, required};
 use crate::config::include::Findings;
@@ -10,7 +11,8 @@ use crate::config::raw::shape::Field;
 use crate::config::raw::File;
 use crate::domain::limit::key::MOST_PARTS;
 use crate::domain::limit::{Bucket, BuiltIn, Charge, Limit, Part, Prefixes, RouteLimits};
-use crate::domain::policy::rule::Access;
+use crate::domain::policy::rule::{Access, Rule};
+use crate::domain::principal::SourceName;
 use std::time::Duration;
 
 /// The longest an empty bucket may take to fill.
@@ -158,7 +160,7 @@ pub(super) fn prefixes(file: &File, findings: &mut Findings) -> Option<Prefixes>
 /// What a route says of limits.
 pub(super) fn of_route(
     raw: &RawRoute,
-    access: Option<Access>,
+    rule: Option<&Rule>,
     around: &Surroundings<'_>,
     findings: &mut Findings,
 ) -> Option<RouteLimits> {
@@ -185,7 +187,7 @@ pub(super) fn of_route(
             findings.mistake(place, format!("{name:?} counts on every route already; take it out"));
             continue;
         }
-        if !limit.needs_no_caller() && !suits(limit, (access, raw.limits.is_given()), place, findings) {
+        if !limit.needs_no_caller() && !suits(limit, (rule, raw.limits.is_given()), (place, around), findings) {
             continue;
         }
         let charge = Charge { limit: at, cost: own_cost.unwrap_or(limit.cost) };
@@ -206,23 +208,52 @@ pub(super) fn of_route(
 }
 
 /// Whether a limit that counts callers counts here. Where there are none, all the world would share one bucket.
-fn suits(limit: &Limit, (access, here): (Option<Access>, bool), place: &Place, findings: &mut Findings) -> bool {
+fn suits(
+    limit: &Limit,
+    (rule, here): (Option<&Rule>, bool),
+    (place, around): (&Place, &Surroundings<'_>),
+    findings: &mut Findings,
+) -> bool {
+    let Some(rule) = rule else { return true };
     let name = &limit.name;
-    match access {
+    match rule.access {
         // what stands under [route_defaults] is for those routes that have callers
-        Some(Access::Public) if !here => false,
-        Some(Access::Public) => {
+        Access::Public if !here => return false,
+        Access::Public => {
             let text = format!("limit {name:?} counts callers, and a public route knows none; count by \"ip\"");
             findings.mistake(place, text);
-            false
+            return false;
         }
-        Some(Access::Optional) => {
+        Access::Optional => {
             let text = format!("limit {name:?} counts callers: all anonymous ones of this route share one bucket");
             findings.warning(place, text);
-            true
         }
-        Some(Access::Authenticated) | None => true,
+        Access::Authenticated => {}
     }
+    let signs_in = |from: &SourceName| around.providers.contains(&from.as_str());
+    let takes_sessions = rule.accepts_session && (rule.from.is_empty() || rule.from.iter().any(signs_in));
+    if takes_sessions && is_one_for_many(limit, &Part::Client) {
+        let text = format!(
+            "limit {name:?} counts clients, and that of all who sign in is the gate: sessions of one provider count \
+             together; name it where accept = [\"bearer\"]"
+        );
+        findings.warning(place, text);
+    }
+    let keyless = rule.from.is_empty() || rule.from.iter().any(|from| from.as_str() != API_KEY);
+    if keyless && (rule.accepts_session || rule.accepts_bearer) && is_one_for_many(limit, &Part::ApiKey) {
+        let text = format!(
+            "limit {name:?} counts API keys: all callers of this route without one share one bucket; name it where \
+             accept = [\"api_key\"]"
+        );
+        findings.warning(place, text);
+    }
+    true
+}
+
+/// Whether it counts by `part`, and by nothing that differs from one caller without it to the next.
+fn is_one_for_many(limit: &Limit, part: &Part) -> bool {
+    let differs = |part: &Part| matches!(part, Part::User | Part::Session | Part::Token);
+    limit.key.contains(part) && !limit.key.iter().any(differs)
 }
 
 fn in_flight(field: &Field<usize>, findings: &mut Findings) -> Option<u32> {

@@ -112,7 +112,7 @@ fn route(
     let rule = rule(raw, place, around, findings);
     let unauthenticated = unauthenticated(raw, rule.as_ref(), around, findings);
     let sensitive = sensitive(raw, rule.as_ref(), around, findings);
-    let limits = super::limit::of_route(raw, rule.as_ref().map(|rule| rule.access), around, findings);
+    let limits = super::limit::of_route(raw, rule.as_ref(), around, findings);
     let cors = cors(raw.cors.or(&defaults.cors), findings);
     let path = path?;
     let forwarding = forwarding(raw, &path, around, findings);

@@ -269,7 +269,7 @@ impl Limiter {
             return Ok(());
         }
         let mut queue = self.queue.lock();
-        queue.push(asked)?;
+        queue.push(asked, at)?;
         if queue.needs_a_lane(at) {
             drop(queue);
             tokio::spawn(Arc::clone(self).drive(at));
@@ -303,7 +303,8 @@ impl Limiter {
     }
 
     fn take_batch(&self) -> Option<Vec<Asked>> {
-        self.queue.lock().batch()
+        let now = self.now();
+        self.queue.lock().batch(now)
     }
 
     fn ask(&self, asked: &Asked, now: Micros) -> Ask {
@@ -311,9 +312,8 @@ impl Limiter {
         let lease = entry.as_ref().map(|entry| &entry.lease);
         let ahead = lease.map_or(0, |lease| lease.ahead(self.weather.last(), now));
         let want = match (&asked.reply, lease) {
-            (Reply::Shared(tell), Some(lease)) => {
-                // the entry holds one of them
-                let others = u32::try_from(tell.receiver_count().saturating_sub(1)).unwrap_or(u32::MAX);
+            (Reply::Shared(_), Some(lease)) => {
+                let others = u32::try_from(asked.reply.waiting()).unwrap_or(u32::MAX);
                 let waiting = asked.least.saturating_mul(others).max(asked.least);
                 lease.want(asked.limit, now, (waiting, self.batch_of(asked.limit.burst)))
             }

@@ -361,6 +361,25 @@ async fn whoever_runs_out_does_not_wait_until_a_question_that_could_wait_is_aske
     assert!(began.elapsed() < Duration::from_micros(GATHER), "{:?}", began.elapsed());
 }
 
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_is_not_held_up_by_what_is_reserved_ahead_for_others() {
+    let rig = Rig::new();
+    let wide = limit(Rate::per_second(100), 2_400);
+    let others: Vec<_> = (0..600).map(|n: u32| key(&n.to_string())).collect();
+    for other in others.iter().chain(&others) {
+        assert!(granted(rig.replicas[0].spend(spend(&wide, other)).await));
+    }
+    for other in &others {
+        let page = rig.replicas[0].book.find(other.as_bytes()).unwrap();
+        while !page.entry().is_asked() {
+            assert!(rig.replicas[0].spend_now(spend(&wide, other)).is_some_and(granted), "from memory");
+        }
+    }
+    let before = rig.calls();
+    assert!(granted(rig.spend(0, &wide, "alice").await));
+    assert!(rig.calls() <= before + 2, "the first call, and that which follows it at once: {}", rig.calls() - before);
+}
+
 /// Asks once, and says whether there was an answer without waiting.
 fn at_once(asking: Pin<&mut impl Future<Output = Verdict>>) -> Option<Verdict> {
     match asking.poll(&mut Context::from_waker(Waker::noop())) {

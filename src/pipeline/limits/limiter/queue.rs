@@ -1,5 +1,5 @@
-//! Questions on their way to the store: many travel together, those of one request side by side, and there is an end to
-//! how many wait.
+//! Questions on their way to the store: many travel together, those of one request side by side, those that somebody waits
+//! for before all others, and there is an end to how many there are.
 
 use super::super::book::Page;
 use crate::domain::limit::bucket::Micros;
@@ -19,7 +19,10 @@ pub(super) const MOST_WAITING: usize = 16_384;
 
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    waiting: VecDeque<Asked>,
+    /// Somebody waits for them, or did.
+    awaited: VecDeque<Asked>,
+    /// Nobody waited for these when they came, and until when each can wait. They take what room a call has left.
+    ahead: Vec<(Micros, Asked)>,
     /// Calls, those that gather questions yet among them.
     lanes: usize,
     /// When these go.
@@ -51,12 +54,15 @@ pub(super) enum Reply {
 pub(super) struct Full;
 
 impl Queue {
-    /// All of them, or none where there is no room.
-    pub(super) fn push(&mut self, asked: Vec<Asked>) -> Result<(), Full> {
-        if self.waiting.len().saturating_add(asked.len()) > MOST_WAITING {
+    /// All of them, or none where there is no room. They can wait until `at`, or not at all.
+    pub(super) fn push(&mut self, asked: Vec<Asked>, at: Option<Micros>) -> Result<(), Full> {
+        if self.awaited.len().saturating_add(self.ahead.len()).saturating_add(asked.len()) > MOST_WAITING {
             return Err(Full);
         }
-        self.waiting.extend(asked);
+        match at {
+            None => self.awaited.extend(asked),
+            Some(at) => self.ahead.extend(asked.into_iter().map(|asked| (at, asked))),
+        }
         Ok(())
     }
 
@@ -75,9 +81,9 @@ impl Queue {
         needed
     }
 
-    /// Whether somebody waits for what could be asked now.
+    /// Whether a further call has to take what could wait.
     pub(super) fn can_be_hurried(&mut self) -> bool {
-        !self.gathering.is_empty() && !self.waiting.is_empty() && self.needs_a_lane(None)
+        !self.gathering.is_empty() && !self.ahead.is_empty() && self.needs_a_lane(None)
     }
 
     /// The call that gathered until `at` goes now.
@@ -87,16 +93,21 @@ impl Queue {
         }
     }
 
-    /// What one call asks. `None`: nobody waits for anything, and this lane has ended.
-    pub(super) fn batch(&mut self) -> Option<Vec<Asked>> {
+    /// What one call asks at `now`. `None`: there is nothing to ask, and this lane has ended.
+    pub(super) fn batch(&mut self, now: Micros) -> Option<Vec<Asked>> {
+        // behind all that are awaited already, and before all that will be: so nothing waits for ever
+        let urgent = self.ahead.extract_if(.., |(at, asked)| *at <= now || asked.reply.waiting() > 0);
+        self.awaited.extend(urgent.map(|(_, asked)| asked));
         let mut batch: Vec<Asked> = Vec::new();
-        while let Some(next) = self.waiting.front() {
+        while let Some(next) = self.awaited.front() {
             let together = batch.last().is_some_and(|last| last.group.holds(next.group));
             if batch.len() >= TOGETHER && !together {
                 break;
             }
-            batch.extend(self.waiting.pop_front().filter(|asked| asked.reply.is_awaited()));
+            batch.extend(self.awaited.pop_front().filter(|asked| asked.reply.is_wanted()));
         }
+        let room = TOGETHER.saturating_sub(batch.len()).min(self.ahead.len());
+        batch.extend(self.ahead.drain(..room).map(|(_, asked)| asked));
         if batch.is_empty() {
             self.lanes = self.lanes.saturating_sub(1);
             return None;
@@ -106,12 +117,18 @@ impl Queue {
 }
 
 impl Reply {
-    /// Whoever asked for themselves alone may have gone. What is shared is kept for the next.
-    fn is_awaited(&self) -> bool {
+    /// How many wait for it by now.
+    pub(super) fn waiting(&self) -> usize {
         match self {
-            Self::Shared(_) => true,
-            Self::Exact(tell) => !tell.is_closed(),
+            // the page holds one of them
+            Self::Shared(tell) => tell.receiver_count().saturating_sub(1),
+            Self::Exact(tell) => usize::from(!tell.is_closed()),
         }
+    }
+
+    /// Whoever asked for themselves alone may have gone. What is shared is kept for the next.
+    fn is_wanted(&self) -> bool {
+        matches!(self, Self::Shared(_)) || self.waiting() > 0
     }
 }
 
@@ -119,10 +136,18 @@ impl Reply {
 mod tests {
     use super::*;
 
+    /// The group of a question that can wait.
+    const LATER: u32 = 9;
+
     fn asked(group: u32) -> Asked {
         let bucket = Bucket { interval: 1, burst: 1 };
         let reply = Reply::Shared(watch::channel(()).0);
         Asked { id: BucketId([0; 16]), limit: bucket, page: None, least: 1, group: Group(group), reply }
+    }
+
+    /// What one call asks.
+    fn groups(queue: &mut Queue, now: Micros) -> Vec<u32> {
+        queue.batch(now).into_iter().flatten().map(|asked| asked.group.0).collect()
     }
 
     #[test]
@@ -134,7 +159,7 @@ mod tests {
         assert!(!queue.needs_a_lane(Some(125)));
         queue.gathered(120);
         assert!(!queue.needs_a_lane(Some(130)), "a call under way comes back for more");
-        assert!(queue.batch().is_none(), "it has come back");
+        assert!(queue.batch(120).is_none(), "it has come back");
         assert!(queue.needs_a_lane(Some(135)), "and the other one gathers for too long");
     }
 
@@ -143,7 +168,7 @@ mod tests {
         let mut queue = Queue::default();
         assert_eq!([9, 8, 7, 6, 5].map(|at| queue.needs_a_lane(Some(at))), [true, true, true, true, false]);
         assert!(!queue.can_be_hurried(), "there is nothing to ask");
-        queue.push(vec![asked(0)]).unwrap();
+        queue.push(vec![asked(0)], Some(9)).unwrap();
         assert!(queue.can_be_hurried());
         assert_eq!([(); 4].map(|()| queue.needs_a_lane(None)), [true, true, true, false]);
         assert!(!queue.can_be_hurried(), "all that can be asked at once is");
@@ -152,8 +177,50 @@ mod tests {
     #[test]
     fn what_belongs_together_is_asked_in_one_call() {
         let mut queue = Queue::default();
-        queue.push((0..127).map(|_| asked(0)).chain([asked(7), asked(7), asked(7), asked(0)]).collect()).unwrap();
-        let sizes = [queue.batch(), queue.batch()].map(|batch| batch.map_or(0, |batch| batch.len()));
-        assert_eq!(sizes, [130, 1]);
+        queue.push((0..127).map(|_| asked(0)).chain([asked(7), asked(7), asked(7), asked(0)]).collect(), None).unwrap();
+        assert_eq!([(); 2].map(|()| groups(&mut queue, 0).len()), [130, 1]);
+    }
+
+    #[test]
+    fn what_somebody_waits_for_goes_first_and_what_can_wait_takes_the_room_that_is_left() {
+        let mut queue = Queue::default();
+        queue.push((0..200).map(|_| asked(0)).collect(), Some(100)).unwrap();
+        queue.push(vec![asked(7), asked(7)], None).unwrap();
+        let first = groups(&mut queue, 0);
+        assert_eq!((first.len(), &first[..3]), (128, &[7, 7, 0][..]));
+        assert_eq!(groups(&mut queue, 0).len(), 74);
+    }
+
+    /// Whether a call asks about [`LATER`] though there is enough for it that somebody waits for.
+    fn takes_later_from_a_crowd(queue: &mut Queue, now: Micros) -> bool {
+        queue.push((0..128).map(|_| asked(0)).collect(), None).unwrap();
+        groups(queue, now).contains(&LATER)
+    }
+
+    #[test]
+    fn what_can_wait_is_asked_when_its_time_has_come_however_many_are_in_a_hurry() {
+        let mut queue = Queue::default();
+        queue.push(vec![asked(LATER)], Some(20)).unwrap();
+        assert!(!(0..20).any(|now| takes_later_from_a_crowd(&mut queue, now)));
+        assert_eq!([20, 20].map(|now| takes_later_from_a_crowd(&mut queue, now)), [false, true]);
+    }
+
+    #[test]
+    fn what_could_wait_cannot_once_somebody_waits_for_it() {
+        let mut queue = Queue::default();
+        let (tell, on_the_page) = watch::channel(());
+        queue.push(vec![Asked { reply: Reply::Shared(tell), ..asked(LATER) }], Some(20)).unwrap();
+        assert!(!takes_later_from_a_crowd(&mut queue, 0));
+        let somebody = on_the_page.clone();
+        assert_eq!([0, 0].map(|now| takes_later_from_a_crowd(&mut queue, now)), [false, true]);
+        drop((on_the_page, somebody));
+    }
+
+    #[test]
+    fn what_can_wait_takes_room_like_all_others() {
+        let mut queue = Queue::default();
+        queue.push((1..MOST_WAITING).map(|_| asked(0)).collect(), Some(20)).unwrap();
+        assert!(queue.push(vec![asked(0)], None).is_ok());
+        assert!(queue.push(vec![asked(0)], None).is_err() && queue.push(vec![asked(0)], Some(20)).is_err());
     }
 }
