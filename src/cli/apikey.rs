@@ -25,8 +25,10 @@ pub enum Action {
         /// Whom it speaks for: the `sub` that policies and backends see.
         #[arg(long, allow_hyphen_values = true)]
         subject: String,
+        /// A role it has; repeat it for more.
         #[arg(long = "role", value_name = "ROLE", allow_hyphen_values = true)]
         roles: Vec<String>,
+        /// A scope it has; repeat it for more.
         #[arg(long = "scope", value_name = "SCOPE", allow_hyphen_values = true)]
         scopes: Vec<String>,
         /// For so long, like 90d, 12h or 30m; without it, until it is revoked.
