@@ -11,7 +11,7 @@ pub struct Args {
     pub gate: Gate,
     #[command(flatten)]
     pub what: What,
-    /// Of this provider or issuer; of every one when left out.
+    /// Of this provider or issuer, or `api_key`; of every one when left out.
     #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub source: Option<String>,
     /// For the audit log; "compromised" goes along with the revocation to every replica.

@@ -18,7 +18,7 @@ pub struct User {
     /// The user's `sub`.
     #[arg(value_name = "SUB", allow_hyphen_values = true)]
     pub subject: String,
-    /// Of this provider or issuer; of every one when left out.
+    /// Of this provider or issuer, or `api_key`; of every one when left out.
     #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub source: Option<String>,
     #[arg(long, value_enum, default_value = "all")]
