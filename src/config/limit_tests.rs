@@ -117,7 +117,8 @@ fn a_limit_by_client_on_a_route_that_takes_sessions_is_a_warning() {
 
 #[test]
 fn a_limit_by_key_on_a_route_that_takes_others_is_a_warning() {
-    let shared = "[store]\nurl = \"redis://127.0.0.1:6379/0\"\nsecret = \"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\"\n\n";
+    let shared =
+        "[store]\nurl = \"redis://127.0.0.1:6379/0\"\nsecret = \"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\"\n\n";
     let issuer = "[[issuer]]\nname = \"machines\"\nissuer = \"https://issuer.test\"\naudience = [\"app\"]\nalgorithms = [\"RS256\"]\n\n";
     let warned = |key: &str, keys: &str| {
         let route = route(&format!("limits = [\"a\"]\n{keys}")).replace("public", "authenticated");

@@ -103,10 +103,10 @@ fn a_socket_ends_with_its_session_and_nobody_elses_does() {
     assert_eq!(closed(&mut hers), (CloseCode::Policy, "session_terminated".to_owned()));
     while hers.read().is_ok() {}
     [&mut his, &mut other].into_iter().for_each(echoes);
-    assert_eq!(gate.metric("doorward_streams_cut_total{reason=\"session_terminated\"}"), 1.0);
+    gate.comes_to("doorward_streams_cut_total{reason=\"session_terminated\"}", 1.0);
     let line = gate.journal.wait(|line| line["path"] == "/socket" && line["kind"] != "audit");
     assert_eq!((line["status"].as_u64(), line["reason"].as_str()), (Some(101), Some("session_terminated")));
-    assert_eq!(gate.metric("doorward_streams_open{kind=\"websocket\"}"), 2.0);
+    gate.comes_to("doorward_streams_open{kind=\"websocket\"}", 2.0);
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn a_bearer_socket_ends_when_its_token_does() {
     echoes(&mut socket);
     assert_eq!(closed(&mut socket), (CloseCode::Policy, "token_expired".to_owned()));
     echoes(&mut long);
-    assert_eq!(gate.metric("doorward_streams_cut_total{reason=\"token_expired\"}"), 1.0);
+    gate.comes_to("doorward_streams_cut_total{reason=\"token_expired\"}", 1.0);
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn an_event_stream_ends_when_its_token_does() {
     assert_eq!(client.chunk().unwrap(), b"hello");
     assert_eq!(client.rest().unwrap(), b"", "cut, not finished");
     assert!(scene.is_left());
-    assert_eq!(gate.metric("doorward_streams_cut_total{reason=\"token_expired\"}"), 1.0);
+    gate.comes_to("doorward_streams_cut_total{reason=\"token_expired\"}", 1.0);
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn an_event_stream_is_cut_and_others_go_on() {
     assert!(her_scene.is_left());
     his_scene.say("5\r\nagain\r\n");
     assert_eq!(his.chunk().unwrap(), b"again");
-    assert_eq!(gate.metric("doorward_streams_open{kind=\"sse\"}"), 1.0);
+    gate.comes_to("doorward_streams_open{kind=\"sse\"}", 1.0);
 }
 
 #[test]

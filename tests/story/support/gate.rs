@@ -1,6 +1,7 @@
 //! A running gate: the real binary, a file of its own, ports the system chose.
 
 use super::client::{self, Response};
+use super::eventually;
 use super::lines::Lines;
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -160,6 +161,11 @@ impl Gate {
         let text = client::raw(self.admin, "GET /metrics HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n").text();
         let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
         line.map_or(0.0, |value| value.parse().unwrap())
+    }
+
+    /// Waits until a sample has this value: some of what others have seen is counted a moment later.
+    pub(crate) fn comes_to(&self, series: &str, value: f64) {
+        eventually(series, || (self.metric(series) - value).abs() < 0.5);
     }
 
     /// Waits until this many requests are accounted for, in metrics and log: that comes after their answers.
