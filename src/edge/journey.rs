@@ -58,6 +58,8 @@ pub(super) struct Onward {
     pub(super) waits_for: Option<Wait>,
     /// As what it goes on, once it does.
     lasts: Option<Stream>,
+    /// The backend has said all it will.
+    pub(super) answered: bool,
 }
 
 /// What is waited for.
@@ -171,7 +173,9 @@ impl Journey {
 
     /// Nothing more comes of it from the backend. A body that still goes there goes on, and keeps its place.
     pub(super) fn is_done(&mut self, session: &mut Session) {
-        if let Some(onward) = self.onward().filter(|_| session.as_downstream_mut().is_body_done()) {
+        let Some(onward) = self.onward() else { return };
+        onward.answered = true;
+        if session.as_downstream_mut().is_body_done() {
             onward.permit.is_done();
         }
     }
@@ -228,7 +232,17 @@ impl Journey {
 
 impl Onward {
     pub(super) fn new(permit: Permit) -> Self {
-        Self { permit, target: None, attempts: 0, failure: None, body: 0, call: false, waits_for: None, lasts: None }
+        Self {
+            permit,
+            target: None,
+            attempts: 0,
+            failure: None,
+            body: 0,
+            call: false,
+            waits_for: None,
+            lasts: None,
+            answered: false,
+        }
     }
 }
 

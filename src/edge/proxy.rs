@@ -196,7 +196,9 @@ impl ProxyHttp for Proxy {
             onward.failure = Some(Denial::too_large());
             return Error::e_explain(ErrorType::HTTPStatus(413), "request body above max_body");
         }
-        if !answered && !end && journey.body_drips() {
+        // While an answer comes, a client may well take its time with the rest; beyond its end there is nothing to wait for.
+        let due = !answered || onward.answered;
+        if due && !end && journey.body_drips() {
             if let Some(onward) = journey.onward() {
                 onward.failure = Some(Denial::new(Code::RequestTimeout, "the request body comes too slowly"));
             }

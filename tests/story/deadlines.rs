@@ -134,6 +134,19 @@ fn a_body_that_is_slow_but_steady_arrives() {
 }
 
 #[test]
+fn an_upload_that_was_answered_already_may_not_drip_for_ever() {
+    let backend = Played::start();
+    let gate = impatient(&backend.upstream("app", ""));
+    let mut client = connect(&gate);
+    client.say("POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: 100000\r\n\r\nx");
+    let mut scene = backend.next();
+    scene.head();
+    scene.say("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly");
+    assert!(client.head().contains("200 OK"));
+    assert!(client.drips("x"));
+}
+
+#[test]
 fn a_body_that_drips_ends_the_request_and_nobody_is_blamed_for_it() {
     let backend = Played::start();
     let gate = impatient(&backend.upstream("app", ""));

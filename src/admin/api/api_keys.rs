@@ -60,7 +60,7 @@ pub(super) async fn create(tools: &Tools, asked: &Asked, note: &mut Note) -> Ans
 }
 
 /// The list of revocations comes first: what stands there counts on every replica at once, and its place in the store is
-/// cleared by whoever looks there next.
+/// cleared by whoever looks there next. An id that nobody has is told all the same: it may be misspelt.
 pub(super) async fn delete(tools: &Tools, (asked, id): (&Asked, &str), note: &mut Note) -> Answered {
     asked.only(&["wait", "timeout"])?;
     asked.no_body()?;
@@ -69,13 +69,15 @@ pub(super) async fn delete(tools: &Tools, (asked, id): (&Asked, &str), note: &mu
     note.event = "api_key_revoked";
     note.source = Some(SOURCE.to_owned());
     note.target = id.to_string();
-    // where that cannot be told, the order may well be about one
-    if let Ok(false) = tools.api_keys.has(id, clock::now()).await {
-        return Err(Refusal::new(Code::NoRoute, "there is no such API key"));
-    }
     let order = Order::new(Target::Client(id.to_string()), Reason::Operator);
     let receipt = tools.order(&[order], asked, note).await?;
     let deleted = tools.api_keys.delete(id, clock::now()).await.ok();
+    if deleted == Some(false) {
+        return Err(Refusal::new(
+            Code::NoRoute,
+            "there is no such API key, or not any more; should it turn up, it is refused",
+        ));
+    }
     note.unfinished = receipt.delivered && deleted.is_none();
     let status = if deleted.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok(receipt_of(&receipt, status, &[("record_deleted", deleted.into())]))

@@ -224,6 +224,7 @@ fn suits(
             findings.mistake(place, text);
             return false;
         }
+        Access::Optional if limit.key.contains(&Part::Ip) => {}
         Access::Optional => {
             let text = format!("limit {name:?} counts callers: all anonymous ones of this route share one bucket");
             findings.warning(place, text);
@@ -240,7 +241,8 @@ fn suits(
         findings.warning(place, text);
     }
     let keyless = rule.from.is_empty() || rule.from.iter().any(|from| from.as_str() != API_KEY);
-    if keyless && (rule.accepts_session || rule.accepts_bearer) && is_one_for_many(limit, &Part::ApiKey) {
+    let bearers = rule.accepts_bearer && !(around.issuers.is_empty() && around.providers.is_empty());
+    if keyless && (rule.accepts_session || bearers) && is_one_for_many(limit, &Part::ApiKey) {
         let text = format!(
             "limit {name:?} counts API keys: all callers of this route without one share one bucket; name it where \
              accept = [\"api_key\"]"
@@ -252,7 +254,7 @@ fn suits(
 
 /// Whether it counts by `part`, and by nothing that differs from one caller without it to the next.
 fn is_one_for_many(limit: &Limit, part: &Part) -> bool {
-    let differs = |part: &Part| matches!(part, Part::User | Part::Session | Part::Token);
+    let differs = |part: &Part| matches!(part, Part::User | Part::Session | Part::Token | Part::Ip);
     limit.key.contains(part) && !limit.key.iter().any(differs)
 }
 

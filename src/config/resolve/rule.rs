@@ -1,5 +1,6 @@
 //! What a route asks of its caller. A route must say it: silence is a mistake, never a default.
 
+use super::issuer::API_KEY;
 use super::route::Surroundings;
 use super::values;
 use crate::config::include::Findings;
@@ -9,6 +10,9 @@ use crate::config::raw::shape::{Field, List};
 use crate::domain::policy::expression::Expression;
 use crate::domain::policy::rule::{Access, Rule};
 use crate::domain::principal::SourceName;
+
+const NO_KEYS: &str =
+    "asks for API keys, but nobody could make one: there is neither an admin.token nor a shared store";
 
 pub(super) fn rule(raw: &Raw, place: &Place, around: &Surroundings<'_>, findings: &mut Findings) -> Option<Rule> {
     let defaults = around.defaults;
@@ -109,6 +113,11 @@ fn from(list: &Field<List<String>>, around: &Surroundings<'_>, findings: &mut Fi
     let mut found = Vec::new();
     for field in list.value.iter().flatten() {
         let Some(name) = field.value.as_deref() else { continue };
+        if name == API_KEY && around.api_keys.is_none() {
+            findings.warning(&field.place, NO_KEYS);
+            found.push(SourceName::new(name));
+            continue;
+        }
         let mut known = around.providers.iter().chain(&around.issuers).chain(&around.api_keys).copied();
         if !known.clone().any(|known| known == name) {
             let hint = did_you_mean(name, &mut known);
@@ -154,8 +163,7 @@ fn accepted(list: &Field<List<Credential>>, around: &Surroundings<'_>, findings:
         findings.warning(&list.place, "accepts sessions, but there is no [[provider]]: nobody can have one");
     }
     if api_key && list.is_given() && around.api_keys.is_none() {
-        let text = "accepts API keys, but nobody could make one: there is neither an admin.token nor a shared store";
-        findings.warning(&list.place, text);
+        findings.warning(&list.place, NO_KEYS);
     }
     let api_key = api_key && around.api_keys.is_some();
     // our own access tokens count as bearer tokens, too

@@ -8,6 +8,7 @@ use crate::domain::time::UnixTime;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::Engine;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 const VERSION: u32 = 1;
 /// All of them lie in one document that every replica holds.
@@ -81,6 +82,12 @@ impl KeyList {
     #[must_use]
     pub fn keys(&self) -> &[ApiKey] {
         &self.0
+    }
+
+    /// Their names, whatever the order.
+    #[must_use]
+    pub fn ids(&self) -> BTreeSet<KeyId> {
+        self.0.iter().map(|key| key.id).collect()
     }
 
     #[must_use]

@@ -289,6 +289,58 @@ async fn a_store_that_went_back_in_time_is_told_what_it_forgot_and_believed_what
 }
 
 #[tokio::test]
+async fn whoever_heals_second_takes_nothing_back_that_the_first_brought() {
+    let (town, emptied) = (town().await, town().await);
+    let (first, second) = (keys(&town), keys(&town));
+    let (_, old) = made(&first, "old", &town).await;
+    second.tick(town.now()).await.unwrap();
+    town.pass(1);
+    let (_, new) = made(&first, "new", &town).await;
+    let (first, second) = (moved(first, &emptied), moved(second, &emptied));
+    town.pass(60);
+    emptied.store.misses("replace");
+    assert!(second.tick(town.now()).await.is_err(), "it could not write");
+    first.tick(town.now()).await.unwrap();
+    town.pass(60);
+    second.tick(town.now()).await.unwrap();
+    first.tick(town.now()).await.unwrap();
+    let fresh = keys(&emptied);
+    for keys in [&first, &second, &*fresh] {
+        assert!(verdict(keys, &old, &town).await.is_ok() && verdict(keys, &new, &town).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn another_document_of_the_same_age_is_no_reason_to_forget_a_key() {
+    let (town, emptied) = (town().await, town().await);
+    let keys = keys(&town);
+    let (_, ours) = made(&keys, "ours", &town).await;
+    let keys = moved(keys, &emptied);
+    let (_, theirs) = made(&self::keys(&emptied), "theirs", &town).await;
+    town.pass(5);
+    keys.tick(town.now()).await.unwrap();
+    let fresh = self::keys(&emptied);
+    assert!(verdict(&fresh, &ours, &town).await.is_ok() && verdict(&fresh, &theirs, &town).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_store_that_takes_nothing_answers_all_the_same() {
+    let town = town().await;
+    let keys = keys(&town);
+    let (id, _) = made(&keys, "ended", &town).await;
+    town.order(Target::Client(id.to_string())).await;
+    let fresh = self::keys(&town);
+    town.store.misses("replace");
+    let unknown = KeyText::mint([9; 8], &[9; 32]).1;
+    assert_eq!(verdict(&fresh, unknown.expose(), &town).await, Err(Code::ApiKeyInvalid), "it was read");
+    town.store.misses("replace");
+    assert!(fresh.list(town.now()).await.is_ok());
+    town.store.misses("replace");
+    town.pass(5);
+    assert!(fresh.tick(town.now()).await.is_err(), "and who looks after it is told");
+}
+
+#[tokio::test]
 async fn a_copy_older_than_what_is_remembered_of_revocations_is_given_to_nobody() {
     let (town, emptied) = (town().await, town().await);
     let keys = keys(&town);

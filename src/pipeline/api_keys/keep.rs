@@ -40,11 +40,27 @@ impl ApiKeys {
         }
         let fewer = |left: u32| left.checked_sub(1);
         if self.looks.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer).is_ok() {
-            return self.alter(now, |_| Ok(None)).await.map(drop);
+            return self.look(now).await;
         }
         let read = self.known.load().read;
         let unheard = || StoreError("it was asked about API keys a moment ago, in vain".to_owned());
         read.filter(|read| now.since(*read) <= A_MOMENT).map(drop).ok_or_else(|| unheard().into())
+    }
+
+    /// Looks. That something due could not be written is for whoever looks after that: what was read, was read.
+    async fn look(&self, now: UnixTime) -> Result<(), ApiKeysError> {
+        let came = self.begun.load(Ordering::Acquire);
+        match self.alter(now, |_| Ok(None)).await {
+            Err(_) if self.heard.load(Ordering::Acquire) > came => Ok(()),
+            looked => looked.map(drop),
+        }
+    }
+
+    /// All keys, as the store has them now.
+    pub(super) async fn looked(&self, now: UnixTime) -> Result<Arc<Known>, ApiKeysError> {
+        let _looking = self.looking.lock().await;
+        self.look(now).await?;
+        Ok(self.known.load_full())
     }
 
     /// Does to the list what `change` says; `false`: there was nothing to do.
@@ -84,24 +100,32 @@ impl ApiKeys {
         let found = self.vault.read(DOCUMENT).await?;
         let before = self.known.load_full();
         let version = found.as_ref().map_or(0, |found| found.version);
+        let bytes = found.as_ref().map(|found| found.bytes.as_slice());
         let (theirs, reseal) = match &found {
             Some(found) => self.opened(found, &before)?,
             None => Default::default(),
         };
-        let lost = version < before.version && before.is_recent(now);
-        let list = if lost { before.joined(&theirs) } else { theirs };
-        let stored =
-            if lost { (before.stored.clone(), before.version) } else { (found.map(|found| found.bytes), version) };
-        self.know(list.clone(), stored, now);
+        let ahead = before.is_ahead(bytes, version, now).then(|| before.joined(&theirs));
+        let found = match ahead.filter(|ours| ours.ids() != theirs.ids()) {
+            Some(list) => {
+                let read = Some(now);
+                self.known.store(Arc::new(Known { list: list.clone(), read, ..Known::clone(&before) }));
+                Found { list, version, behind: true }
+            }
+            None => {
+                self.know(theirs.clone(), (bytes.map(<[u8]>::to_vec), version), now);
+                Found { list: theirs, version, behind: reseal }
+            }
+        };
         self.heard.store(look, Ordering::Release);
-        Ok(Found { list, version, behind: lost || reseal })
+        Ok(found)
     }
 
     /// What a document says, and whether it should be sealed anew.
     fn opened(&self, found: &Document, before: &Known) -> Result<(KeyList, bool), ApiKeysError> {
         let current = self.seals.is_current(&found.bytes);
         let reseal = !self.resealed.fetch_or(current, Ordering::Relaxed) && !current;
-        if before.stored.as_ref() == Some(&found.bytes) {
+        if before.whole == before.read && before.stored.as_ref() == Some(&found.bytes) {
             return Ok((before.list.clone(), reseal));
         }
         let opened = self.seals.open(Purpose::ApiKeys, DOCUMENT.as_bytes(), &found.bytes);
@@ -137,20 +161,23 @@ impl ApiKeys {
         let before = self.known.load();
         let same = before.stored == stored && before.read.is_some();
         let generation = before.generation.saturating_add(u64::from(!same));
-        self.known.store(Arc::new(Known { list, stored, version, generation, read: Some(now) }));
+        self.known.store(Arc::new(Known { list, stored, version, generation, read: Some(now), whole: Some(now) }));
     }
 }
 
 impl Known {
-    /// Whether everything that was revoked since it was read is still remembered.
-    fn is_recent(&self, now: UnixTime) -> bool {
-        self.read.is_some_and(|read| now.since(read) < KNOWN_FOR)
+    /// Whether the store has lost its data, or went back to an older copy of it, or to another one of the same age; and
+    /// whether everything that was revoked since we last saw it whole is still remembered.
+    fn is_ahead(&self, stored: Option<&[u8]>, version: u64, now: UnixTime) -> bool {
+        let recent = self.whole.is_some_and(|whole| now.since(whole) < KNOWN_FOR);
+        let differs = version == self.version && self.stored.as_deref() != stored;
+        recent && (version < self.version || differs)
     }
 
-    /// A store that lost its data, or went back to an older copy of it, says less than is known here; what it says of keys
-    /// that were made since is news all the same. Of the others that are not known here it has forgotten the end.
+    /// What such a store should say: what is known here, and besides that keys that were made since we last saw it whole. Of
+    /// the others that are not known here it has forgotten the end.
     fn joined(&self, theirs: &KeyList) -> KeyList {
-        let since = |key: &&ApiKey| self.read.is_some_and(|read| key.created.plus(CLOCKS) >= read);
+        let since = |key: &&ApiKey| self.whole.is_some_and(|whole| key.created.plus(CLOCKS) >= whole);
         let news = theirs.keys().iter().filter(|key| self.list.find(key.id).is_none()).filter(since);
         news.fold(self.list.clone(), |list, key| list.with(key.clone()))
     }

@@ -57,7 +57,7 @@ pub struct ApiKeys {
 }
 
 /// The copy.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Known {
     list: KeyList,
     /// As it was stored; `None`: there was nothing.
@@ -67,6 +67,8 @@ struct Known {
     generation: u64,
     /// `None`: never.
     read: Option<UnixTime>,
+    /// When the store last had all of it.
+    whole: Option<UnixTime>,
 }
 
 /// A key to be made.
@@ -184,17 +186,7 @@ impl ApiKeys {
     /// # Errors
     /// [`ApiKeysError`]
     pub async fn list(&self, now: UnixTime) -> Result<Vec<ApiKey>, ApiKeysError> {
-        self.change(now, |_| Ok(None)).await?;
-        Ok(self.known.load().list.keys().to_vec())
-    }
-
-    /// Whether there is such a key, as the store has it now.
-    ///
-    /// # Errors
-    /// [`ApiKeysError`]
-    pub async fn has(&self, id: KeyId, now: UnixTime) -> Result<bool, ApiKeysError> {
-        self.change(now, |_| Ok(None)).await?;
-        Ok(self.known.load().list.find(id).is_some())
+        Ok(self.looked(now).await?.list.keys().to_vec())
     }
 
     /// Makes a key. Its text is nowhere else.
@@ -203,7 +195,9 @@ impl ApiKeys {
     /// [`ApiKeysError`]
     pub async fn create(&self, wanted: Wanted, now: UnixTime) -> Result<(KeyId, KeyText), ApiKeysError> {
         // What was revoked up to now does not hit it, so all of that has to be known.
-        self.revocations.caught_up().await;
+        if !self.revocations.caught_up().await {
+            return Err(StoreError("the log of revocations does not answer".to_owned()).into());
+        }
         let (id, text) = KeyText::mint(random(), &random());
         let Wanted { name, subject, roles, scopes, expires } = wanted;
         let (hash, minted_at) = (KeyHash::of(text.expose()), self.revocations.position());

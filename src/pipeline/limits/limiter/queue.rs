@@ -56,11 +56,16 @@ pub(super) struct Full;
 impl Queue {
     /// All of them, or none where there is no room. They can wait until `at`, or not at all.
     pub(super) fn push(&mut self, asked: Vec<Asked>, at: Option<Micros>) -> Result<(), Full> {
-        if self.awaited.len().saturating_add(self.ahead.len()).saturating_add(asked.len()) > MOST_WAITING {
+        let Some(room) = MOST_WAITING.checked_sub(self.awaited.len().saturating_add(asked.len())) else {
             return Err(Full);
-        }
+        };
         match at {
-            None => self.awaited.extend(asked),
+            None => {
+                // nobody misses what nobody waits for
+                self.ahead.truncate(room);
+                self.awaited.extend(asked);
+            }
+            Some(_) if self.ahead.len() > room => return Err(Full),
             Some(at) => self.ahead.extend(asked.into_iter().map(|asked| (at, asked))),
         }
         Ok(())
@@ -83,7 +88,7 @@ impl Queue {
 
     /// Whether a further call has to take what could wait.
     pub(super) fn can_be_hurried(&mut self) -> bool {
-        !self.gathering.is_empty() && !self.ahead.is_empty() && self.needs_a_lane(None)
+        !self.ahead.is_empty() && self.needs_a_lane(None)
     }
 
     /// The call that gathered until `at` goes now.
@@ -221,6 +226,8 @@ mod tests {
         let mut queue = Queue::default();
         queue.push((1..MOST_WAITING).map(|_| asked(0)).collect(), Some(20)).unwrap();
         assert!(queue.push(vec![asked(0)], None).is_ok());
-        assert!(queue.push(vec![asked(0)], None).is_err() && queue.push(vec![asked(0)], Some(20)).is_err());
+        assert!(queue.push(vec![asked(0)], Some(20)).is_err());
+        assert!(queue.push((0..MOST_WAITING - 1).map(|_| asked(0)).collect(), None).is_ok(), "in the place of those");
+        assert!(queue.push(vec![asked(0)], None).is_err());
     }
 }
