@@ -159,7 +159,8 @@ impl ApiKeys {
 
     fn know(&self, list: KeyList, (stored, version): (Option<Vec<u8>>, u64), now: UnixTime) {
         let before = self.known.load();
-        let same = before.stored == stored && before.read.is_some();
+        // a copy that is ahead of the store is another one than what is stored, until both agree
+        let same = before.stored == stored && before.whole == before.read && before.read.is_some();
         let generation = before.generation.saturating_add(u64::from(!same));
         self.known.store(Arc::new(Known { list, stored, version, generation, read: Some(now), whole: Some(now) }));
     }
