@@ -134,17 +134,11 @@ impl ApiKeys {
         })
     }
 
-    /// Changes whenever the keys do. Read on every request with a key, so it costs no more than a load.
-    #[must_use]
-    pub fn generation(&self) -> u64 {
-        self.known.load().generation
-    }
-
     /// Whether the copy can still be gone by.
     ///
     /// # Errors
     /// 503: the store was not heard of for too long.
-    pub fn check_age(&self, now: UnixTime) -> Result<(), Denial> {
+    fn check_age(&self, now: UnixTime) -> Result<(), Denial> {
         let read = self.known.load().read;
         match read {
             Some(read) if now.since(read) < KNOWN_FOR => Ok(()),
@@ -158,7 +152,7 @@ impl ApiKeys {
     ///
     /// # Errors
     /// 401: it is none. 503: that cannot be told.
-    pub async fn find(&self, text: &str, now: UnixTime) -> Result<(ApiKey, u64), Denial> {
+    async fn find(&self, text: &str, now: UnixTime) -> Result<(ApiKey, u64), Denial> {
         let id = KeyId::of_key(text).ok_or_else(|| wrong("by its form it never was a key of ours"))?;
         if self.known.load().list.find(id).is_none() {
             self.look_again(now).await.map_err(|error| cannot_tell(&error))?;
